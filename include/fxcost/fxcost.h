@@ -1,0 +1,246 @@
+/* fxcost: what a PyTorch model costs, op by op.
+ *
+ * A program is a loaded .fxir file: immutable, and safe to share between threads. An analysis is a program seen under
+ * options (symbol bindings, convention, fusion profile, device); it computes facts on request and owns them. An
+ * analysis may be used by one thread at a time; any number of analyses may work on one program at once.
+ *
+ * Functions that can fail return an fxc_status and fill *err when err is not NULL. The library never prints, never
+ * exits, never reads the environment and keeps no global state. Units are in the names: flops, macs, bytes, seconds.
+ */
+#ifndef FXCOST_FXCOST_H
+#define FXCOST_FXCOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fxcost/enums.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FXC_API __attribute__((visibility("default")))
+#else
+#define FXC_API
+#endif
+
+#define FXC_VERSION_MAJOR 0
+#define FXC_VERSION_MINOR 1
+#define FXC_VERSION_PATCH 0
+#define FXC_VERSION "0.1.0"
+
+/* Version of the .fxir format that this library reads: the major must match, a newer minor is read as far as known. */
+#define FXC_FORMAT_MAJOR 1
+#define FXC_FORMAT_MINOR 0
+
+/* "No such row" in every optional index. */
+#define FXC_NONE UINT32_MAX
+
+/* Result of a call. The CLI's exit codes are these numbers. X(NAME, number, meaning). */
+#define FXC_STATUS_LIST(X)                                                                                             \
+    X(OK, 0, "success")                                                                                                \
+    X(UNKNOWN_OPS, 1, "operators without a formula, and --fail-on-unknown was given")                                  \
+    X(USAGE, 2, "wrong command line, option or argument")                                                              \
+    X(IO, 3, "a file could not be read or written")                                                                    \
+    X(FORMAT, 4, "not a valid .fxir or text file, or of a newer major version")                                        \
+    X(PROGRAM, 5, "the program contradicts itself")                                                                    \
+    X(CAPTURE, 6, "the model could not be captured")                                                                   \
+    X(UNBOUND, 7, "a symbol has no value")                                                                             \
+    X(OVERFLOW, 8, "a number does not fit in 64 bits")                                                                 \
+    X(MEMORY, 9, "out of memory")                                                                                      \
+    X(DEVICE, 10, "unknown device, or one that lacks a needed figure")                                                 \
+    X(INTERNAL, 70, "a bug in fxcost")
+
+typedef enum fxc_status {
+#define FXC_X_STATUS(name, number, text) FXC_##name = number,
+    FXC_STATUS_LIST(FXC_X_STATUS)
+#undef FXC_X_STATUS
+} fxc_status;
+
+/* What went wrong: where it was seen, what was expected there, what was found, what to do. The caller owns it and sets
+ * struct_size once (FXC_ERROR_INIT). `message` joins the parts in one text of one to three lines. */
+typedef struct fxc_error {
+    size_t struct_size;
+    int32_t status;
+    uint32_t node; /* the node concerned, or FXC_NONE */
+    char where[256];
+    char expected[256];
+    char found[256];
+    char advice[256];
+    char message[1100];
+} fxc_error;
+#define FXC_ERROR_INIT {sizeof(fxc_error), 0, FXC_NONE, {0}, {0}, {0}, {0}, {0}}
+
+/* The library's version ("0.1.0"). */
+FXC_API const char *fxc_version(void);
+/* The meaning of a status in a few words; "unknown status" for a number that is none. */
+FXC_API const char *fxc_status_text(int32_t status);
+/* The text of entry `index` of an enumeration ("dtype", "kind", "token", "op_tag", ... : the X lists of enums.h in lower
+ * case without FXC_ and _LIST), NULL past the end or for an unknown enumeration. For bit sets the index is the bit. */
+FXC_API const char *fxc_enum_text(const char *enumeration, uint32_t index);
+
+/* ---- programs --------------------------------------------------------------------------------------------------- */
+
+typedef struct fxc_program fxc_program;
+
+/* Receives text or bytes; returns false to stop, which makes the caller return FXC_IO. */
+typedef bool (*fxc_write_fn)(void *context, const char *bytes, size_t size);
+
+/* Opens a .fxir file (mapped, not copied) or a text-form file, told apart by their content, and checks every index,
+ * enumerator, order, alignment and size in it. Errors: FXC_IO, FXC_FORMAT, FXC_MEMORY. */
+FXC_API fxc_status fxc_program_open(const char *path, fxc_program **out, fxc_error *err);
+/* The same from memory, which is copied; `name` stands for the file in messages. */
+FXC_API fxc_status fxc_program_from_memory(const void *bytes, size_t size, const char *name, fxc_program **out,
+                                           fxc_error *err);
+FXC_API void fxc_program_free(fxc_program *program);
+/* Writes the text form: one line a node, exact, parsed back by the two functions above. */
+FXC_API fxc_status fxc_program_print(const fxc_program *program, fxc_write_fn write, void *context, fxc_error *err);
+/* FXC_OK with *equal set. Two programs are equal when they say the same, however their tables share rows. On
+ * inequality and err given, err->message names the first difference. */
+FXC_API fxc_status fxc_program_equal(const fxc_program *a, const fxc_program *b, bool *equal, fxc_error *err);
+
+typedef struct fxc_program_info {
+    size_t struct_size;
+    uint16_t format_major, format_minor;
+    uint32_t nodes, values, graphs, modules, ops, symbols, params;
+    const char *file; /* the name it was opened under; lives as long as the program, like all strings below */
+    const char *producer, *torch_version, *model, *route, *dialect, *inputs;
+    bool training, grad;
+} fxc_program_info;
+/* Head of a program; info->struct_size must be set. */
+FXC_API fxc_status fxc_program_get_info(const fxc_program *program, fxc_program_info *info, fxc_error *err);
+
+typedef struct fxc_node_info {
+    size_t struct_size;
+    uint32_t graph;
+    const char *name;   /* FX name, "linear_3" */
+    const char *op;     /* "aten.linear.default" */
+    const char *file;   /* source position, NULL when unknown or stripped */
+    uint32_t line;
+    uint32_t call;      /* innermost module call or FXC_NONE */
+} fxc_node_info;
+FXC_API fxc_status fxc_program_get_node(const fxc_program *program, uint32_t node, fxc_node_info *info,
+                                        fxc_error *err);
+
+/* ---- analyses --------------------------------------------------------------------------------------------------- */
+
+typedef struct fxc_analysis fxc_analysis;
+
+/* A new analysis of graph 0 under the default options. The program must outlive it. */
+FXC_API fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err);
+FXC_API void fxc_analysis_free(fxc_analysis *analysis);
+/* Sets one option; facts that depend on it are dropped, others are kept. Options:
+ *   "convention"  "fxcost"
+ *   "profile"     "eager"
+ *   "device"      a name from fxc_device_get(), or "" for none
+ *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
+ * Errors: FXC_USAGE, FXC_DEVICE. */
+FXC_API fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err);
+/* Computes a fact ("verify", "shapes", "flops", ...: fxc_pass_get lists them) and all it needs, if missing. */
+FXC_API fxc_status fxc_require(fxc_analysis *analysis, const char *fact, fxc_error *err);
+
+/* Work of a node, or of many. Each number is kept apart: macs are multiply-adds of matrix products and convolutions;
+ * matrix_flops = 2 per MAC; vector_flops are all other floating-point operations; transcendentals (exp, log, sin, erf,
+ * sqrt, ... one each) and int_ops (integer and boolean operations) are no FLOPs. */
+typedef struct fxc_counts {
+    int64_t macs, matrix_flops, vector_flops, transcendentals, int_ops;
+    int64_t bytes_read, bytes_written;
+    int64_t kernels; /* dispatched computations under the profile; views and metadata are none */
+} fxc_counts;
+
+typedef enum fxc_coverage {
+    FXC_COVERAGE_COUNTED = 0, /* a formula gave the numbers */
+    FXC_COVERAGE_ZERO = 1,    /* known to compute nothing: a claim, not a gap */
+    FXC_COVERAGE_UNKNOWN = 2, /* no formula: the numbers are not known, and are in no total */
+} fxc_coverage;
+
+typedef enum fxc_bound { FXC_BOUND_UNKNOWN = 0, FXC_BOUND_COMPUTE, FXC_BOUND_MEMORY, FXC_BOUND_OVERHEAD } fxc_bound;
+
+typedef struct fxc_node_cost {
+    size_t struct_size;
+    fxc_counts counts; /* of one execution of the node */
+    int64_t times;     /* how often its graph runs in one run of the program */
+    uint8_t coverage;  /* fxc_coverage */
+    uint8_t bound;     /* fxc_bound, with a device only */
+    double seconds;    /* of one execution; NAN without a device */
+} fxc_node_cost;
+/* Cost of one node; runs the passes it needs. */
+FXC_API fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cost *cost, fxc_error *err);
+
+typedef struct fxc_totals {
+    size_t struct_size;
+    fxc_counts counts;
+    int64_t flops;              /* matrix_flops + vector_flops */
+    int64_t params;             /* elements of parameters, tied ones once */
+    int64_t param_bytes;        /* bytes of their storages */
+    int64_t buffers;            /* elements of buffers and constants */
+    int64_t buffer_bytes;
+    int64_t nodes;              /* nodes executed in one run */
+    int64_t unknown_nodes;      /* of these, nodes without a formula */
+    int64_t unknown_elements;   /* output elements of unknown nodes */
+    int64_t output_elements;    /* output elements of all nodes that compute: the base of the unknown share */
+    int64_t recorded_values;    /* values whose shape no rule derived */
+    int64_t values;
+    double seconds;             /* sum of predicted node times; NAN without a device */
+} fxc_totals;
+/* Totals of one run of the program. */
+FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);
+
+/* An operator without a formula: name, executions, output elements, valid while the analysis keeps its facts. */
+typedef struct fxc_unknown_op {
+    size_t struct_size;
+    const char *op;
+    int64_t nodes;
+    int64_t elements;
+} fxc_unknown_op;
+/* Entry `index` of the unknown operators, largest share first; FXC_USAGE past the end. */
+FXC_API fxc_status fxc_analysis_unknown(fxc_analysis *analysis, uint32_t index, fxc_unknown_op *out, fxc_error *err);
+
+/* Renders the whole report. Strings may be NULL for their default.
+ *   format "tree" (default) | "table" | "json" | "csv" | "md"
+ *   by     "module" (default) | "class" | "op" | "node"
+ *   sort   "flops" (default of op and class) | "order" (of module and node) | "bytes" | "params" | "seconds" | "calls"
+ *   root   qualified name of the module to report on; "" for all
+ * depth and top: 0 for the default (all). */
+typedef struct fxc_render_options {
+    size_t struct_size;
+    const char *format, *by, *sort, *root;
+    uint32_t depth, top;
+    bool raw;     /* exact integers instead of human units */
+    bool unfold;  /* do not fold equal siblings */
+} fxc_render_options;
+FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
+                                       void *context, fxc_error *err);
+
+/* ---- what the library knows ------------------------------------------------------------------------------------- */
+
+typedef struct fxc_op_info {
+    size_t struct_size;
+    const char *name, *schema, *shape_rule, *flop_rule, *fuse, *touch, *eager, *autocast, *alias, *doc;
+    bool activation;
+} fxc_op_info;
+/* Row `index` of the operator table; FXC_USAGE past the end. */
+FXC_API fxc_status fxc_op_get(uint32_t index, fxc_op_info *out, fxc_error *err);
+/* The row of an operator by name; FXC_USAGE when there is none. */
+FXC_API fxc_status fxc_op_find(const char *name, fxc_op_info *out, fxc_error *err);
+
+typedef struct fxc_pass_info {
+    size_t struct_size;
+    const char *name, *summary, *needs, *options;
+} fxc_pass_info;
+FXC_API fxc_status fxc_pass_get(uint32_t index, fxc_pass_info *out, fxc_error *err);
+
+typedef struct fxc_device_info {
+    size_t struct_size;
+    const char *name, *description, *source;
+    double memory_bytes, memory_bytes_per_second, flops_per_second_f32, flops_per_second_bf16, kernel_overhead_seconds;
+} fxc_device_info;
+FXC_API fxc_status fxc_device_get(uint32_t index, fxc_device_info *out, fxc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,142 @@
+/* An analysis: a program under options, and the facts computed so far. */
+#ifndef FXC_PASSES_ANALYSIS_H
+#define FXC_PASSES_ANALYSIS_H
+
+#include "fxcost/fxcost.h"
+#include "ir/arena.h"
+#include "ir/error.h"
+#include "ir/program.h"
+
+/* Facts, one per pass, in pipeline order. Fact name = pass name = file name. */
+#define FXC_FACT_LIST(X)                                                                                               \
+    X(verify)                                                                                                          \
+    X(tree)                                                                                                            \
+    X(shapes)                                                                                                          \
+    X(alias)                                                                                                           \
+    X(flops)                                                                                                           \
+    X(params)                                                                                                          \
+    X(traffic)                                                                                                         \
+    X(cost)                                                                                                            \
+    X(report)
+
+enum fxc_fact {
+#define X(name) FXC_FACT_##name,
+    FXC_FACT_LIST(X)
+#undef X
+    FXC_FACT_COUNT
+};
+#define FXC_FACT_BIT(name) (1u << FXC_FACT_##name)
+
+/* Options that facts depend on. */
+enum fxc_option {
+    FXC_OPTION_SYMBOLS = 1u << 0,
+    FXC_OPTION_CONVENTION = 1u << 1,
+    FXC_OPTION_PROFILE = 1u << 2,
+    FXC_OPTION_DEVICE = 1u << 3,
+};
+
+/* Value of a symbol: the user's binding, else the captured hint. */
+struct fxc_binding {
+    int64_t value;
+    bool known;
+    bool given; /* by the user */
+};
+
+struct fxc_device;
+
+struct fxc_analysis {
+    const struct fxc_program *program;
+    uint32_t facts;                           /* bits of facts that are present */
+    struct fxc_arena arena[FXC_FACT_COUNT];   /* owns each fact */
+    struct fxc_binding *bindings;             /* per symbol */
+    const struct fxc_device *device;          /* NULL: none named */
+
+    struct fxc_tree *tree;
+    struct fxc_shapes *shapes;
+    struct fxc_alias *alias;
+    struct fxc_flops *flops;
+    struct fxc_params *params;
+    struct fxc_traffic *traffic;
+    struct fxc_cost *cost;
+    struct fxc_report *report;
+};
+
+/* A pass: computes its fact into analysis-><name> from analysis->arena[fact]. */
+typedef fxc_status (*fxc_pass_fn)(struct fxc_analysis *analysis, fxc_error *err);
+struct fxc_pass {
+    const char *name, *summary;
+    uint32_t needs;   /* bits of facts */
+    uint32_t options; /* bits of enum fxc_option that the fact itself reads */
+    fxc_pass_fn run;
+};
+/* The visible pass list, in passes/pass.c, indexed by enum fxc_fact. */
+extern const struct fxc_pass fxc_passes[FXC_FACT_COUNT];
+
+#define X(name) fxc_status fxc_run_##name(struct fxc_analysis *analysis, fxc_error *err);
+FXC_FACT_LIST(X)
+#undef X
+
+/* fxc_require by number. */
+fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_error *err);
+
+/* ---- facts ------------------------------------------------------------------------------------------------------ */
+
+/* tree: how often each graph runs in one run of graph 0, and the module of each node. */
+struct fxc_tree {
+    int64_t *graph_times;  /* per graph; 0 when it is not part of graph 0's run */
+    uint8_t *graph_known;  /* per graph; false inside control flow whose trip count is not known */
+    uint32_t *graph_owner; /* per graph: the first node that calls it, FXC_NONE for graph 0 and unused ones */
+};
+
+/* Where the shape of a value comes from. */
+enum fxc_shape_source { FXC_SHAPE_RECORDED, FXC_SHAPE_RULE, FXC_SHAPE_NOT_A_TENSOR };
+
+/* shapes: concrete sizes of every tensor value under the bindings. */
+struct fxc_shapes {
+    const int64_t *size;   /* pool; dims of value v start at dim_begin[v] */
+    const int64_t *stride; /* pool, parallel to size */
+    uint32_t *dim_begin;   /* per value */
+    uint8_t *rank;         /* per value; 0 too for a value that is no tensor */
+    uint8_t *dtype;        /* per value; FXC_DTYPE_OPAQUE for a value that is no tensor */
+    int64_t *numel;        /* per value; 0 for a value that is no tensor, -1 when a symbol has no value */
+    int64_t *offset;       /* per value: storage offset in elements */
+    uint8_t *source;       /* per value: enum fxc_shape_source */
+    uint32_t rule_values, recorded_values;
+};
+
+/* flops: counts per node (macs .. int_ops set, bytes zero) and coverage. */
+struct fxc_flops {
+    fxc_counts *counts; /* per node */
+    uint8_t *coverage;  /* per node: fxc_coverage */
+};
+
+/* params: totals over distinct storages. */
+struct fxc_params {
+    int64_t params, param_bytes, buffers, buffer_bytes;
+};
+
+/* traffic: bytes and kernels per node under the profile. */
+struct fxc_traffic {
+    int64_t *bytes_read, *bytes_written; /* per node */
+    int32_t *kernels;                    /* per node */
+};
+
+/* cost: seconds and bound per node; absent without a device. */
+struct fxc_cost {
+    double *seconds;
+    uint8_t *bound; /* fxc_bound */
+};
+
+/* alias: see passes/alias.h. report: see passes/report.h. */
+
+/* ---- checked arithmetic ------------------------------------------------------------------------------------------ */
+
+/* Return true on overflow, like the builtins. */
+static inline bool fxc_mul(int64_t a, int64_t b, int64_t *out) {
+    return __builtin_mul_overflow(a, b, out);
+}
+static inline bool fxc_add(int64_t a, int64_t b, int64_t *out) {
+    return __builtin_add_overflow(a, b, out);
+}
+
+#endif

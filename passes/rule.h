@@ -1,0 +1,70 @@
+/* What a shape or FLOP rule sees: one node, its arguments by name, concrete tensors. Rules are pure: no allocation,
+ * no I/O, no globals. */
+#ifndef FXC_PASSES_RULE_H
+#define FXC_PASSES_RULE_H
+
+#include "ir/names.h"
+#include "ir/ops.h"
+#include "passes/analysis.h"
+
+struct fxc_rule {
+    const struct fxc_program *program;
+    const struct fxc_shapes *shapes;
+    const struct fxc_binding *bindings;
+    uint32_t node;
+};
+
+/* A tensor with concrete sizes. */
+struct fxc_tensor {
+    const int64_t *size, *stride; /* [rank] */
+    int64_t numel;
+    uint32_t value;
+    uint8_t rank, dtype;
+};
+
+/* Result of a shape rule: sizes of result `index` (0 for a single tensor). */
+enum { FXC_MAX_RANK = 64 };
+struct fxc_shape {
+    int64_t size[FXC_MAX_RANK];
+    uint8_t rank;
+};
+
+/* The argument `name`: kind and payload; false when absent (left at its default). */
+bool fxc_rule_arg(const struct fxc_rule *rule, enum fxc_name name, enum fxc_kind *kind, int64_t *payload);
+/* The argument as a tensor; false when absent, None or no tensor. */
+bool fxc_rule_tensor(const struct fxc_rule *rule, enum fxc_name name, struct fxc_tensor *out);
+/* The first present of two names (ATen says `input` and `self` for the same role). */
+bool fxc_rule_tensor2(const struct fxc_rule *rule, enum fxc_name name, enum fxc_name other, struct fxc_tensor *out);
+/* Tensor results of the node: result itself, or element `index` of a list result; false when there is none. */
+bool fxc_rule_result(const struct fxc_rule *rule, uint32_t index, struct fxc_tensor *out);
+/* Any value as a tensor; false when it is none. */
+bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tensor *out);
+/* An integer, evaluated when symbolic or computed by a node; `fallback` when absent or None. False when it has no
+ * value or is no integer. */
+bool fxc_rule_int(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out);
+bool fxc_rule_bool(const struct fxc_rule *rule, enum fxc_name name, bool fallback, bool *out);
+/* A string, NULL when absent. */
+const char *fxc_rule_string(const struct fxc_rule *rule, enum fxc_name name);
+/* A list argument: its row, or FXC_NONE when absent or no list. */
+uint32_t fxc_rule_list(const struct fxc_rule *rule, enum fxc_name name);
+/* Item `index` of a list as an integer. */
+bool fxc_rule_item_int(const struct fxc_rule *rule, uint32_t list, uint32_t index, int64_t *out);
+/* Item `index` of a list as a tensor. */
+bool fxc_rule_item_tensor(const struct fxc_rule *rule, uint32_t list, uint32_t index, struct fxc_tensor *out);
+
+/* An integer given as kind and payload: literal, symbolic, or a value that a node computed. */
+bool fxc_eval_int(const struct fxc_program *program, const struct fxc_binding *bindings, uint8_t kind, int64_t payload,
+                  int64_t *out);
+
+static inline bool fxc_dtype_is_float(uint8_t dtype) {
+    switch (dtype) {
+    case FXC_DTYPE_INT64: case FXC_DTYPE_INT32: case FXC_DTYPE_INT16: case FXC_DTYPE_INT8: case FXC_DTYPE_UINT8:
+    case FXC_DTYPE_BOOL: case FXC_DTYPE_UINT16: case FXC_DTYPE_UINT32: case FXC_DTYPE_UINT64: case FXC_DTYPE_QINT8:
+    case FXC_DTYPE_QUINT8: case FXC_DTYPE_QINT32: case FXC_DTYPE_OPAQUE:
+        return false;
+    default:
+        return true;
+    }
+}
+
+#endif

@@ -214,6 +214,66 @@ typedef struct fxc_render_options {
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);
 
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
+
+/* How a tensor relates to the memory of the arguments of the node that returns it. */
+typedef enum fxc_result_memory {
+    FXC_MEMORY_FRESH = 0, /* memory of its own; also every graph input */
+    FXC_MEMORY_VIEW,      /* other sizes, strides or offset over an argument's memory */
+    FXC_MEMORY_SAME,      /* an argument's elements as they are (in-place operators, getitem, dropout in evaluation) */
+    FXC_MEMORY_NOTHING,   /* no tensor */
+} fxc_result_memory;
+
+typedef enum fxc_dependency {
+    FXC_DEPENDENCY_READ_AFTER_WRITE = 0,
+    FXC_DEPENDENCY_WRITE_AFTER_WRITE,
+    FXC_DEPENDENCY_WRITE_AFTER_READ,
+} fxc_dependency;
+
+typedef struct fxc_memory_info {
+    size_t struct_size;
+    const char *name;  /* FX name of the value, "" for an element of a list result */
+    uint32_t producer; /* node that computes it, FXC_NONE for a graph input */
+    uint32_t memory;   /* its memory class: values of one class share one storage; FXC_NONE for what is no tensor */
+    uint32_t origin;   /* the first value of the class */
+    uint8_t relation;  /* fxc_result_memory */
+} fxc_memory_info;
+/* The memory of one value (fxc_program_info.values of them). The four functions here run the pass `alias`, and return
+ * FXC_USAGE past the end. */
+FXC_API fxc_status fxc_analysis_memory(fxc_analysis *analysis, uint32_t value, fxc_memory_info *info, fxc_error *err);
+
+typedef struct fxc_write_info {
+    size_t struct_size;
+    uint32_t node, value; /* the node that writes, and the argument it writes through */
+    uint32_t memory;
+    uint32_t version; /* the version of the class that this write makes, 1 for the first */
+    bool whole;       /* every element of the class is known to be written */
+    bool metadata;    /* only sizes and strides change: makes no version */
+} fxc_write_info;
+/* Write `index` of a run, in execution order. */
+FXC_API fxc_status fxc_analysis_write(fxc_analysis *analysis, uint32_t index, fxc_write_info *info, fxc_error *err);
+
+typedef struct fxc_writeback_info {
+    size_t struct_size;
+    uint32_t input, value; /* row of the input, and its value */
+    uint32_t node;         /* the node that writes last */
+    uint8_t kind;          /* enum fxc_input_kind */
+    const char *name;      /* FX name of the input */
+    const char *target;    /* qualified name of the parameter, buffer or constant; "" for a user input */
+} fxc_writeback_info;
+/* Input `index` of those whose memory holds other data after a run. */
+FXC_API fxc_status fxc_analysis_writeback(fxc_analysis *analysis, uint32_t index, fxc_writeback_info *info,
+                                          fxc_error *err);
+
+typedef struct fxc_dependency_info {
+    size_t struct_size;
+    uint32_t node; /* must run before */
+    uint8_t kind;  /* fxc_dependency */
+} fxc_dependency_info;
+/* Order edge `index` of a node: another node that must run before it though no argument says so. */
+FXC_API fxc_status fxc_analysis_dependency(fxc_analysis *analysis, uint32_t node, uint32_t index,
+                                           fxc_dependency_info *info, fxc_error *err);
+
 /* ---- what the library knows ------------------------------------------------------------------------------------- */
 
 typedef struct fxc_op_info {

@@ -102,9 +102,7 @@ void fxc_found(fxc_error *err, const char *format, ...) {
     FILL(found)
 }
 
-void fxc_advice(fxc_error *err, const char *format, ...) {
-    FILL(advice)
-}
+void fxc_advice(fxc_error *err, const char *format, ...){FILL(advice)}
 
 fxc_status fxc_fail_memory(fxc_error *err, const char *where) {
     fxc_status status = fxc_fail(err, FXC_MEMORY, "%s", where);

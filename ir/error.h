@@ -5,14 +5,15 @@
 #include "fxcost/fxcost.h"
 
 #if defined(__GNUC__)
-#define FXC_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define FXC_PRINTF(index, first) __attribute__((format(printf, index, first)))
 #else
-#define FXC_PRINTF(format, first)
+#define FXC_PRINTF(index, first)
 #endif
 
 struct fxc_program;
 
-/* Starts an error: sets the status and `where`, clears the rest. Returns the status. err may be NULL in all of these. */
+/* Starts an error: sets the status and `where`, clears the rest. Returns the status. err may be NULL in all of these.
+ */
 fxc_status fxc_fail(fxc_error *err, fxc_status status, const char *where, ...) FXC_PRINTF(3, 4);
 /* The same where a node is concerned: "file: node 41 'addmm_3' (aten.addmm.default) in blocks.2.fc, model.py:88". */
 fxc_status fxc_fail_node(fxc_error *err, fxc_status status, const struct fxc_program *program, uint32_t node);

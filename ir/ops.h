@@ -35,8 +35,8 @@ typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t p
     X(GATHER, "gather")   /* reads the indices and as many source elements as it writes */                             \
     X(SCATTER, "scatter") /* reads indices and source, writes as many elements of self as the source has */            \
     X(CLONE_SCATTER, "clone_scatter") /* out of place scatter: copies self, then as SCATTER */                         \
-    X(WRITE, "write")     /* writes the result only: factories, fill_ */                                               \
-    X(INPLACE, "inplace") /* reads every tensor argument, writes self */
+    X(WRITE, "write")                 /* writes the result only: factories, fill_ */                                   \
+    X(INPLACE, "inplace")             /* reads every tensor argument, writes self */
 
 /* What autocast does to an op. */
 #define FXC_AUTOCAST_LIST(X)                                                                                           \
@@ -47,35 +47,35 @@ typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t p
 
 /* Where the schema's marks do not tell how results and arguments share memory. */
 #define FXC_ALIAS_LIST(X)                                                                                              \
-    X(SCHEMA, "schema")             /* the schema's marks are the truth */                                             \
-    X(RECORDED, "recorded")         /* may alias or copy: the recorded storages say which (reshape, contiguous, to) */ \
+    X(SCHEMA, "schema")     /* the schema's marks are the truth */                                                     \
+    X(RECORDED, "recorded") /* may alias or copy: the recorded storages say which (reshape, contiguous, to) */         \
     X(EVAL_IDENTITY, "eval_identity") /* returns its input itself when not training (dropout) */                       \
-    X(BATCH_NORM, "batch_norm")     /* writes running_mean and running_var when training */                            \
+    X(BATCH_NORM, "batch_norm")       /* writes running_mean and running_var when training */                          \
     X(INSTANCE_NORM, "instance_norm") /* the same under use_input_stats */
 
 enum fxc_fuse {
 #define X(name, text) FXC_FUSE_##name,
     FXC_FUSE_LIST(X)
 #undef X
-    FXC_FUSE_COUNT
+        FXC_FUSE_COUNT
 };
 enum fxc_touch {
 #define X(name, text) FXC_TOUCH_##name,
     FXC_TOUCH_LIST(X)
 #undef X
-    FXC_TOUCH_COUNT
+        FXC_TOUCH_COUNT
 };
 enum fxc_autocast {
 #define X(name, text) FXC_AUTOCAST_##name,
     FXC_AUTOCAST_LIST(X)
 #undef X
-    FXC_AUTOCAST_COUNT
+        FXC_AUTOCAST_COUNT
 };
 enum fxc_alias_override {
 #define X(name, text) FXC_ALIAS_##name,
     FXC_ALIAS_LIST(X)
 #undef X
-    FXC_ALIAS_COUNT
+        FXC_ALIAS_COUNT
 };
 
 struct fxc_op_row {

@@ -4,7 +4,9 @@
 
 #include "fxcost/fxcost.h"
 #include "ir/arena.h"
+#include "ir/arith.h"
 #include "ir/error.h"
+#include "ir/expr.h"
 #include "ir/program.h"
 
 /* Facts, one per pass, in pipeline order. Fact name = pass name = file name. */
@@ -23,33 +25,18 @@ enum fxc_fact {
 #define X(name) FXC_FACT_##name,
     FXC_FACT_LIST(X)
 #undef X
-    FXC_FACT_COUNT
+        FXC_FACT_COUNT
 };
 #define FXC_FACT_BIT(name) (1u << FXC_FACT_##name)
-
-/* Options that facts depend on. */
-enum fxc_option {
-    FXC_OPTION_SYMBOLS = 1u << 0,
-    FXC_OPTION_CONVENTION = 1u << 1,
-    FXC_OPTION_PROFILE = 1u << 2,
-    FXC_OPTION_DEVICE = 1u << 3,
-};
-
-/* Value of a symbol: the user's binding, else the captured hint. */
-struct fxc_binding {
-    int64_t value;
-    bool known;
-    bool given; /* by the user */
-};
 
 struct fxc_device;
 
 struct fxc_analysis {
     const struct fxc_program *program;
-    uint32_t facts;                           /* bits of facts that are present */
-    struct fxc_arena arena[FXC_FACT_COUNT];   /* owns each fact */
-    struct fxc_binding *bindings;             /* per symbol */
-    const struct fxc_device *device;          /* NULL: none named */
+    uint32_t facts;                         /* bits of facts that are present */
+    struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
+    struct fxc_binding *bindings;           /* per symbol */
+    const struct fxc_device *device;        /* NULL: none named */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;
@@ -66,7 +53,7 @@ typedef fxc_status (*fxc_pass_fn)(struct fxc_analysis *analysis, fxc_error *err)
 struct fxc_pass {
     const char *name, *summary;
     uint32_t needs;   /* bits of facts */
-    uint32_t options; /* bits of enum fxc_option that the fact itself reads */
+    uint32_t options; /* bits of enum fxc_option (enums.h) that the fact itself reads */
     fxc_pass_fn run;
 };
 /* The visible pass list, in passes/pass.c, indexed by enum fxc_fact. */
@@ -76,8 +63,10 @@ extern const struct fxc_pass fxc_passes[FXC_FACT_COUNT];
 FXC_FACT_LIST(X)
 #undef X
 
-/* fxc_require by number. */
+/* fxc_require by bits. */
 fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_error *err);
+/* Drops the facts that depend on these options (bits of enum fxc_option), and those that need them. */
+void fxc_drop_facts(struct fxc_analysis *analysis, uint32_t options);
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
@@ -113,6 +102,8 @@ struct fxc_flops {
 /* params: totals over distinct storages. */
 struct fxc_params {
     int64_t params, param_bytes, buffers, buffer_bytes;
+    int64_t *numel, *bytes; /* per param row */
+    uint8_t *first;         /* per param row: the first with its storage, which is the one that counts */
 };
 
 /* traffic: bytes and kernels per node under the profile. */
@@ -128,15 +119,5 @@ struct fxc_cost {
 };
 
 /* alias: see passes/alias.h. report: see passes/report.h. */
-
-/* ---- checked arithmetic ------------------------------------------------------------------------------------------ */
-
-/* Return true on overflow, like the builtins. */
-static inline bool fxc_mul(int64_t a, int64_t b, int64_t *out) {
-    return __builtin_mul_overflow(a, b, out);
-}
-static inline bool fxc_add(int64_t a, int64_t b, int64_t *out) {
-    return __builtin_add_overflow(a, b, out);
-}
 
 #endif

@@ -58,9 +58,19 @@ bool fxc_eval_int(const struct fxc_program *program, const struct fxc_binding *b
 
 static inline bool fxc_dtype_is_float(uint8_t dtype) {
     switch (dtype) {
-    case FXC_DTYPE_INT64: case FXC_DTYPE_INT32: case FXC_DTYPE_INT16: case FXC_DTYPE_INT8: case FXC_DTYPE_UINT8:
-    case FXC_DTYPE_BOOL: case FXC_DTYPE_UINT16: case FXC_DTYPE_UINT32: case FXC_DTYPE_UINT64: case FXC_DTYPE_QINT8:
-    case FXC_DTYPE_QUINT8: case FXC_DTYPE_QINT32: case FXC_DTYPE_OPAQUE:
+    case FXC_DTYPE_INT64:
+    case FXC_DTYPE_INT32:
+    case FXC_DTYPE_INT16:
+    case FXC_DTYPE_INT8:
+    case FXC_DTYPE_UINT8:
+    case FXC_DTYPE_BOOL:
+    case FXC_DTYPE_UINT16:
+    case FXC_DTYPE_UINT32:
+    case FXC_DTYPE_UINT64:
+    case FXC_DTYPE_QINT8:
+    case FXC_DTYPE_QUINT8:
+    case FXC_DTYPE_QINT32:
+    case FXC_DTYPE_OPAQUE:
         return false;
     default:
         return true;

@@ -219,6 +219,13 @@
     X(GRAD_MODE, "grad_mode")                                                                                          \
     X(OPAQUE, "opaque")
 
+/* Options of an analysis that facts depend on. */
+#define FXC_OPTION_LIST(X)                                                                                             \
+    X(SYMBOLS, "dim", 0)                                                                                               \
+    X(CONVENTION, "convention", 1)                                                                                     \
+    X(PROFILE, "profile", 2)                                                                                           \
+    X(DEVICE, "device", 3)
+
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,
 #define FXC_X_DTYPE(name, ...) FXC_DTYPE_##name,
@@ -237,6 +244,7 @@
 #define FXC_X_CALL_FLAG(name, text, bit) FXC_CALL_FLAG_##name = 1u << (bit),
 #define FXC_X_PARAM_FLAG(name, text, bit) FXC_PARAM_FLAG_##name = 1u << (bit),
 #define FXC_X_REGION_KIND(name, ...) FXC_REGION_KIND_##name,
+#define FXC_X_OPTION(name, text, bit) FXC_OPTION_##name = 1u << (bit),
 
 enum fxc_kind { FXC_KIND_LIST(FXC_X_KIND) FXC_KIND_COUNT };
 enum fxc_dtype { FXC_DTYPE_LIST(FXC_X_DTYPE) FXC_DTYPE_COUNT };
@@ -255,6 +263,7 @@ enum fxc_output_kind { FXC_OUTPUT_KIND_LIST(FXC_X_OUTPUT_KIND) FXC_OUTPUT_KIND_C
 enum fxc_call_flag { FXC_CALL_FLAG_LIST(FXC_X_CALL_FLAG) };
 enum fxc_param_flag { FXC_PARAM_FLAG_LIST(FXC_X_PARAM_FLAG) };
 enum fxc_region_kind { FXC_REGION_KIND_LIST(FXC_X_REGION_KIND) FXC_REGION_KIND_COUNT };
+enum fxc_option { FXC_OPTION_LIST(FXC_X_OPTION) };
 
 #undef FXC_X_KIND
 #undef FXC_X_DTYPE
@@ -273,5 +282,6 @@ enum fxc_region_kind { FXC_REGION_KIND_LIST(FXC_X_REGION_KIND) FXC_REGION_KIND_C
 #undef FXC_X_CALL_FLAG
 #undef FXC_X_PARAM_FLAG
 #undef FXC_X_REGION_KIND
+#undef FXC_X_OPTION
 
 #endif

@@ -77,8 +77,9 @@ typedef struct fxc_error {
 FXC_API const char *fxc_version(void);
 /* The meaning of a status in a few words; "unknown status" for a number that is none. */
 FXC_API const char *fxc_status_text(int32_t status);
-/* The text of entry `index` of an enumeration ("dtype", "kind", "token", "op_tag", ... : the X lists of enums.h in lower
- * case without FXC_ and _LIST), NULL past the end or for an unknown enumeration. For bit sets the index is the bit. */
+/* The text of entry `index` of an enumeration ("dtype", "kind", "token", "op_tag", ... : the X lists of enums.h in
+ * lower case without FXC_ and _LIST), NULL past the end or for an unknown enumeration. For bit sets the index is the
+ * bit. */
 FXC_API const char *fxc_enum_text(const char *enumeration, uint32_t index);
 
 /* ---- programs --------------------------------------------------------------------------------------------------- */
@@ -115,14 +116,13 @@ FXC_API fxc_status fxc_program_get_info(const fxc_program *program, fxc_program_
 typedef struct fxc_node_info {
     size_t struct_size;
     uint32_t graph;
-    const char *name;   /* FX name, "linear_3" */
-    const char *op;     /* "aten.linear.default" */
-    const char *file;   /* source position, NULL when unknown or stripped */
+    const char *name; /* FX name, "linear_3" */
+    const char *op;   /* "aten.linear.default" */
+    const char *file; /* source position, NULL when unknown or stripped */
     uint32_t line;
-    uint32_t call;      /* innermost module call or FXC_NONE */
+    uint32_t call; /* innermost module call or FXC_NONE */
 } fxc_node_info;
-FXC_API fxc_status fxc_program_get_node(const fxc_program *program, uint32_t node, fxc_node_info *info,
-                                        fxc_error *err);
+FXC_API fxc_status fxc_program_get_node(const fxc_program *program, uint32_t node, fxc_node_info *info, fxc_error *err);
 
 /* ---- analyses --------------------------------------------------------------------------------------------------- */
 
@@ -172,18 +172,19 @@ FXC_API fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_
 typedef struct fxc_totals {
     size_t struct_size;
     fxc_counts counts;
-    int64_t flops;              /* matrix_flops + vector_flops */
-    int64_t params;             /* elements of parameters, tied ones once */
-    int64_t param_bytes;        /* bytes of their storages */
-    int64_t buffers;            /* elements of buffers and constants */
+    int64_t flops;       /* matrix_flops + vector_flops */
+    int64_t params;      /* elements of parameters, tied ones once */
+    int64_t param_bytes; /* bytes of their storages */
+    int64_t buffers;     /* elements of buffers and constants */
     int64_t buffer_bytes;
-    int64_t nodes;              /* nodes executed in one run */
-    int64_t unknown_nodes;      /* of these, nodes without a formula */
-    int64_t unknown_elements;   /* output elements of unknown nodes */
-    int64_t output_elements;    /* output elements of all nodes that compute: the base of the unknown share */
-    int64_t recorded_values;    /* values whose shape no rule derived */
+    int64_t nodes;            /* nodes executed in one run */
+    int64_t unknown_nodes;    /* of these, nodes without a formula */
+    int64_t unknown_elements; /* output elements of unknown nodes */
+    int64_t output_elements;  /* output elements of all nodes that compute: the base of the unknown share */
+    int64_t recorded_values;  /* values whose shape no rule derived */
     int64_t values;
-    double seconds;             /* sum of predicted node times; NAN without a device */
+    int64_t unsized_values; /* values whose size depends on a symbol that has no value */
+    double seconds;         /* sum of predicted node times; NAN without a device */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);
@@ -208,8 +209,8 @@ typedef struct fxc_render_options {
     size_t struct_size;
     const char *format, *by, *sort, *root;
     uint32_t depth, top;
-    bool raw;     /* exact integers instead of human units */
-    bool unfold;  /* do not fold equal siblings */
+    bool raw;    /* exact integers instead of human units */
+    bool unfold; /* do not fold equal siblings */
 } fxc_render_options;
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);
@@ -288,8 +289,11 @@ FXC_API fxc_status fxc_op_find(const char *name, fxc_op_info *out, fxc_error *er
 
 typedef struct fxc_pass_info {
     size_t struct_size;
-    const char *name, *summary, *needs, *options;
+    const char *name, *summary;
+    uint32_t needs;   /* bit i: needs the fact of pass i */
+    uint32_t options; /* bit i: depends on option i, fxc_enum_text("option", i) */
 } fxc_pass_info;
+/* Row `index` of the pass list, in pipeline order; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_pass_get(uint32_t index, fxc_pass_info *out, fxc_error *err);
 
 typedef struct fxc_device_info {
@@ -297,6 +301,7 @@ typedef struct fxc_device_info {
     const char *name, *description, *source;
     double memory_bytes, memory_bytes_per_second, flops_per_second_f32, flops_per_second_bf16, kernel_overhead_seconds;
 } fxc_device_info;
+/* Row `index` of the device table; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_device_get(uint32_t index, fxc_device_info *out, fxc_error *err);
 
 #ifdef __cplusplus

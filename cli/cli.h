@@ -1,0 +1,49 @@
+/* Shared by the commands of the fxcost program. */
+#ifndef FXC_CLI_CLI_H
+#define FXC_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "fxcost/fxcost.h"
+
+enum { CLI_MAX_DIMS = 64 };
+
+/* The parsed command line. */
+struct cli_options {
+    const char *command;       /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
+    const char *operand;       /* the file, model or pattern; NULL when absent */
+    fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
+    const char *device, *convention, *profile;
+    const char *output;             /* -o, NULL for standard output */
+    const char *dims[CLI_MAX_DIMS]; /* NAME=VALUE */
+    int dim_count;
+    bool fail_on_unknown, help, version;
+};
+
+/* Parses argv; FXC_USAGE with a message in err for anything that is not understood. */
+fxc_status cli_parse(int argc, char **argv, struct cli_options *out, fxc_error *err);
+void cli_print_help(FILE *stream);
+
+/* Where a command writes: standard output, or a temporary file that replaces `path` on success. */
+struct cli_output {
+    FILE *stream;
+    const char *path; /* NULL for standard output */
+    char temporary[4096];
+};
+fxc_status cli_output_open(struct cli_output *output, const char *path, fxc_error *err);
+/* Flushes; on success renames the temporary file, otherwise removes it. Returns status, or FXC_IO. */
+fxc_status cli_output_close(struct cli_output *output, fxc_status status, fxc_error *err);
+/* fxc_write_fn over a cli_output. */
+bool cli_write(void *context, const char *bytes, size_t size);
+
+/* Fills err as the library does. */
+fxc_status cli_fail(fxc_error *err, fxc_status status, const char *message);
+
+fxc_status cli_report(const struct cli_options *options, fxc_error *err);
+fxc_status cli_print(const struct cli_options *options, fxc_error *err);
+fxc_status cli_verify(const struct cli_options *options, fxc_error *err);
+fxc_status cli_ops(const struct cli_options *options, fxc_error *err);
+fxc_status cli_passes(const struct cli_options *options, fxc_error *err);
+fxc_status cli_devices(const struct cli_options *options, fxc_error *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* Commands that list what the library knows: ops, passes, devices. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static bool wants_markdown(const struct cli_options *options) {
+    return options->render.format != NULL && strcmp(options->render.format, "md") == 0;
+}
+
+static fxc_status check_format(const struct cli_options *options, fxc_error *err) {
+    if (options->render.format == NULL || wants_markdown(options)) {
+        return FXC_OK;
+    }
+    return cli_fail(err, FXC_USAGE, "option --format\n  expected: md, or nothing, for a list\n  found: another format");
+}
+
+/* '|' ends a cell in Markdown, so it is escaped. */
+static void put_markdown(FILE *stream, const char *text) {
+    for (; *text != '\0'; text++) {
+        (void)fputs(*text == '|' ? "\\|" : (char[]){*text, '\0'}, stream);
+    }
+}
+
+static void put_op(FILE *stream, const fxc_op_info *op, bool markdown) {
+    if (!markdown) {
+        (void)fprintf(stream, "%-44s %-12s %-24s %s\n", op->name, op->fuse, op->flop_rule, op->doc);
+        return;
+    }
+    (void)fprintf(stream, "| `%s` | `", op->name);
+    put_markdown(stream, op->schema);
+    (void)fprintf(stream, "` | %s | %s | %s | %s | %s | ", op->shape_rule, op->flop_rule, op->fuse, op->touch,
+                  op->eager[0] == '\0' ? "itself" : op->eager);
+    put_markdown(stream, op->doc);
+    (void)fputs(" |\n", stream);
+}
+
+fxc_status cli_ops(const struct cli_options *options, fxc_error *err) {
+    fxc_op_info op = {.struct_size = sizeof op};
+    struct cli_output output;
+    bool found = false;
+    fxc_status status = check_format(options, err);
+    if (status == FXC_OK) {
+        status = cli_output_open(&output, options->output, err);
+    }
+    if (status != FXC_OK) {
+        return status;
+    }
+    if (wants_markdown(options)) {
+        (void)fputs("| operator | schema | shape rule | FLOP rule | fuses as | memory | eager runs | convention |\n"
+                    "|---|---|---|---|---|---|---|---|\n",
+                    output.stream);
+    }
+    for (uint32_t i = 0; fxc_op_get(i, &op, NULL) == FXC_OK; i++) {
+        if (options->operand == NULL || strstr(op.name, options->operand) != NULL) {
+            put_op(output.stream, &op, wants_markdown(options));
+            found = true;
+        }
+    }
+    if (!found) {
+        char message[400];
+        (void)snprintf(
+            message, sizeof message,
+            "fxcost ops\n  expected: part of an operator's name, such as aten.add\n  found: '%.200s', in no row",
+            options->operand == NULL ? "" : options->operand);
+        status = cli_fail(err, FXC_USAGE, message);
+    }
+    return cli_output_close(&output, status, err);
+}
+
+/* Names of the set bits, comma-separated; the name of bit i is given by `name`. */
+static void put_bits(FILE *stream, uint32_t bits, const char *(*name)(uint32_t)) {
+    const char *separator = "";
+    for (uint32_t i = 0; i < 32; i++) {
+        if ((bits >> i & 1u) != 0) {
+            (void)fprintf(stream, "%s%s", separator, name(i));
+            separator = ", ";
+        }
+    }
+}
+
+static const char *pass_name(uint32_t index) {
+    fxc_pass_info pass = {.struct_size = sizeof pass};
+    return fxc_pass_get(index, &pass, NULL) == FXC_OK ? pass.name : "?";
+}
+
+static const char *option_name(uint32_t index) {
+    const char *text = fxc_enum_text("option", index);
+    return text == NULL ? "?" : text;
+}
+
+fxc_status cli_passes(const struct cli_options *options, fxc_error *err) {
+    fxc_pass_info pass = {.struct_size = sizeof pass};
+    (void)options;
+    (void)err;
+    for (uint32_t i = 0; fxc_pass_get(i, &pass, NULL) == FXC_OK; i++) {
+        (void)printf("%-8s %s\n", pass.name, pass.summary);
+        if (pass.needs != 0) {
+            (void)printf("         needs ");
+            put_bits(stdout, pass.needs, pass_name);
+            (void)printf("\n");
+        }
+        if (pass.options != 0) {
+            (void)printf("         depends on option ");
+            put_bits(stdout, pass.options, option_name);
+            (void)printf("\n");
+        }
+    }
+    return FXC_OK;
+}
+
+fxc_status cli_devices(const struct cli_options *options, fxc_error *err) {
+    fxc_device_info device = {.struct_size = sizeof device};
+    (void)options;
+    (void)err;
+    (void)printf("%-15s %10s %10s %9s %9s  %s\n", "device", "fp32", "bf16", "memory", "GB/s", "source");
+    for (uint32_t i = 0; fxc_device_get(i, &device, NULL) == FXC_OK; i++) {
+        (void)printf("%-15s %7.4g TF %7.4g TF %6.4g GB %9.5g  %s\n", device.name, device.flops_per_second_f32 / 1e12,
+                     device.flops_per_second_bf16 / 1e12, device.memory_bytes / 1e9,
+                     device.memory_bytes_per_second / 1e9, device.source);
+    }
+    return FXC_OK;
+}

@@ -1,0 +1,50 @@
+/* The fxcost program: everything that needs no Python. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* The Python package brings a command of the same name that captures and then runs this one. */
+static fxc_status cli_capture(const struct cli_options *options, fxc_error *err) {
+    (void)options;
+    return cli_fail(err, FXC_CAPTURE,
+                    "fxcost capture\n  expected: the Python package fxcost, which captures models with torch.export\n"
+                    "  found: the program without Python\n  install it with: pip install fxcost");
+}
+
+static const struct {
+    const char *name;
+    fxc_status (*run)(const struct cli_options *options, fxc_error *err);
+} commands[] = {
+    {"report", cli_report}, {"capture", cli_capture}, {"print", cli_print},     {"verify", cli_verify},
+    {"ops", cli_ops},       {"passes", cli_passes},   {"devices", cli_devices},
+};
+
+static fxc_status run(const struct cli_options *options, fxc_error *err) {
+    if (options->help) {
+        cli_print_help(stdout);
+        return FXC_OK;
+    }
+    if (options->version) {
+        (void)printf("fxcost %s\n", fxc_version());
+        return FXC_OK;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].name, options->command) == 0) {
+            return commands[i].run(options, err);
+        }
+    }
+    return FXC_INTERNAL;
+}
+
+int main(int argc, char **argv) {
+    fxc_error err = FXC_ERROR_INIT;
+    struct cli_options options;
+    fxc_status status = cli_parse(argc, argv, &options, &err);
+    if (status == FXC_OK) {
+        status = run(&options, &err);
+    }
+    if (status != FXC_OK) {
+        (void)fprintf(stderr, "fxcost: %s\n", err.message[0] == '\0' ? fxc_status_text((int32_t)status) : err.message);
+    }
+    return (int)status;
+}

@@ -1,0 +1,167 @@
+/* The command line: one table of options, which the parser and the help both read. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct command {
+    const char *name, *operand, *help;
+} commands[] = {
+    {"report", "FILE", "print what the program costs; the default: fxcost FILE is fxcost report FILE"},
+    {"capture", "MODEL", "capture a model into a .fxir file (-o FILE); needs the Python package"},
+    {"print", "FILE", "print the program in text form"},
+    {"verify", "FILE", "check a file and say what is in it"},
+    {"ops", "[PATTERN]", "list the operators that have a row in the table"},
+    {"passes", "", "list the passes and what each needs"},
+    {"devices", "", "list the devices and their figures"},
+};
+
+enum value_kind { FLAG, TEXT, COUNT, DIM };
+
+#define AT(field) offsetof(struct cli_options, field)
+static const struct option {
+    const char *name, *value, *help;
+    enum value_kind kind;
+    size_t field;
+} options[] = {
+    {"--by", "KIND", "module (default), class, op or node", TEXT, AT(render.by)},
+    {"--format", "F", "tree (default), table, json, csv or md", TEXT, AT(render.format)},
+    {"--depth", "N", "levels of the module tree", COUNT, AT(render.depth)},
+    {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
+    {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},
+    {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
+    {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
+    {"--convention", "NAME", "how to count: fxcost", TEXT, AT(convention)},
+    {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
+    {"--dim", "NAME=N", "value of a dynamic dimension; repeatable", DIM, 0},
+    {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
+    {"--unfold", NULL, "show every module, equal siblings and idle ones too", FLAG, AT(render.unfold)},
+    {"--fail-on-unknown", NULL, "exit with 1 when an operator has no formula", FLAG, AT(fail_on_unknown)},
+    {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
+    {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
+    {"--version", NULL, "print the version", FLAG, AT(version)},
+};
+enum { OPTION_COUNT = sizeof options / sizeof options[0], COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+void cli_print_help(FILE *stream) {
+    (void)fputs("fxcost: what a PyTorch model costs, op by op\n\nUsage: fxcost [COMMAND] [OPERAND] [OPTION]...\n\n",
+                stream);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        (void)fprintf(stream, "  %-8s %-10s %s\n", commands[i].name, commands[i].operand, commands[i].help);
+    }
+    (void)fputs("\nOptions:\n", stream);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const char *value = options[i].value == NULL ? "" : options[i].value;
+        (void)fprintf(stream, "  %-17s %-7s %s\n", options[i].name, value, options[i].help);
+    }
+    (void)fputs("\nExit codes:\n", stream);
+#define X(name, number, text) (void)fprintf(stream, "  %2d  %s\n", number, text);
+    FXC_STATUS_LIST(X)
+#undef X
+}
+
+/* ---- parsing ----------------------------------------------------------------------------------------------------- */
+
+static fxc_status usage(fxc_error *err, const char *expected, const char *found) {
+    fxc_status status = cli_fail(err, FXC_USAGE, "command line");
+    (void)snprintf(err->message, sizeof err->message,
+                   "command line\n  expected: %.400s\n  found: %.400s\n  see: fxcost --help", expected, found);
+    return status;
+}
+
+static const struct option *find_option(const char *name, size_t length) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static fxc_status set_count(const struct option *option, const char *text, void *field, fxc_error *err) {
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] == '-' || end == text || *end != '\0' || errno != 0 || number == 0 || number > UINT32_MAX) {
+        char expected[64];
+        (void)snprintf(expected, sizeof expected, "a number from 1 on after %s", option->name);
+        return usage(err, expected, text);
+    }
+    *(uint32_t *)field = (uint32_t)number;
+    return FXC_OK;
+}
+
+static fxc_status set_option(const struct option *option, const char *value, struct cli_options *out, fxc_error *err) {
+    void *field = (char *)out + option->field;
+    switch (option->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        return FXC_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return FXC_OK;
+    case COUNT:
+        return set_count(option, value, field, err);
+    case DIM:
+        if (strchr(value, '=') == NULL || out->dim_count == CLI_MAX_DIMS) {
+            return usage(err, "--dim NAME=VALUE, at most 64 times", value);
+        }
+        out->dims[out->dim_count++] = value;
+        return FXC_OK;
+    }
+    return FXC_INTERNAL;
+}
+
+/* One option at argv[*i]; advances *i past its value. */
+static fxc_status parse_option(int argc, char **argv, int *i, struct cli_options *out, fxc_error *err) {
+    const char *text = argv[*i];
+    text = strcmp(text, "-o") == 0 ? "--output" : strcmp(text, "-h") == 0 ? "--help" : text;
+    size_t length = strcspn(text, "=");
+    const struct option *option = find_option(text, length);
+    const char *value = NULL;
+    if (option == NULL) {
+        return usage(err, "an option of fxcost", argv[*i]);
+    }
+    if (text[length] == '=') {
+        value = text + length + 1;
+        if (option->kind == FLAG) {
+            return usage(err, "no value after a flag", argv[*i]);
+        }
+    } else if (option->kind != FLAG) {
+        if (*i + 1 >= argc) {
+            return usage(err, "a value after the option", argv[*i]);
+        }
+        value = argv[++*i];
+    }
+    return set_option(option, value, out, err);
+}
+
+static bool is_command(const char *text) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+fxc_status cli_parse(int argc, char **argv, struct cli_options *out, fxc_error *err) {
+    *out = (struct cli_options){.render.struct_size = sizeof out->render};
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            fxc_status status = parse_option(argc, argv, &i, out, err);
+            if (status != FXC_OK) {
+                return status;
+            }
+        } else if (out->command == NULL && out->operand == NULL && is_command(argv[i])) {
+            out->command = argv[i];
+        } else if (out->operand == NULL) {
+            out->operand = argv[i];
+        } else {
+            return usage(err, "one operand", argv[i]);
+        }
+    }
+    out->command = out->command == NULL ? "report" : out->command;
+    return FXC_OK;
+}

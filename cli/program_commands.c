@@ -1,0 +1,128 @@
+/* Commands over one program: report, print, verify. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static fxc_status open_program(const struct cli_options *options, fxc_program **program, fxc_error *err) {
+    if (options->operand == NULL) {
+        return cli_fail(err, FXC_USAGE,
+                        "command line\n  expected: a .fxir file, or with the Python package a model\n  found: nothing\n"
+                        "  see: fxcost --help");
+    }
+    return fxc_program_open(options->operand, program, err);
+}
+
+static fxc_status set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
+    return value == NULL ? FXC_OK : fxc_analysis_set(analysis, option, value, err);
+}
+
+/* --dim NAME=VALUE as option dim.NAME. */
+static fxc_status set_dim(fxc_analysis *analysis, const char *dim, fxc_error *err) {
+    char option[160];
+    const char *equals = strchr(dim, '=');
+    if (snprintf(option, sizeof option, "dim.%.*s", (int)(equals - dim), dim) >= (int)sizeof option) {
+        return cli_fail(err, FXC_USAGE, "command line: the name of a dimension is too long");
+    }
+    return fxc_analysis_set(analysis, option, equals + 1, err);
+}
+
+static fxc_status set_options(const struct cli_options *options, fxc_analysis *analysis, fxc_error *err) {
+    fxc_status status = set(analysis, "convention", options->convention, err);
+    if (status == FXC_OK) {
+        status = set(analysis, "profile", options->profile, err);
+    }
+    if (status == FXC_OK) {
+        status = set(analysis, "device", options->device, err);
+    }
+    for (int i = 0; i < options->dim_count && status == FXC_OK; i++) {
+        status = set_dim(analysis, options->dims[i], err);
+    }
+    return status;
+}
+
+/* FXC_UNKNOWN_OPS when the report is complete but for operators without a formula. */
+static fxc_status check_unknown(fxc_analysis *analysis, fxc_error *err) {
+    fxc_totals totals = {.struct_size = sizeof totals};
+    fxc_status status = fxc_analysis_totals(analysis, &totals, err);
+    if (status == FXC_OK && totals.unknown_nodes > 0) {
+        char message[160];
+        (void)snprintf(message, sizeof message, "%" PRId64 " nodes have no formula, and --fail-on-unknown was given",
+                       totals.unknown_nodes);
+        return cli_fail(err, FXC_UNKNOWN_OPS, message);
+    }
+    return status;
+}
+
+static fxc_status render(const struct cli_options *options, fxc_analysis *analysis, fxc_error *err) {
+    struct cli_output output;
+    fxc_status status = cli_output_open(&output, options->output, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = fxc_analysis_render(analysis, &options->render, cli_write, &output, err);
+    if (status == FXC_OK && options->fail_on_unknown) {
+        status = check_unknown(analysis, err);
+    }
+    return cli_output_close(&output, status, err);
+}
+
+fxc_status cli_report(const struct cli_options *options, fxc_error *err) {
+    fxc_program *program;
+    fxc_analysis *analysis = NULL;
+    fxc_status status = open_program(options, &program, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = fxc_analysis_new(program, &analysis, err);
+    if (status == FXC_OK) {
+        status = set_options(options, analysis, err);
+    }
+    if (status == FXC_OK) {
+        status = render(options, analysis, err);
+    }
+    fxc_analysis_free(analysis);
+    fxc_program_free(program);
+    return status;
+}
+
+fxc_status cli_print(const struct cli_options *options, fxc_error *err) {
+    fxc_program *program;
+    struct cli_output output;
+    fxc_status status = open_program(options, &program, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = cli_output_open(&output, options->output, err);
+    if (status == FXC_OK) {
+        status = fxc_program_print(program, cli_write, &output, err);
+        status = cli_output_close(&output, status, err);
+    }
+    fxc_program_free(program);
+    return status;
+}
+
+fxc_status cli_verify(const struct cli_options *options, fxc_error *err) {
+    fxc_program *program;
+    fxc_analysis *analysis = NULL;
+    fxc_program_info info = {.struct_size = sizeof info};
+    fxc_status status = open_program(options, &program, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = fxc_analysis_new(program, &analysis, err);
+    if (status == FXC_OK) {
+        status = fxc_require(analysis, "verify", err);
+    }
+    if (status == FXC_OK) {
+        status = fxc_program_get_info(program, &info, err);
+    }
+    if (status == FXC_OK) {
+        (void)printf("%s: format %u.%u, %u nodes, %u values, %u graphs, %u modules, %u operators: ok\n", info.file,
+                     info.format_major, info.format_minor, info.nodes, info.values, info.graphs, info.modules,
+                     info.ops);
+    }
+    fxc_analysis_free(analysis);
+    fxc_program_free(program);
+    return status;
+}

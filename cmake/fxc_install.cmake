@@ -1,0 +1,30 @@
+# Two layouts: a C prefix (libraries, headers, CMake package, pkg-config), or the inside of the Python package.
+if(FXC_PYTHON_LAYOUT)
+  install(TARGETS fxcost LIBRARY DESTINATION fxcost/lib NAMELINK_SKIP)
+  if(TARGET fxcost_omp)
+    install(TARGETS fxcost_omp LIBRARY DESTINATION fxcost/lib NAMELINK_SKIP)
+  endif()
+  install(TARGETS fxcost_cli RUNTIME DESTINATION fxcost/bin)
+  install(FILES ${generated}/python/_fxir_generated.py DESTINATION fxcost)
+  return()
+endif()
+
+include(CMakePackageConfigHelpers)
+set(installed fxcost fxcost_static)
+if(TARGET fxcost_omp)
+  list(APPEND installed fxcost_omp)
+endif()
+install(TARGETS ${installed} EXPORT fxcostTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+                                                  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(FXC_CLI)
+  install(TARGETS fxcost_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY include/fxcost DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(EXPORT fxcostTargets NAMESPACE fxcost:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fxcost)
+configure_package_config_file(cmake/fxcostConfig.cmake.in ${PROJECT_BINARY_DIR}/fxcostConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fxcost)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/fxcostConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/fxcostConfig.cmake ${PROJECT_BINARY_DIR}/fxcostConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/fxcost)
+configure_file(cmake/fxcost.pc.in ${PROJECT_BINARY_DIR}/fxcost.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/fxcost.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,15 @@
+# One cmocka program per tests/c/test_*.c, linked statically so that internal functions are reachable.
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+file(GLOB test_sources CONFIGURE_DEPENDS tests/c/test_*.c)
+foreach(source IN LISTS test_sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE
+                                             FXC_TEST_DATA="${PROJECT_SOURCE_DIR}/tests")
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+  target_link_libraries(${name} PRIVATE fxcost_static ${CMOCKA_LIBRARY})
+  fxc_warnings(${name})
+  fxc_sanitize(${name})
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endforeach()

@@ -1,0 +1,191 @@
+/* Analyses: creation, options, and what the public header reads off the facts. */
+#include "passes/analysis.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/devices.h"
+#include "passes/report.h"
+
+fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
+    *out = NULL;
+    uint32_t symbols = FXC_COUNT(program, symbol);
+    struct fxc_analysis *analysis = calloc(1, sizeof *analysis);
+    struct fxc_binding *bindings = calloc(symbols == 0 ? 1 : symbols, sizeof *bindings);
+    if (analysis == NULL || bindings == NULL) {
+        free(analysis);
+        free(bindings);
+        return fxc_fail_memory(err, "fxc_analysis_new");
+    }
+    analysis->program = program;
+    analysis->bindings = bindings;
+    for (uint32_t i = 0; i < symbols; i++) {
+        bindings[i].known = (program->symbol_flags[i] & FXC_SYMBOL_FLAG_HAS_HINT) != 0;
+        bindings[i].value = bindings[i].known ? program->symbol_hint[i] : 0;
+    }
+    *out = analysis;
+    return FXC_OK;
+}
+
+void fxc_analysis_free(fxc_analysis *analysis) {
+    if (analysis == NULL) {
+        return;
+    }
+    for (uint32_t fact = 0; fact < FXC_FACT_COUNT; fact++) {
+        fxc_arena_free(&analysis->arena[fact]);
+    }
+    free(analysis->bindings);
+    free(analysis);
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------------- */
+
+static fxc_status one_of(fxc_error *err, const char *option, const char *expected, const char *found) {
+    fxc_status status = fxc_fail(err, FXC_USAGE, "option %s", option);
+    fxc_expected(err, "%s", expected);
+    fxc_found(err, "'%s'", found);
+    return status;
+}
+
+static fxc_status set_device(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    const fxc_device *device = NULL;
+    for (uint32_t i = 0; i < fxc_device_count && value[0] != '\0'; i++) {
+        if (strcmp(fxc_devices[i].name, value) == 0) {
+            device = &fxc_devices[i];
+        }
+    }
+    if (device == NULL && value[0] != '\0') {
+        fxc_status status = fxc_fail(err, FXC_DEVICE, "option device");
+        fxc_expected(err, "a device that fxcost knows");
+        fxc_found(err, "'%s'", value);
+        fxc_advice(err, "list them with: fxcost devices");
+        return status;
+    }
+    analysis->device = device;
+    fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
+    return FXC_OK;
+}
+
+static uint32_t find_symbol(const struct fxc_program *p, const char *name) {
+    for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
+        if (strcmp(fxc_string(p, p->symbol_dim[i]), name) == 0 || strcmp(fxc_string(p, p->symbol_name[i]), name) == 0) {
+            return i;
+        }
+    }
+    return FXC_NONE;
+}
+
+static fxc_status check_range(const struct fxc_program *p, uint32_t symbol, int64_t value, fxc_error *err) {
+    uint8_t flags = p->symbol_flags[symbol];
+    bool low = (flags & FXC_SYMBOL_FLAG_HAS_MIN) != 0 && value < p->symbol_min[symbol];
+    bool high = (flags & FXC_SYMBOL_FLAG_HAS_MAX) != 0 && value > p->symbol_max[symbol];
+    if (!low && !high) {
+        return FXC_OK;
+    }
+    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: dimension %s", p->file, fxc_string(p, p->symbol_dim[symbol]));
+    if (low) {
+        fxc_expected(err, "at least %" PRId64 ", the range of the capture", p->symbol_min[symbol]);
+    } else {
+        fxc_expected(err, "at most %" PRId64 ", the range of the capture", p->symbol_max[symbol]);
+    }
+    fxc_found(err, "%" PRId64, value);
+    return status;
+}
+
+static fxc_status set_symbol(struct fxc_analysis *analysis, const char *name, const char *value, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    uint32_t symbol = find_symbol(p, name);
+    struct fxc_binding binding = {.known = true, .given = true};
+    if (symbol == FXC_NONE) {
+        fxc_status status = fxc_fail(err, FXC_USAGE, "%s: option dim.%s", p->file, name);
+        fxc_expected(err, "a dynamic dimension of this program");
+        fxc_found(err, "no symbol of that name among %u", FXC_COUNT(p, symbol));
+        fxc_advice(err, "capture with dynamic_shapes to have dimensions to set");
+        return status;
+    }
+    if (value[0] == '\0') {
+        binding.given = false;
+        binding.known = (p->symbol_flags[symbol] & FXC_SYMBOL_FLAG_HAS_HINT) != 0;
+        binding.value = p->symbol_hint[symbol];
+    } else {
+        char *end;
+        errno = 0;
+        binding.value = strtoll(value, &end, 10);
+        if (errno != 0 || *end != '\0') {
+            return one_of(err, name, "an integer", value);
+        }
+        FXC_TRY(check_range(p, symbol, binding.value, err));
+    }
+    analysis->bindings[symbol] = binding;
+    fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);
+    return FXC_OK;
+}
+
+fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
+    if (strcmp(option, "convention") == 0) {
+        return strcmp(value, "fxcost") == 0 ? FXC_OK : one_of(err, option, "'fxcost'", value);
+    }
+    if (strcmp(option, "profile") == 0) {
+        return strcmp(value, "eager") == 0 ? FXC_OK : one_of(err, option, "'eager'", value);
+    }
+    if (strcmp(option, "device") == 0) {
+        return set_device(analysis, value, err);
+    }
+    if (strncmp(option, "dim.", 4) == 0) {
+        return set_symbol(analysis, option + 4, value, err);
+    }
+    return one_of(err, "name", "convention, profile, device or dim.NAME", option);
+}
+
+/* ---- results ----------------------------------------------------------------------------------------------------- */
+
+#define CHECK_STRUCT(pointer, function)                                                                                \
+    if ((pointer)->struct_size < sizeof *(pointer)) {                                                                  \
+        return fxc_fail(err, FXC_USAGE, function ": struct_size is smaller than this version's structure");            \
+    }
+
+static uint32_t cost_facts(void) {
+    return FXC_FACT_BIT(tree) | FXC_FACT_BIT(flops) | FXC_FACT_BIT(traffic) | FXC_FACT_BIT(cost);
+}
+
+fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cost *cost, fxc_error *err) {
+    CHECK_STRUCT(cost, "fxc_analysis_node");
+    if (node >= FXC_COUNT(analysis->program, node)) {
+        return fxc_fail(err, FXC_USAGE, "fxc_analysis_node: node %u of %u", node, FXC_COUNT(analysis->program, node));
+    }
+    FXC_TRY(fxc_require_facts(analysis, cost_facts(), err));
+    size_t struct_size = cost->struct_size;
+    *cost = (fxc_node_cost){
+        .struct_size = struct_size,
+        .counts = fxc_node_counts(analysis, node),
+        .times = analysis->tree->graph_times[fxc_program_node_graph(analysis->program, node)],
+        .coverage = analysis->flops->coverage[node],
+        .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
+        .seconds = analysis->cost->seconds == NULL ? NAN : analysis->cost->seconds[node],
+    };
+    return FXC_OK;
+}
+
+fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err) {
+    CHECK_STRUCT(totals, "fxc_analysis_totals");
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));
+    size_t struct_size = totals->struct_size;
+    *totals = analysis->report->totals;
+    totals->struct_size = struct_size;
+    return FXC_OK;
+}
+
+fxc_status fxc_analysis_unknown(fxc_analysis *analysis, uint32_t index, fxc_unknown_op *out, fxc_error *err) {
+    CHECK_STRUCT(out, "fxc_analysis_unknown");
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));
+    if (index >= analysis->report->unknown_count) {
+        return fxc_fail(err, FXC_USAGE, "fxc_analysis_unknown: entry %u of %u", index, analysis->report->unknown_count);
+    }
+    size_t struct_size = out->struct_size;
+    *out = analysis->report->unknown[index];
+    out->struct_size = struct_size;
+    return FXC_OK;
+}

@@ -1,0 +1,20 @@
+/* A small JSON emitter: commas, escapes and exact integers. Reading JSON is left to libraries. */
+#ifndef FXC_PASSES_JSON_H
+#define FXC_PASSES_JSON_H
+
+#include "passes/render.h"
+
+struct fxc_json {
+    struct fxc_stream *out;
+    bool comma; /* a separator is due before the next element */
+};
+
+/* `key` is NULL inside arrays and at the top. */
+void fxc_json_open(struct fxc_json *json, const char *key, char bracket);
+void fxc_json_close(struct fxc_json *json, char bracket);
+void fxc_json_string(struct fxc_json *json, const char *key, const char *text); /* null for NULL */
+void fxc_json_int(struct fxc_json *json, const char *key, int64_t number);
+void fxc_json_double(struct fxc_json *json, const char *key, double number); /* null for NAN and infinities */
+void fxc_json_bool(struct fxc_json *json, const char *key, bool truth);
+
+#endif

@@ -1,0 +1,84 @@
+/* The pass list, and the manager that runs what a fact needs. */
+#include <string.h>
+
+#include "passes/analysis.h"
+
+#define BIT(name) FXC_FACT_BIT(name)
+
+const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
+    [FXC_FACT_verify] = {"verify", "Checks that the program does not contradict itself", 0, 0, fxc_run_verify},
+    [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(verify), 0,
+                       fxc_run_tree},
+    [FXC_FACT_shapes] = {"shapes", "Gives every tensor its sizes, by rule or as recorded", BIT(verify),
+                         FXC_OPTION_SYMBOLS, fxc_run_shapes},
+    [FXC_FACT_alias] = {"alias", "Finds what shares memory, what is written, and the order that this implies",
+                        BIT(verify), 0, fxc_run_alias},
+    [FXC_FACT_flops] = {"flops", "Counts MACs, FLOPs, transcendentals and integer operations of every node",
+                        BIT(shapes), FXC_OPTION_CONVENTION, fxc_run_flops},
+    [FXC_FACT_params] = {"params", "Counts parameters and buffers, tied ones once", BIT(verify), FXC_OPTION_SYMBOLS,
+                         fxc_run_params},
+    [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
+                          BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
+    [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device", BIT(flops) | BIT(traffic),
+                       FXC_OPTION_DEVICE, fxc_run_cost},
+    [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
+                         BIT(tree) | BIT(flops) | BIT(params) | BIT(traffic) | BIT(cost), 0, fxc_run_report},
+};
+
+/* Runs one pass whose needs are met, and drops what a failed pass left. */
+static fxc_status run(struct fxc_analysis *analysis, uint32_t fact, fxc_error *err) {
+    fxc_status status = fxc_passes[fact].run(analysis, err);
+    if (status == FXC_OK) {
+        analysis->facts |= 1u << fact;
+    } else {
+        fxc_arena_free(&analysis->arena[fact]);
+    }
+    return status;
+}
+
+fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_error *err) {
+    /* A pass needs only passes above it in the list, so one sweep down collects and one sweep up runs. */
+    for (uint32_t fact = FXC_FACT_COUNT; fact-- > 0;) {
+        if ((facts >> fact & 1u) != 0 && (analysis->facts >> fact & 1u) == 0) {
+            facts |= fxc_passes[fact].needs;
+        }
+    }
+    for (uint32_t fact = 0; fact < FXC_FACT_COUNT; fact++) {
+        if ((facts >> fact & 1u) != 0 && (analysis->facts >> fact & 1u) == 0) {
+            FXC_TRY(run(analysis, fact, err));
+        }
+    }
+    return FXC_OK;
+}
+
+void fxc_drop_facts(struct fxc_analysis *analysis, uint32_t options) {
+    uint32_t dropped = 0;
+    for (uint32_t fact = 0; fact < FXC_FACT_COUNT; fact++) {
+        if ((fxc_passes[fact].options & options) != 0 || (fxc_passes[fact].needs & dropped) != 0) {
+            dropped |= 1u << fact;
+            fxc_arena_free(&analysis->arena[fact]);
+        }
+    }
+    analysis->facts &= ~dropped;
+}
+
+fxc_status fxc_require(fxc_analysis *analysis, const char *fact, fxc_error *err) {
+    for (uint32_t i = 0; i < FXC_FACT_COUNT; i++) {
+        if (strcmp(fxc_passes[i].name, fact) == 0) {
+            return fxc_require_facts(analysis, 1u << i, err);
+        }
+    }
+    fxc_status status = fxc_fail(err, FXC_USAGE, "fxc_require");
+    fxc_expected(err, "the name of a pass, as listed by: fxcost passes");
+    fxc_found(err, "'%s'", fact);
+    return status;
+}
+
+fxc_status fxc_pass_get(uint32_t index, fxc_pass_info *out, fxc_error *err) {
+    if (index >= FXC_FACT_COUNT || out->struct_size < sizeof *out) {
+        return fxc_fail(err, FXC_USAGE, "fxc_pass_get: no pass %u", index);
+    }
+    const struct fxc_pass *pass = &fxc_passes[index];
+    *out = (fxc_pass_info){out->struct_size, pass->name, pass->summary, pass->needs, pass->options};
+    return FXC_OK;
+}

@@ -1,0 +1,74 @@
+/* Rendering: rows made of the report, and the faces that print them. */
+#ifndef FXC_PASSES_RENDER_H
+#define FXC_PASSES_RENDER_H
+
+#include "passes/report.h"
+
+/* A stream of text that remembers a failed write. */
+struct fxc_stream {
+    fxc_write_fn write;
+    void *context;
+    bool failed;
+};
+void fxc_put(struct fxc_stream *stream, const char *text);
+void fxc_putf(struct fxc_stream *stream, const char *format, ...) FXC_PRINTF(2, 3);
+/* Text left- or right-aligned in `width` columns, cut with an ellipsis when longer; code points count as one column. */
+void fxc_put_cell(struct fxc_stream *stream, const char *text, uint32_t width, bool right);
+/* Columns a text takes. */
+uint32_t fxc_columns_of(const char *text);
+
+enum { FXC_NUMBER_SIZE = 32 };
+/* 4_089_184_256 as "4.09 G", or exact when raw. Returns buffer. */
+const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
+/* Seconds as "1.25 ms"; "-" for NAN. */
+const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
+
+enum fxc_by { FXC_BY_MODULE, FXC_BY_CLASS, FXC_BY_OP, FXC_BY_NODE };
+
+/* One row of a table or tree. Numbers are sums over all executions, and over all folded siblings. */
+struct fxc_row {
+    const char *name;       /* full name: qualified module, class, operator, node */
+    const char *label;      /* what the tree prints: last part, or "0-31 ×32" */
+    const char *class_name; /* of the module; the operator of a node; "" */
+    uint32_t depth;
+    int64_t folded; /* siblings in this row, 1 when not folded */
+    int64_t calls;  /* module calls, or node executions */
+    int64_t params;
+    struct fxc_sum sum;
+    bool has_params;                   /* false: parameters do not belong to this kind of row */
+    const char *shape, *file, *module; /* of a node: output "f32[1, 128]", source, owner; else NULL */
+    uint32_t line;
+    uint8_t coverage, bound; /* of a node */
+};
+
+struct fxc_rows {
+    struct fxc_row *row;
+    uint32_t count;
+    struct fxc_arena arena; /* owns rows and their made-up strings */
+};
+
+/* Options with defaults filled in and checked. */
+struct fxc_view_options {
+    enum fxc_by by;
+    const char *format, *sort;
+    uint32_t root_module, depth, top;
+    bool raw, unfold;
+};
+
+/* Rows for the options; the caller frees rows->arena. */
+fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                          struct fxc_rows *rows, fxc_error *err);
+
+/* "1×3×224², fp32": sizes of the user's inputs and main dtype, for the line to cite. Returns buffer. */
+const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, size_t size);
+
+void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                     const struct fxc_rows *rows, struct fxc_stream *out);
+void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                     const struct fxc_rows *rows, struct fxc_stream *out);
+void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                    const struct fxc_rows *rows, struct fxc_stream *out);
+void fxc_render_md(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                   const struct fxc_rows *rows, struct fxc_stream *out);
+
+#endif

@@ -1,0 +1,126 @@
+/* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
+#include "fxcost/backend.h"
+#include "passes/json.h"
+
+static void put_counts(struct fxc_json *json, const fxc_counts *c) {
+    fxc_json_int(json, "macs", c->macs);
+    fxc_json_int(json, "flops", fxc_flops_of(c));
+    fxc_json_int(json, "matrix_flops", c->matrix_flops);
+    fxc_json_int(json, "vector_flops", c->vector_flops);
+    fxc_json_int(json, "transcendentals", c->transcendentals);
+    fxc_json_int(json, "int_ops", c->int_ops);
+    fxc_json_int(json, "bytes_read", c->bytes_read);
+    fxc_json_int(json, "bytes_written", c->bytes_written);
+    fxc_json_int(json, "kernels", c->kernels);
+}
+
+static void put_program(struct fxc_json *json, const struct fxc_analysis *analysis) {
+    fxc_program_info info = {.struct_size = sizeof info};
+    (void)fxc_program_get_info(analysis->program, &info, NULL);
+    fxc_json_open(json, "program", '{');
+    fxc_json_string(json, "file", info.file);
+    fxc_json_string(json, "model", info.model);
+    fxc_json_string(json, "inputs", info.inputs);
+    fxc_json_bool(json, "training", info.training);
+    fxc_json_bool(json, "grad", info.grad);
+    fxc_json_string(json, "route", info.route);
+    fxc_json_string(json, "dialect", info.dialect);
+    fxc_json_string(json, "torch", info.torch_version);
+    fxc_json_string(json, "producer", info.producer);
+    fxc_json_close(json, '}');
+}
+
+static void put_options(struct fxc_json *json, const struct fxc_analysis *analysis,
+                        const struct fxc_view_options *options) {
+    static const char *const bys[] = {"module", "class", "op", "node"};
+    fxc_json_open(json, "options", '{');
+    fxc_json_string(json, "convention", "fxcost");
+    fxc_json_string(json, "profile", "eager");
+    fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
+    fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
+    fxc_json_string(json, "by", bys[options->by]);
+    fxc_json_close(json, '}');
+}
+
+static void put_totals(struct fxc_json *json, const fxc_totals *t) {
+    fxc_json_open(json, "totals", '{');
+    put_counts(json, &t->counts);
+    fxc_json_int(json, "params", t->params);
+    fxc_json_int(json, "param_bytes", t->param_bytes);
+    fxc_json_int(json, "buffers", t->buffers);
+    fxc_json_int(json, "buffer_bytes", t->buffer_bytes);
+    fxc_json_int(json, "nodes", t->nodes);
+    fxc_json_int(json, "unknown_nodes", t->unknown_nodes);
+    fxc_json_int(json, "unknown_elements", t->unknown_elements);
+    fxc_json_int(json, "output_elements", t->output_elements);
+    fxc_json_int(json, "values", t->values);
+    fxc_json_int(json, "recorded_values", t->recorded_values);
+    fxc_json_int(json, "unsized_values", t->unsized_values);
+    fxc_json_double(json, "seconds", t->seconds);
+    fxc_json_close(json, '}');
+}
+
+static void put_unknown(struct fxc_json *json, const struct fxc_report *report) {
+    fxc_json_open(json, "unknown", '[');
+    for (uint32_t i = 0; i < report->unknown_count; i++) {
+        fxc_json_open(json, NULL, '{');
+        fxc_json_string(json, "op", report->unknown[i].op);
+        fxc_json_int(json, "nodes", report->unknown[i].nodes);
+        fxc_json_int(json, "elements", report->unknown[i].elements);
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, ']');
+}
+
+static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
+    static const char *const coverages[] = {"counted", "zero", "unknown"};
+    static const char *const bounds[] = {"unknown", "compute", "memory", "overhead"};
+    fxc_json_string(json, "op", row->class_name);
+    fxc_json_string(json, "module", row->module);
+    fxc_json_string(json, "shape", row->shape);
+    fxc_json_string(json, "coverage", coverages[row->coverage]);
+    fxc_json_string(json, "bound", bounds[row->bound]);
+    fxc_json_string(json, "file", row->file);
+    fxc_json_int(json, "line", row->line);
+}
+
+static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by) {
+    fxc_put(json->out, json->comma ? "" : "\n");
+    fxc_json_open(json, NULL, '{');
+    fxc_json_string(json, "name", row->name);
+    if (by == FXC_BY_MODULE) {
+        fxc_json_string(json, "class", row->class_name);
+        fxc_json_int(json, "depth", row->depth);
+    } else if (by == FXC_BY_NODE) {
+        put_node_fields(json, row);
+    }
+    fxc_json_int(json, "calls", row->calls);
+    if (row->has_params) {
+        fxc_json_int(json, "params", row->params);
+    }
+    put_counts(json, &row->sum.counts);
+    fxc_json_int(json, "nodes", row->sum.nodes);
+    fxc_json_int(json, "unknown_nodes", row->sum.unknown_nodes);
+    fxc_json_double(json, "seconds", row->sum.seconds);
+    fxc_json_close(json, '}');
+}
+
+void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                     const struct fxc_rows *rows, struct fxc_stream *out) {
+    struct fxc_json json = {out, false};
+    fxc_json_open(&json, NULL, '{');
+    fxc_json_string(&json, "schema", "fxcost.report");
+    fxc_json_int(&json, "version", 1);
+    fxc_json_string(&json, "fxcost", fxc_version());
+    put_program(&json, analysis);
+    put_options(&json, analysis, options);
+    put_totals(&json, &analysis->report->totals);
+    put_unknown(&json, analysis->report);
+    fxc_json_open(&json, "rows", '[');
+    for (uint32_t i = 0; i < rows->count; i++) {
+        put_row(&json, &rows->row[i], options->by);
+    }
+    fxc_json_close(&json, ']');
+    fxc_json_close(&json, '}');
+    fxc_put(out, "\n");
+}

@@ -1,0 +1,281 @@
+/* The tree and table faces: head, totals, rows, what was not counted, one line to cite. At most 100 columns. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fxcost/backend.h"
+#include "passes/render.h"
+
+enum { WIDTH = 100 };
+
+struct face {
+    const struct fxc_analysis *analysis;
+    const struct fxc_view_options *options;
+    struct fxc_stream *out;
+    const fxc_totals *totals;
+};
+
+static const char *number(const struct face *face, int64_t value, char buffer[FXC_NUMBER_SIZE]) {
+    return fxc_human(value, face->options->raw, buffer);
+}
+
+/* ---- head -------------------------------------------------------------------------------------------------------- */
+
+/* "name        text", wrapped at commas under the text. */
+static void put_field(struct fxc_stream *out, const char *name, const char *text) {
+    enum { INDENT = 12 };
+    fxc_put_cell(out, name, INDENT, false);
+    uint32_t column = INDENT;
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+        length += text[length] == ',';
+        if (column > INDENT && column + length > WIDTH) {
+            fxc_putf(out, "\n%*s", INDENT, "");
+            column = INDENT;
+            text += *text == ' ';
+            length = strcspn(text, ",") + (text[strcspn(text, ",")] == ',');
+        }
+        fxc_putf(out, "%.*s", (int)(length > 900 ? 900 : length), text);
+        column += (uint32_t)length;
+        text += length;
+    }
+    fxc_put(out, "\n");
+}
+
+static const char *percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]) {
+    double share = whole > 0 ? 100 * part / whole : 0;
+    if (share > 0 && share < 0.05) {
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, "<0.1 %%");
+    } else {
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, share == 0 || share == 100 ? "%.0f %%" : "%.1f %%", share);
+    }
+    return buffer;
+}
+
+static void put_head(const struct face *face) {
+    fxc_program_info info = {.struct_size = sizeof info};
+    char text[256];
+    (void)fxc_program_get_info(face->analysis->program, &info, NULL);
+    fxc_putf(face->out, "%s\n", info.model[0] == '\0' ? info.file : info.model);
+    put_field(face->out, "inputs", info.inputs);
+    (void)snprintf(text, sizeof text, "%s, %s, captured by %s in the %s dialect", info.training ? "train" : "eval",
+                   info.grad ? "grad" : "no grad", info.route, info.dialect);
+    put_field(face->out, "mode", text);
+    put_field(face->out, "convention",
+              "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
+    if (face->analysis->device != NULL) {
+        (void)snprintf(text, sizeof text, "%s: %s (datasheet roofline)", face->analysis->device->name,
+                       face->analysis->device->description);
+        put_field(face->out, "device", text);
+    }
+    (void)snprintf(text, sizeof text, "fxcost %s, torch %s", fxc_version(), info.torch_version);
+    put_field(face->out, "versions", text);
+}
+
+static void put_totals(const struct face *face) {
+    const fxc_totals *t = face->totals;
+    char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE], c[FXC_NUMBER_SIZE], d[FXC_NUMBER_SIZE];
+    fxc_put(face->out, "\n");
+    fxc_putf(face->out, "FLOPs       %s = %s matrix + %s vector; besides %s transcendentals", number(face, t->flops, a),
+             number(face, t->counts.matrix_flops, b), number(face, t->counts.vector_flops, c),
+             number(face, t->counts.transcendentals, d));
+    fxc_putf(face->out, ", %s int ops\n", number(face, t->counts.int_ops, a));
+    fxc_putf(face->out, "MACs        %s\n", number(face, t->counts.macs, a));
+    fxc_putf(face->out, "parameters  %s (%sB), buffers %s (%sB)\n", number(face, t->params, a),
+             number(face, t->param_bytes, b), number(face, t->buffers, c), number(face, t->buffer_bytes, d));
+    fxc_putf(face->out, "bytes       %sB read, %sB written by %s kernels\n", number(face, t->counts.bytes_read, a),
+             number(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
+    if (!isnan(t->seconds)) {
+        fxc_putf(face->out, "time        %s predicted (datasheet)\n",
+                 fxc_human_seconds(t->seconds, face->options->raw, a));
+    }
+}
+
+/* ---- what is missing -----------------------------------------------------------------------------------------------
+ */
+
+static void put_unknown(const struct face *face) {
+    const fxc_totals *t = face->totals;
+    const struct fxc_report *report = face->analysis->report;
+    char a[FXC_NUMBER_SIZE];
+    if (t->unknown_nodes == 0) {
+        fxc_putf(face->out, "unknown     none: all %" PRId64 " nodes have a formula", t->nodes);
+    } else {
+        fxc_putf(face->out, "unknown     %" PRId64 " of %" PRId64 " nodes have no formula (%s of output elements):\n",
+                 t->unknown_nodes, t->nodes, percent((double)t->unknown_elements, (double)t->output_elements, a));
+        for (uint32_t i = 0; i < report->unknown_count; i++) {
+            fxc_putf(face->out, "%12s%s \xC3\x97%" PRId64 " (%s)%s", "", report->unknown[i].op,
+                     report->unknown[i].nodes,
+                     percent((double)report->unknown[i].elements, (double)t->output_elements, a),
+                     i + 1 < report->unknown_count ? "\n" : "");
+        }
+    }
+    fxc_putf(face->out, "\nshapes      %" PRId64 " of %" PRId64 " derived by rule, %" PRId64 " as recorded\n",
+             t->values - t->recorded_values, t->values, t->recorded_values);
+    if (t->unsized_values > 0) {
+        fxc_putf(face->out, "unsized     %" PRId64 " values depend on a symbol without a value and are in no total\n",
+                 t->unsized_values);
+    }
+}
+
+/* ---- rows ----------------------------------------------------------------------------------------------------------
+ */
+
+struct columns {
+    uint32_t name, class_name;
+    bool params, calls, seconds;
+};
+
+static bool by_module(const struct face *face) {
+    return face->options->by == FXC_BY_MODULE;
+}
+
+static const char *row_label(const struct face *face, const struct fxc_row *row, char *buffer, size_t size) {
+    if (by_module(face) && strcmp(face->options->format, "tree") == 0) {
+        (void)snprintf(buffer, size, "%*s%s", (int)(2 * (row->depth < 20 ? row->depth : 20)), "", row->label);
+        return buffer;
+    }
+    return by_module(face) && row->name[0] == '\0' ? row->label : row->name;
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* Widths: the fixed columns first, then the class up to 24, then the name with what is left. */
+static struct columns layout(const struct face *face, const struct fxc_rows *rows) {
+    struct columns columns = {4, 0, by_module(face) || face->options->by == FXC_BY_CLASS, !by_module(face),
+                              face->analysis->device != NULL};
+    char buffer[512];
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t label = fxc_columns_of(row_label(face, &rows->row[i], buffer, sizeof buffer));
+        uint32_t class_name = fxc_columns_of(rows->row[i].class_name);
+        columns.name = columns.name > label ? columns.name : label;
+        columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
+    }
+    /* Each number column is 9 wide and led by a space; the share is 7. */
+    uint32_t fixed = 10 * (4u + columns.params + columns.seconds) + 8 + (columns.calls ? 7 : 0);
+    uint32_t left = WIDTH - fixed - 1;
+    columns.class_name = min_u32(columns.class_name, face->options->by == FXC_BY_NODE ? 24 : 22);
+    if (columns.class_name + columns.name > left) {
+        columns.class_name =
+            columns.class_name < left / 2 ? columns.class_name : left - min_u32(columns.name, left / 2);
+        columns.name = left - columns.class_name;
+    }
+    return columns;
+}
+
+static uint32_t number_width(const struct face *face) {
+    return face->options->raw ? 20 : 9;
+}
+
+static void put_number_cell(const struct face *face, const char *text) {
+    fxc_put(face->out, " ");
+    fxc_put_cell(face->out, text, number_width(face), true);
+}
+
+static void put_titles(const struct face *face, const struct columns *columns) {
+    static const char *const titles[] = {"module", "class", "operator", "node"};
+    fxc_put_cell(face->out, titles[face->options->by], columns->name, false);
+    if (columns->class_name > 0) {
+        fxc_put(face->out, " ");
+        fxc_put_cell(face->out, face->options->by == FXC_BY_NODE ? "operator" : "class", columns->class_name, false);
+    }
+    if (columns->calls) {
+        fxc_put(face->out, " ");
+        fxc_put_cell(face->out, "calls", 6, true);
+    }
+    if (columns->params) {
+        put_number_cell(face, "params");
+    }
+    put_number_cell(face, "MACs");
+    put_number_cell(face, "FLOPs");
+    fxc_put(face->out, " ");
+    fxc_put_cell(face->out, "share", 7, true);
+    put_number_cell(face, "read B");
+    put_number_cell(face, "written B");
+    if (columns->seconds) {
+        put_number_cell(face, "time");
+    }
+    fxc_put(face->out, "\n");
+}
+
+/* A row all of whose computing nodes lack a formula shows "?", one with some shows a "+" behind its FLOPs. */
+static const char *flops_text(const struct face *face, const struct fxc_row *row, char buffer[FXC_NUMBER_SIZE]) {
+    char plain[FXC_NUMBER_SIZE];
+    int64_t flops = fxc_flops_of(&row->sum.counts);
+    if (row->sum.unknown_nodes == 0) {
+        return number(face, flops, buffer);
+    }
+    if (flops == 0) {
+        return "?";
+    }
+    (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.24s+?", number(face, flops, plain));
+    return buffer;
+}
+
+static void put_row(const struct face *face, const struct columns *columns, const struct fxc_row *row) {
+    const fxc_counts *c = &row->sum.counts;
+    char text[FXC_NUMBER_SIZE], label[512];
+    fxc_put_cell(face->out, row_label(face, row, label, sizeof label), columns->name, false);
+    if (columns->class_name > 0) {
+        fxc_put(face->out, " ");
+        fxc_put_cell(face->out, row->class_name, columns->class_name, false);
+    }
+    if (columns->calls) {
+        fxc_putf(face->out, " %6" PRId64, row->calls);
+    }
+    if (columns->params) {
+        put_number_cell(face, number(face, row->params, text));
+    }
+    put_number_cell(face, number(face, c->macs, text));
+    put_number_cell(face, flops_text(face, row, text));
+    fxc_put(face->out, " ");
+    fxc_put_cell(face->out, percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
+    put_number_cell(face, number(face, c->bytes_read, text));
+    put_number_cell(face, number(face, c->bytes_written, text));
+    if (columns->seconds) {
+        put_number_cell(face, fxc_human_seconds(row->sum.seconds, face->options->raw, text));
+    }
+    fxc_put(face->out, "\n");
+}
+
+static void put_rows(const struct face *face, const struct fxc_rows *rows) {
+    struct columns columns = layout(face, rows);
+    bool folded = false;
+    fxc_put(face->out, "\n");
+    put_titles(face, &columns);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        put_row(face, &columns, &rows->row[i]);
+        folded |= rows->row[i].folded > 1;
+    }
+    if (folded) {
+        fxc_put(face->out, "A row under \xC3\x97N is the sum over all N.\n");
+    }
+}
+
+/* ---- the line to cite
+ * ------------------------------------------------------------------------------------------------ */
+
+static void put_cite(const struct face *face) {
+    const fxc_totals *t = face->totals;
+    fxc_program_info info = {.struct_size = sizeof info};
+    char macs[FXC_NUMBER_SIZE], flops[FXC_NUMBER_SIZE], unknown[FXC_NUMBER_SIZE], inputs[256];
+    (void)fxc_program_get_info(face->analysis->program, &info, NULL);
+    fxc_putf(face->out, "\n%s%s, %s%s, %s, %s, convention fxcost, unknown %s\n", fxc_human(t->counts.macs, false, macs),
+             t->counts.macs < 1000 ? " MACs" : "MACs", fxc_human(t->flops, false, flops),
+             t->flops < 1000 ? " FLOPs" : "FLOPs", fxc_cite_inputs(face->analysis, inputs, sizeof inputs),
+             info.training ? "train" : "eval",
+             percent((double)t->unknown_elements, (double)t->output_elements, unknown));
+}
+
+void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                     const struct fxc_rows *rows, struct fxc_stream *out) {
+    struct face face = {analysis, options, out, &analysis->report->totals};
+    put_head(&face);
+    put_totals(&face);
+    put_unknown(&face);
+    put_rows(&face, rows);
+    put_cite(&face);
+}

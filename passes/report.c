@@ -1,0 +1,251 @@
+/* report: adds nodes up by module, operator and in total. */
+#include "passes/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- sums -------------------------------------------------------------------------------------------------------- */
+
+fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node) {
+    fxc_counts counts = analysis->flops->counts[node];
+    counts.bytes_read = analysis->traffic->bytes_read[node];
+    counts.bytes_written = analysis->traffic->bytes_written[node];
+    counts.kernels = analysis->traffic->kernels[node];
+    return counts;
+}
+
+/* Output elements of a node: of its tensor, or of the tensors in its list. */
+static int64_t output_elements(const struct fxc_analysis *analysis, uint32_t node) {
+    const struct fxc_program *p = analysis->program;
+    const int64_t *numel = analysis->shapes->numel;
+    uint32_t result = p->node_result[node];
+    int64_t total = 0;
+    if (p->value_kind[result] != FXC_KIND_LIST) {
+        return numel[result] > 0 ? numel[result] : 0;
+    }
+    uint32_t list = (uint32_t)p->value_payload[result];
+    for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+        if (p->item_kind[i] == FXC_KIND_VALUE && numel[p->item_payload[i]] > 0) {
+            /* Sizes were checked one by one; a saturated sum still gives a share of nearly one. */
+            if (fxc_add(total, numel[p->item_payload[i]], &total)) {
+                return INT64_MAX;
+            }
+        }
+    }
+    return total;
+}
+
+static bool scale(int64_t *number, int64_t times) {
+    return fxc_mul(*number, times, number);
+}
+
+static bool scale_counts(fxc_counts *c, int64_t times) {
+    bool overflow = scale(&c->macs, times);
+    overflow |= scale(&c->matrix_flops, times);
+    overflow |= scale(&c->vector_flops, times);
+    overflow |= scale(&c->transcendentals, times);
+    overflow |= scale(&c->int_ops, times);
+    overflow |= scale(&c->bytes_read, times);
+    overflow |= scale(&c->bytes_written, times);
+    overflow |= scale(&c->kernels, times);
+    return overflow;
+}
+
+static bool add_counts(fxc_counts *a, const fxc_counts *b) {
+    int64_t flops;
+    bool overflow = fxc_add(a->macs, b->macs, &a->macs);
+    overflow |= fxc_add(a->matrix_flops, b->matrix_flops, &a->matrix_flops);
+    overflow |= fxc_add(a->vector_flops, b->vector_flops, &a->vector_flops);
+    overflow |= fxc_add(a->matrix_flops, a->vector_flops, &flops);
+    overflow |= fxc_add(a->transcendentals, b->transcendentals, &a->transcendentals);
+    overflow |= fxc_add(a->int_ops, b->int_ops, &a->int_ops);
+    overflow |= fxc_add(a->bytes_read, b->bytes_read, &a->bytes_read);
+    overflow |= fxc_add(a->bytes_written, b->bytes_written, &a->bytes_written);
+    overflow |= fxc_add(a->kernels, b->kernels, &a->kernels);
+    return overflow;
+}
+
+struct fxc_sum fxc_sum_zero(const struct fxc_analysis *analysis) {
+    return (struct fxc_sum){.seconds = analysis->cost->seconds == NULL ? NAN : 0};
+}
+
+bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
+    bool overflow = add_counts(&a->counts, &b->counts);
+    overflow |= fxc_add(a->nodes, b->nodes, &a->nodes);
+    overflow |= fxc_add(a->unknown_nodes, b->unknown_nodes, &a->unknown_nodes);
+    overflow |= fxc_add(a->unknown_elements, b->unknown_elements, &a->unknown_elements);
+    overflow |= fxc_add(a->output_elements, b->output_elements, &a->output_elements);
+    a->seconds += b->seconds;
+    return overflow;
+}
+
+static fxc_status fail_overflow(const struct fxc_analysis *analysis, uint32_t node, fxc_error *err) {
+    fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, analysis->program, node);
+    fxc_expected(err, "a sum that fits in 64 bits");
+    return status;
+}
+
+fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, int64_t times, struct fxc_sum *out,
+                        fxc_error *err) {
+    uint8_t coverage = analysis->flops->coverage[node];
+    int64_t elements = coverage == FXC_COVERAGE_ZERO ? 0 : output_elements(analysis, node);
+    bool unknown = coverage == FXC_COVERAGE_UNKNOWN;
+    *out = (struct fxc_sum){
+        .counts = fxc_node_counts(analysis, node),
+        .nodes = times,
+        .unknown_nodes = unknown ? times : 0,
+        .seconds = analysis->cost->seconds == NULL ? NAN : analysis->cost->seconds[node] * (double)times,
+    };
+    if (scale_counts(&out->counts, times) || fxc_mul(elements, times, &out->output_elements)) {
+        return fail_overflow(analysis, node, err);
+    }
+    out->unknown_elements = unknown ? out->output_elements : 0;
+    return FXC_OK;
+}
+
+/* ---- the pass ---------------------------------------------------------------------------------------------------- */
+
+static fxc_status allocate(struct fxc_analysis *analysis, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_arena *arena = &analysis->arena[FXC_FACT_report];
+    struct fxc_report *report = FXC_NEW(arena, struct fxc_report, 1);
+    if (report == NULL) {
+        return fxc_fail_memory(err, "report");
+    }
+    report->module_self = FXC_NEW(arena, struct fxc_sum, FXC_COUNT(p, module));
+    report->module_total = FXC_NEW(arena, struct fxc_sum, FXC_COUNT(p, module));
+    report->module_params = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
+    report->module_calls = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
+    report->node_module = FXC_NEW(arena, uint32_t, FXC_COUNT(p, node));
+    report->op = FXC_NEW(arena, struct fxc_sum, FXC_COUNT(p, op));
+    report->unknown = FXC_NEW(arena, fxc_unknown_op, FXC_COUNT(p, op));
+    if (report->module_self == NULL || report->module_total == NULL || report->module_params == NULL ||
+        report->module_calls == NULL || report->node_module == NULL || report->op == NULL || report->unknown == NULL) {
+        return fxc_fail_memory(err, "report");
+    }
+    for (uint32_t m = 0; m < FXC_COUNT(p, module); m++) {
+        report->module_self[m] = report->module_total[m] = fxc_sum_zero(analysis);
+    }
+    for (uint32_t op = 0; op < FXC_COUNT(p, op); op++) {
+        report->op[op] = fxc_sum_zero(analysis);
+    }
+    analysis->report = report;
+    return FXC_OK;
+}
+
+/* Module of a graph's nodes that carry no call of their own: that of the node that calls the graph, else the root. */
+static uint32_t graph_module(const struct fxc_analysis *analysis, uint32_t graph) {
+    uint32_t owner = analysis->tree->graph_owner[graph];
+    return owner == FXC_NONE ? 0 : analysis->report->node_module[owner];
+}
+
+static void place_nodes(const struct fxc_analysis *analysis, uint32_t graph) {
+    const struct fxc_program *p = analysis->program;
+    uint32_t fallback = graph_module(analysis, graph);
+    for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
+        uint32_t call = p->node_call[node];
+        analysis->report->node_module[node] = call == FXC_NONE ? fallback : p->call_module[call];
+    }
+}
+
+static fxc_status add_graph(struct fxc_analysis *analysis, uint32_t graph, struct fxc_sum *all, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_report *report = analysis->report;
+    int64_t times = analysis->tree->graph_times[graph];
+    for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
+        struct fxc_sum sum;
+        FXC_TRY(fxc_node_sum(analysis, node, times, &sum, err));
+        bool overflow = fxc_sum_add(&report->module_self[report->node_module[node]], &sum);
+        overflow |= fxc_sum_add(&report->op[p->node_op[node]], &sum);
+        if (fxc_sum_add(all, &sum) || overflow) {
+            return fail_overflow(analysis, node, err);
+        }
+    }
+    return FXC_OK;
+}
+
+/* Children follow their parents in the table, so one sweep from the end carries every self sum to the root. */
+static void add_up_modules(struct fxc_analysis *analysis) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_report *report = analysis->report;
+    for (uint32_t i = 0; i < FXC_COUNT(p, param); i++) {
+        if (analysis->params->first[i] && p->param_kind[i] == FXC_INPUT_KIND_PARAMETER) {
+            report->module_params[p->param_module[i]] += analysis->params->numel[i];
+        }
+    }
+    for (uint32_t call = 0; call < FXC_COUNT(p, call); call++) {
+        report->module_calls[p->call_module[call]]++;
+    }
+    for (uint32_t m = FXC_COUNT(p, module); m-- > 0;) {
+        /* No overflow: each is a part of a sum that was checked as a whole. */
+        (void)fxc_sum_add(&report->module_total[m], &report->module_self[m]);
+        uint32_t parent = p->module_parent[m];
+        if (parent != FXC_NONE) {
+            (void)fxc_sum_add(&report->module_total[parent], &report->module_total[m]);
+            report->module_params[parent] += report->module_params[m];
+        }
+    }
+}
+
+static int by_elements(const void *a, const void *b) {
+    const fxc_unknown_op *x = a, *y = b;
+    if (x->elements != y->elements) {
+        return x->elements > y->elements ? -1 : 1;
+    }
+    return (x->op > y->op) - (x->op < y->op); /* both point into one string table: the file's order */
+}
+
+static void list_unknown(struct fxc_analysis *analysis) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_report *report = analysis->report;
+    for (uint32_t op = 0; op < FXC_COUNT(p, op); op++) {
+        if (report->op[op].unknown_nodes > 0) {
+            report->unknown[report->unknown_count++] =
+                (fxc_unknown_op){sizeof(fxc_unknown_op), fxc_string(p, p->op_name[op]), report->op[op].unknown_nodes,
+                                 report->op[op].unknown_elements};
+        }
+    }
+    qsort(report->unknown, report->unknown_count, sizeof *report->unknown, by_elements);
+}
+
+static int64_t count_unsized(const struct fxc_analysis *analysis) {
+    int64_t count = 0;
+    for (uint32_t v = 0; v < FXC_COUNT(analysis->program, value); v++) {
+        count += analysis->shapes->numel[v] < 0;
+    }
+    return count;
+}
+
+fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    FXC_TRY(allocate(analysis, err));
+    struct fxc_sum all = fxc_sum_zero(analysis);
+    for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
+        place_nodes(analysis, graph);
+    }
+    for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
+        if (analysis->tree->graph_times[graph] > 0) {
+            FXC_TRY(add_graph(analysis, graph, &all, err));
+        }
+    }
+    add_up_modules(analysis);
+    list_unknown(analysis);
+    analysis->report->totals = (fxc_totals){
+        .struct_size = sizeof(fxc_totals),
+        .counts = all.counts,
+        .flops = fxc_flops_of(&all.counts),
+        .params = analysis->params->params,
+        .param_bytes = analysis->params->param_bytes,
+        .buffers = analysis->params->buffers,
+        .buffer_bytes = analysis->params->buffer_bytes,
+        .nodes = all.nodes,
+        .unknown_nodes = all.unknown_nodes,
+        .unknown_elements = all.unknown_elements,
+        .output_elements = all.output_elements,
+        .recorded_values = analysis->shapes->recorded_values,
+        .values = (int64_t)analysis->shapes->recorded_values + analysis->shapes->rule_values,
+        .unsized_values = count_unsized(analysis),
+        .seconds = all.seconds,
+    };
+    return FXC_OK;
+}

@@ -1,0 +1,44 @@
+/* report: the sums that every face shows. */
+#ifndef FXC_PASSES_REPORT_H
+#define FXC_PASSES_REPORT_H
+
+#include "passes/analysis.h"
+
+/* A sum over node executions. */
+struct fxc_sum {
+    fxc_counts counts;
+    int64_t nodes;            /* executions */
+    int64_t unknown_nodes;    /* of these, without a formula */
+    int64_t unknown_elements; /* their output elements */
+    int64_t output_elements;  /* output elements of nodes that compute */
+    double seconds;           /* NAN without a device, or when one of the times is not known */
+};
+
+struct fxc_report {
+    fxc_totals totals;
+    fxc_unknown_op *unknown; /* largest share first */
+    uint32_t unknown_count;
+
+    /* Per module; a node belongs to the module of its innermost call, a total includes the modules below. */
+    struct fxc_sum *module_self, *module_total;
+    int64_t *module_params; /* elements of parameters owned by the module or one below, shared storages once */
+    int64_t *module_calls;
+    uint32_t *node_module; /* per node */
+    struct fxc_sum *op;    /* per op of the program */
+};
+
+/* Counts of one execution of a node, bytes and kernels included; needs the facts flops and traffic. */
+fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node);
+/* Sum of `times` executions of a node; FXC_OVERFLOW names the node. */
+fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, int64_t times, struct fxc_sum *out,
+                        fxc_error *err);
+/* a += b; true on overflow. */
+bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b);
+/* An empty sum, with seconds 0 under a device and NAN without. */
+struct fxc_sum fxc_sum_zero(const struct fxc_analysis *analysis);
+
+static inline int64_t fxc_flops_of(const fxc_counts *counts) {
+    return counts->matrix_flops + counts->vector_flops; /* the sum is checked where counts are added */
+}
+
+#endif

@@ -1,0 +1,278 @@
+/* Rows by module: the tree in pre-order, equal siblings folded into one row ("layers.0-31 ×32"). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/rows.h"
+
+struct visit {
+    uint32_t module;
+    uint32_t depth;
+    int64_t times;   /* how many copies this row stands for, folded ancestors included */
+    uint32_t length; /* siblings folded into it, itself included */
+    uint32_t last;   /* the last of them */
+    const char *parent_name;
+};
+
+struct module_walk {
+    const struct fxc_analysis *analysis;
+    const struct fxc_program *p;
+    const struct fxc_view_options *options;
+    struct fxc_rows *rows;
+    uint32_t *child, *child_begin; /* children of module m: child[child_begin[m] .. child_begin[m + 1]) */
+    uint64_t *shape;               /* per module: hash of all that its subtree prints but its own name */
+    bool *prints;                  /* per module: has it or one below it anything to show? */
+    struct visit *stack;
+    uint32_t stack_count;
+};
+
+/* ---- what a subtree looks like
+ * --------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    hash = (hash ^ value) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text) {
+    for (; *text != '\0'; text++) {
+        hash = mix(hash, (unsigned char)*text);
+    }
+    return mix(hash, 0);
+}
+
+static uint64_t own_shape(const struct module_walk *walk, uint32_t module) {
+    const struct fxc_report *report = walk->analysis->report;
+    const struct fxc_sum *sum = &report->module_total[module];
+    const fxc_counts *c = &sum->counts;
+    const int64_t numbers[] = {c->macs,
+                               c->matrix_flops,
+                               c->vector_flops,
+                               c->transcendentals,
+                               c->int_ops,
+                               c->bytes_read,
+                               c->bytes_written,
+                               c->kernels,
+                               sum->nodes,
+                               sum->unknown_nodes,
+                               report->module_params[module],
+                               report->module_calls[module]};
+    uint64_t hash = mix_text(1, fxc_string(walk->p, walk->p->module_class[module]));
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        hash = mix(hash, (uint64_t)numbers[i]);
+    }
+    return hash;
+}
+
+static bool has_something(const struct module_walk *walk, uint32_t module) {
+    const struct fxc_report *report = walk->analysis->report;
+    const struct fxc_sum *sum = &report->module_total[module];
+    const fxc_counts *c = &sum->counts;
+    return report->module_params[module] != 0 || sum->unknown_nodes != 0 || c->matrix_flops != 0 ||
+           c->vector_flops != 0 || c->transcendentals != 0 || c->int_ops != 0 || c->bytes_read != 0 ||
+           c->bytes_written != 0;
+}
+
+static bool is_number(const char *text) {
+    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+static fxc_status prepare(struct module_walk *walk, fxc_error *err) {
+    struct fxc_arena *arena = &walk->rows->arena;
+    const struct fxc_program *p = walk->p;
+    uint32_t modules = FXC_COUNT(p, module);
+    walk->child = FXC_NEW(arena, uint32_t, modules);
+    walk->child_begin = FXC_NEW(arena, uint32_t, (size_t)modules + 2);
+    walk->shape = FXC_NEW(arena, uint64_t, modules);
+    walk->prints = FXC_NEW(arena, bool, modules);
+    walk->stack = FXC_NEW(arena, struct visit, (size_t)modules + 1);
+    walk->rows->row = FXC_NEW(arena, struct fxc_row, modules);
+    if (walk->child == NULL || walk->child_begin == NULL || walk->shape == NULL || walk->prints == NULL ||
+        walk->stack == NULL || walk->rows->row == NULL) {
+        return fxc_fail_memory(err, "report rows");
+    }
+    /* Counting sort by parent: begin[m + 2] counts m's children, its prefix sum in begin[m + 1] is the place of m's
+     * next child, and ends as the end of m, which is the begin of m + 1. */
+    for (uint32_t m = 0; m < modules; m++) {
+        if (p->module_parent[m] != FXC_NONE) {
+            walk->child_begin[p->module_parent[m] + 2]++;
+        }
+    }
+    for (uint32_t m = 0; m < modules; m++) {
+        walk->child_begin[m + 2] += walk->child_begin[m + 1];
+    }
+    for (uint32_t m = 0; m < modules; m++) {
+        if (p->module_parent[m] != FXC_NONE) {
+            walk->child[walk->child_begin[p->module_parent[m] + 1]++] = m;
+        }
+    }
+    for (uint32_t m = modules; m-- > 0;) {
+        walk->shape[m] = mix(walk->shape[m], own_shape(walk, m));
+        walk->prints[m] = walk->options->unfold || has_something(walk, m);
+        if (p->module_parent[m] != FXC_NONE) {
+            uint64_t *parent = &walk->shape[p->module_parent[m]];
+            *parent = mix_text(mix(*parent, walk->shape[m]), fxc_string(p, p->module_name[m]));
+        }
+    }
+    return FXC_OK;
+}
+
+/* ---- rows
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static void multiply(struct fxc_row *row, int64_t times) {
+    struct fxc_sum one = row->sum;
+    int64_t params = row->params, calls = row->calls;
+    for (int64_t i = 1; i < times; i++) {
+        (void)fxc_sum_add(&row->sum, &one); /* a part of the total, which was checked */
+        row->params += params;
+        row->calls += calls;
+    }
+}
+
+static struct fxc_row module_row(const struct module_walk *walk, uint32_t module, int64_t times) {
+    const struct fxc_report *report = walk->analysis->report;
+    struct fxc_row row = {
+        .class_name = fxc_string(walk->p, walk->p->module_class[module]),
+        .calls = report->module_calls[module],
+        .params = report->module_params[module],
+        .sum = report->module_total[module],
+        .folded = times,
+        .has_params = true,
+    };
+    multiply(&row, times);
+    return row;
+}
+
+static char *join(struct fxc_arena *arena, const char *parent, const char *name) {
+    size_t size = strlen(parent) + strlen(name) + 2;
+    char *text = fxc_arena_alloc(arena, size);
+    if (text != NULL) {
+        (void)snprintf(text, size, "%s%s%s", parent, parent[0] == '\0' || name[0] == '\0' ? "" : ".", name);
+    }
+    return text;
+}
+
+/* Siblings from `first` on that look alike: numbered in sequence and of one shape. */
+static uint32_t run_length(const struct module_walk *walk, const uint32_t *child, uint32_t count, uint32_t first) {
+    uint32_t length = 1;
+    if (walk->options->unfold || !is_number(fxc_string(walk->p, walk->p->module_name[child[first]]))) {
+        return 1;
+    }
+    while (first + length < count && walk->shape[child[first + length]] == walk->shape[child[first]] &&
+           is_number(fxc_string(walk->p, walk->p->module_name[child[first + length]]))) {
+        length++;
+    }
+    return length;
+}
+
+static fxc_status push_row(struct module_walk *walk, const struct visit *visit, fxc_error *err) {
+    uint32_t length = visit->length;
+    struct fxc_arena *arena = &walk->rows->arena;
+    struct fxc_row row = module_row(walk, visit->module, visit->times);
+    const char *own = fxc_string(walk->p, walk->p->module_name[visit->module]);
+    char range[300];
+    if (length > 1) {
+        (void)snprintf(range, sizeof range, "%.120s-%.120s", own,
+                       fxc_string(walk->p, walk->p->module_name[visit->last]));
+        own = range;
+    }
+    row.name = visit->module == 0 ? fxc_arena_string(arena, "") : join(arena, visit->parent_name, own);
+    row.depth = visit->depth;
+    char label[340];
+    if (length > 1) {
+        (void)snprintf(label, sizeof label, "%s \xC3\x97%u", own, length); /* × */
+    } else {
+        (void)snprintf(label, sizeof label, "%.300s", visit->module == 0 ? "(model)" : own);
+    }
+    row.label = fxc_arena_string(arena, label);
+    if (row.name == NULL || row.label == NULL) {
+        return fxc_fail_memory(err, "report rows");
+    }
+    walk->rows->row[walk->rows->count++] = row;
+    return FXC_OK;
+}
+
+struct sibling {
+    double key;
+    uint32_t order, module;
+};
+
+static int by_key(const void *a, const void *b) {
+    const struct sibling *x = a, *y = b;
+    if (x->key != y->key) {
+        return x->key > y->key ? -1 : 1;
+    }
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Children that print, in the asked order, at most `top` of them; the result lives in the rows' arena. */
+static uint32_t *sorted_children(struct module_walk *walk, uint32_t module, uint32_t *count) {
+    uint32_t begin = walk->child_begin[module], end = walk->child_begin[module + 1], kept = 0;
+    struct sibling *siblings = FXC_NEW(&walk->rows->arena, struct sibling, end - begin);
+    uint32_t *result = FXC_NEW(&walk->rows->arena, uint32_t, end - begin);
+    if (siblings == NULL || result == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = begin; i < end; i++) {
+        if (walk->prints[walk->child[i]]) {
+            struct fxc_row row = module_row(walk, walk->child[i], 1);
+            siblings[kept] = (struct sibling){fxc_row_key(&row, walk->options->sort), kept, walk->child[i]};
+            kept++;
+        }
+    }
+    qsort(siblings, kept, sizeof *siblings, by_key);
+    *count = kept < walk->options->top ? kept : walk->options->top;
+    for (uint32_t i = 0; i < *count; i++) {
+        result[i] = siblings[i].module;
+    }
+    return result;
+}
+
+/* Stacks the children of a visit, runs of equal siblings as one. */
+static fxc_status visit_children(struct module_walk *walk, const struct visit *visit, const char *name,
+                                 fxc_error *err) {
+    uint32_t count = 0;
+    uint32_t *child = sorted_children(walk, visit->module, &count);
+    if (child == NULL) {
+        return fxc_fail_memory(err, "report rows");
+    }
+    uint32_t bottom = walk->stack_count;
+    for (uint32_t i = 0; i < count;) {
+        uint32_t length = run_length(walk, child, count, i);
+        walk->stack[walk->stack_count++] =
+            (struct visit){child[i], visit->depth + 1, visit->times * length, length, child[i + length - 1], name};
+        i += length;
+    }
+    /* Reverse, so that the first child comes off the stack first. */
+    for (uint32_t low = bottom, high = walk->stack_count; low + 1 < high; low++) {
+        struct visit swap = walk->stack[low];
+        walk->stack[low] = walk->stack[--high];
+        walk->stack[high] = swap;
+    }
+    return FXC_OK;
+}
+
+fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                              struct fxc_rows *rows, fxc_error *err) {
+    struct module_walk walk = {.analysis = analysis, .p = analysis->program, .options = options, .rows = rows};
+    FXC_TRY(prepare(&walk, err));
+    char root[512];
+    (void)fxc_module_path(walk.p, options->root_module, root, sizeof root);
+    walk.stack[walk.stack_count++] = (struct visit){options->root_module, 0, 1, 1, options->root_module, ""};
+    while (walk.stack_count > 0) {
+        struct visit visit = walk.stack[--walk.stack_count];
+        FXC_TRY(push_row(&walk, &visit, err));
+        struct fxc_row *row = &rows->row[rows->count - 1];
+        if (visit.depth == 0 && options->root_module != 0) {
+            row->name = row->label = fxc_arena_string(&rows->arena, root);
+            if (row->name == NULL) {
+                return fxc_fail_memory(err, "report rows");
+            }
+        }
+        if (visit.depth < options->depth) {
+            FXC_TRY(visit_children(&walk, &visit, row->name, err));
+        }
+    }
+    return FXC_OK;
+}

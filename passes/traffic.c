@@ -1,0 +1,228 @@
+/* traffic: bytes read and written and kernels of every node under the eager profile.
+ *
+ * Each node runs as eager dispatch runs it: every kernel reads its operands from memory and writes its results, and
+ * nothing stays in a cache between nodes. A byte is counted once per node however often the node uses it; an element
+ * that a stride of 0 repeats is read once. What a row's `touch` says is in ir/ops.h. Workspace that a kernel allocates
+ * for itself is not counted. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/ops.h"
+#include "passes/alias.h"
+#include "passes/rule.h"
+
+struct sums {
+    int64_t read, written;
+    bool overflow;
+};
+
+struct traffic_pass {
+    struct fxc_analysis *analysis;
+    const struct fxc_program *p;
+    uint16_t *op_kernels; /* per op of the program */
+};
+
+static void add(struct sums *sums, int64_t *total, int64_t bytes) {
+    sums->overflow |= fxc_add(*total, bytes, total);
+}
+
+/* Bytes of the distinct elements of a tensor value; 0 for other values, and for sizes that are not known. */
+static int64_t value_bytes(const struct traffic_pass *pass, uint32_t value, struct sums *sums) {
+    const struct fxc_shapes *shapes = pass->analysis->shapes;
+    int64_t elements = shapes->numel[value], bytes = 0;
+    if (pass->p->value_kind[value] != FXC_KIND_TENSOR || elements <= 0) {
+        return 0;
+    }
+    const int64_t *size = shapes->size + shapes->dim_begin[value], *stride = shapes->stride + shapes->dim_begin[value];
+    for (uint32_t d = 0; d < shapes->rank[value]; d++) {
+        if (stride[d] == 0 && size[d] > 1) {
+            elements /= size[d];
+        }
+    }
+    sums->overflow |= fxc_bytes_of(shapes->dtype[value], elements, &bytes);
+    return bytes;
+}
+
+static int64_t result_bytes(const struct traffic_pass *pass, uint32_t node, struct sums *sums) {
+    const struct fxc_program *p = pass->p;
+    uint32_t result = p->node_result[node];
+    if (p->value_kind[result] != FXC_KIND_LIST) {
+        return value_bytes(pass, result, sums);
+    }
+    int64_t total = 0;
+    uint32_t list = (uint32_t)p->value_payload[result];
+    for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+        if (p->item_kind[i] == FXC_KIND_VALUE) {
+            add(sums, &total, value_bytes(pass, (uint32_t)p->item_payload[i], sums));
+        }
+    }
+    return total;
+}
+
+/* Bytes of one argument, list items included; nested lists do not hold tensors in ATen. */
+static int64_t argument_bytes(const struct traffic_pass *pass, uint32_t arg, struct sums *sums) {
+    const struct fxc_program *p = pass->p;
+    if (p->arg_kind[arg] == FXC_KIND_VALUE) {
+        return value_bytes(pass, (uint32_t)p->arg_payload[arg], sums);
+    }
+    int64_t total = 0;
+    if (p->arg_kind[arg] == FXC_KIND_LIST) {
+        uint32_t list = (uint32_t)p->arg_payload[arg];
+        for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+            if (p->item_kind[i] == FXC_KIND_VALUE) {
+                add(sums, &total, value_bytes(pass, (uint32_t)p->item_payload[i], sums));
+            }
+        }
+    }
+    return total;
+}
+
+static bool is_source(uint16_t name) {
+    return name == FXC_NAME_self || name == FXC_NAME_input || name == FXC_NAME_weight;
+}
+
+/* Bytes of all tensor arguments, or of those that are not the source that an indexed op reads or writes in part. */
+static int64_t arguments_bytes(const struct traffic_pass *pass, uint32_t node, bool with_source, struct sums *sums) {
+    const struct fxc_program *p = pass->p;
+    int64_t total = 0;
+    bool skipped = with_source;
+    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+        /* The source is the first argument of that name: embedding(weight, indices), index_select(self, dim, index). */
+        if (!skipped && is_source(p->argname_id[p->arg_name[a]])) {
+            skipped = true;
+            continue;
+        }
+        add(sums, &total, argument_bytes(pass, a, sums));
+    }
+    return total;
+}
+
+/* Bytes of the source of a scatter: its `source`, `src`, `values` or `value`; 0 when it writes a scalar. */
+static int64_t scattered_bytes(const struct traffic_pass *pass, uint32_t node, struct sums *sums) {
+    static const enum fxc_name names[] = {FXC_NAME_source, FXC_NAME_src, FXC_NAME_values, FXC_NAME_value,
+                                          FXC_NAME_tensor};
+    const struct fxc_program *p = pass->p;
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+            if (p->argname_id[p->arg_name[a]] == names[n]) {
+                return argument_bytes(pass, a, sums);
+            }
+        }
+    }
+    return 0;
+}
+
+static bool result_aliases(const struct traffic_pass *pass, uint32_t node) {
+    uint8_t memory = pass->analysis->alias->result_memory[pass->p->node_result[node]];
+    return memory == FXC_MEMORY_VIEW || memory == FXC_MEMORY_SAME;
+}
+
+/* What a node touches, given its row; false when it runs no kernel. */
+static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t touch, struct sums *sums) {
+    switch ((enum fxc_touch)touch) {
+    case FXC_TOUCH_NONE:
+        return false;
+    case FXC_TOUCH_COPY:
+        if (result_aliases(pass, node)) {
+            return false;
+        }
+        break;
+    case FXC_TOUCH_GATHER:
+        sums->written = result_bytes(pass, node, sums);
+        sums->read = arguments_bytes(pass, node, false, sums);
+        add(sums, &sums->read, sums->written);
+        return true;
+    case FXC_TOUCH_SCATTER:
+        sums->read = arguments_bytes(pass, node, false, sums);
+        sums->written = scattered_bytes(pass, node, sums);
+        return true;
+    case FXC_TOUCH_CLONE_SCATTER:
+        sums->read = arguments_bytes(pass, node, true, sums);
+        sums->written = result_bytes(pass, node, sums);
+        add(sums, &sums->written, scattered_bytes(pass, node, sums));
+        return true;
+    case FXC_TOUCH_WRITE:
+        sums->written = result_bytes(pass, node, sums);
+        return true;
+    default:
+        break;
+    }
+    sums->read = arguments_bytes(pass, node, true, sums);
+    sums->written = result_bytes(pass, node, sums);
+    return true;
+}
+
+/* ---- kernels per operator ------------------------------------------------------------------------------------------
+ */
+
+/* Is `name` (an ATen packet, "t", "addmm") a view? Asked of the table through its overload's row. */
+static bool packet_is_view(const char *name, size_t length) {
+    char full[96];
+    if (snprintf(full, sizeof full, "aten.%.*s.default", (int)length, name) >= (int)sizeof full) {
+        return false;
+    }
+    const struct fxc_op_row *row = fxc_op_lookup(full);
+    if (row == NULL) {
+        (void)snprintf(full, sizeof full, "aten.%.*s.int", (int)length, name);
+        row = fxc_op_lookup(full);
+    }
+    return row != NULL && row->fuse == FXC_FUSE_VIEW;
+}
+
+/* Kernels that eager dispatch launches for a row: the entries of its expansion that are no views. */
+static uint16_t row_kernels(const struct fxc_op_row *row) {
+    uint16_t kernels = 0;
+    for (const char *entry = row->eager; *entry != '\0';) {
+        size_t length = strcspn(entry, ",");
+        kernels = (uint16_t)(kernels + !packet_is_view(entry, length));
+        entry += length + (entry[length] == ',');
+    }
+    return row->eager[0] == '\0' ? 1 : kernels;
+}
+
+static fxc_status fail_overflow(const struct traffic_pass *pass, uint32_t node, fxc_error *err) {
+    fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, pass->p, node);
+    fxc_expected(err, "bytes that fit in 64 bits");
+    return status;
+}
+
+static fxc_status allocate(struct traffic_pass *pass, struct fxc_traffic **out, fxc_error *err) {
+    struct fxc_arena *arena = &pass->analysis->arena[FXC_FACT_traffic];
+    uint32_t nodes = FXC_COUNT(pass->p, node);
+    struct fxc_traffic *traffic = FXC_NEW(arena, struct fxc_traffic, 1);
+    pass->op_kernels = FXC_NEW(arena, uint16_t, FXC_COUNT(pass->p, op));
+    if (traffic == NULL || pass->op_kernels == NULL) {
+        return fxc_fail_memory(err, "traffic");
+    }
+    traffic->bytes_read = FXC_NEW(arena, int64_t, nodes);
+    traffic->bytes_written = FXC_NEW(arena, int64_t, nodes);
+    traffic->kernels = FXC_NEW(arena, int32_t, nodes);
+    if (traffic->bytes_read == NULL || traffic->bytes_written == NULL || traffic->kernels == NULL) {
+        return fxc_fail_memory(err, "traffic");
+    }
+    *out = traffic;
+    return FXC_OK;
+}
+
+fxc_status fxc_run_traffic(struct fxc_analysis *analysis, fxc_error *err) {
+    struct traffic_pass pass = {analysis, analysis->program, NULL};
+    struct fxc_traffic *traffic;
+    FXC_TRY(allocate(&pass, &traffic, err));
+    for (uint32_t op = 0; op < FXC_COUNT(pass.p, op); op++) {
+        pass.op_kernels[op] = pass.p->op_row[op] == NULL ? 1 : row_kernels(pass.p->op_row[op]);
+    }
+    for (uint32_t node = 0; node < FXC_COUNT(pass.p, node); node++) {
+        const struct fxc_op_row *row = fxc_node_row(pass.p, node);
+        struct sums sums = {0, 0, false};
+        /* An op without a row moves at least its arguments and results. */
+        bool runs = touch_node(&pass, node, row == NULL ? FXC_TOUCH_FULL : row->touch, &sums);
+        if (sums.overflow) {
+            return fail_overflow(&pass, node, err);
+        }
+        traffic->bytes_read[node] = sums.read;
+        traffic->bytes_written[node] = sums.written;
+        traffic->kernels[node] = runs ? pass.op_kernels[pass.p->node_op[node]] : 0;
+    }
+    analysis->traffic = traffic;
+    return FXC_OK;
+}

@@ -1,0 +1,32 @@
+"""fxcost: what a PyTorch model costs, op by op."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import FxcostError
+
+if TYPE_CHECKING:
+    from .binding import open
+    from .exporter import Capture, capture
+    from .report import Report, analyze
+
+__version__ = "0.1.0"
+__all__ = ["Capture", "FxcostError", "Report", "analyze", "capture", "open"]
+
+# torch takes seconds to import and reading a .fxir file does not need it, so everything loads when first used.
+_HOME = {"capture": "exporter", "Capture": "exporter", "analyze": "report", "Report": "report", "open": "binding"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        from importlib import import_module
+
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

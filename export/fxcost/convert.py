@@ -1,0 +1,374 @@
+"""An fx program as columns: graphs, nodes, signature, parameters."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections import Counter
+from typing import Any
+
+import torch
+
+from .args import Arguments, Pair
+from .columns import NONE, Columns
+from .enums import bits, enum
+from .modules import MARK, Call, Calls, Modules
+from .ops import Operator, Operators
+from .symbols import Symbols
+from .values import Values
+
+# Key of a node's chain of regions in its meta.
+REGION = "fxcost_region"
+
+
+class Converter:
+    """Builds the columns of one captured program. Use: model or modules, then main graph, then finish."""
+
+    def __init__(self, training: bool) -> None:
+        self.columns = Columns()
+        self.symbols = Symbols(self.columns)
+        self.values = Values(self.columns, self.symbols)
+        self.operators = Operators(self.columns)
+        self.modules = Modules(self.values)
+        self.calls = Calls(self.values, self.modules, training)
+        self.arguments = Arguments(self.values, self._node_argument, lambda op: self.operators.get(op).row)
+        self.sources = Sources(self.columns)
+        self.regions = Regions(self)
+        self.kind = self.values.kind
+        self.view, self.input_kind, self.output_kind = enum("view"), enum("input_kind"), enum("output_kind")
+        self.storage_origin = enum("storage_origin")
+        self.intermediate = self.storage_origin["intermediate"]
+        self.value_of: dict[torch.fx.Node, int] = {}
+        self._graph_rows: dict[int, int] = {}
+        self._graph_queue: list[tuple[torch.fx.GraphModule, str, int]] = []
+        self._owner: torch.fx.GraphModule
+        self._lifted: dict[str, int] = {}
+        self._default_call = self._node_call = NONE
+        self._recorded_params: set[str] = set()
+        self._used_storages: set[int] = set()
+
+    # ---- graphs ---------------------------------------------------------------------------------------------------
+
+    def add_graphs(self, main: torch.fx.GraphModule, inputs: dict[str, Input], outputs: list[Output]) -> None:
+        """The main graph with its signature, then every graph that it reaches."""
+        self._graph_rows[id(main)] = 0
+        self._add_graph(main, "main", "captured", NONE, inputs, outputs)
+        while self._graph_queue:
+            module, name, call = self._graph_queue.pop(0)
+            self._add_graph(module, name, "body", call, {}, [])
+
+    def _add_graph(
+        self,
+        module: torch.fx.GraphModule,
+        name: str,
+        view: str,
+        call: int,
+        inputs: dict[str, Input],
+        outputs: list[Output],
+    ) -> None:
+        rows = self.columns.rows
+        self._owner, self._lifted = module, {}
+        self._default_call = self._node_call = call
+        self.columns.add("graph", name=self.columns.string(name), view=self.view[view])
+        for node in module.graph.nodes:
+            if node.op == "call_function":
+                self._add_node(node, self.operators.get(node.target))
+            elif node.op == "placeholder":
+                self._add_input(node, inputs.get(node.name))
+            elif node.op == "output":
+                self._add_outputs(node, outputs)
+            elif node.op == "call_method":
+                self._add_node(node, self.operators.method(str(node.target)))
+            elif node.op == "call_module":
+                cls = type(module.get_submodule(str(node.target)))
+                self._add_node(node, self.operators.module(f"{cls.__module__}.{cls.__qualname__}"))
+        rows["graph_node_begin"].append(len(rows["node_op"]))
+        rows["graph_input_begin"].append(len(rows["input_value"]))
+        rows["graph_output_begin"].append(len(rows["output_role"]))
+
+    def _add_node(self, node: torch.fx.Node, op: Operator) -> None:
+        rows, meta = self.columns.rows, node.meta
+        index = len(rows["node_op"])
+        stack = meta.get("nn_module_stack")
+        self._node_call = call = self.calls.innermost(stack) if stack else self._default_call
+        argname, encode = self.columns.argname, self.arguments.encode
+        names, kinds, payloads = rows["arg_name"], rows["arg_kind"], rows["arg_payload"]
+        for position, arg in enumerate(node.args):
+            kind, payload = encode(arg)
+            names.append(argname(op.name(position)))
+            kinds.append(kind)
+            payloads.append(payload)
+        for key, arg in node.kwargs.items():
+            kind, payload = encode(arg)
+            names.append(argname(key))
+            kinds.append(kind)
+            payloads.append(payload)
+        rows["node_arg_begin"].append(len(names))
+        rows["node_op"].append(op.row)
+        rows["node_result"].append(self._result(node, op, index))
+        rows["node_call"].append(call)
+        rows["node_flags"].append(0)
+        rows["node_source"].append(self.sources.of(meta.get("stack_trace")))
+        self.regions.place(meta.get(REGION))
+
+    def _result(self, node: torch.fx.Node, op: Operator, index: int) -> int:
+        meta = node.meta
+        if "val" in meta and not op.records_float_for_quantized:
+            value = self.values.add(meta["val"], node.name, index, self.intermediate)
+        elif "example_value" in meta:
+            value = self.values.add(meta["example_value"], node.name, index, self.intermediate)
+        elif op.returns_nothing:
+            value = self.values.add(None, node.name, index, self.intermediate)
+        else:
+            value = self._opaque_value("quantized tensor" if "val" in meta else "not recorded", node.name, index)
+        self.value_of[node] = value
+        return value
+
+    def _opaque_value(self, what: str, name: str, producer: int) -> int:
+        string = self.columns.string
+        return self.columns.add(
+            "value",
+            kind=self.kind["opaque"],
+            payload=string(what),
+            producer=producer,
+            name=string(name),
+            storage=NONE,
+        )
+
+    def _node_argument(self, node: torch.fx.Node) -> Pair:
+        value = self.value_of.get(node)
+        if value is not None:
+            return self.kind["value"], value
+        return self._attribute(node)
+
+    def _attribute(self, node: torch.fx.Node) -> Pair:
+        """A get_attr node: a nested graph becomes one more graph, a tensor one more input of this graph."""
+        target = str(node.target)
+        found: Any = self._owner
+        for part in target.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, torch.fx.GraphModule):
+            row = self._graph_rows.get(id(found))
+            if row is None:
+                row = self._graph_rows[id(found)] = len(self._graph_rows)
+                self._graph_queue.append((found, target, self._node_call))
+            return self.kind["graph"], row
+        if isinstance(found, torch.nn.Module):
+            return self.kind["opaque"], self.columns.string(type(found).__name__)
+        value = self._lifted.get(target)
+        if value is None:
+            value = self._lifted[target] = self._lift(node, found, target)
+        self.value_of[node] = value
+        return self.kind["value"], value
+
+    def _lift(self, node: torch.fx.Node, found: Any, target: str) -> int:
+        role = "parameter" if isinstance(found, torch.nn.Parameter) else "constant"
+        if role == "constant" and target in dict(self._owner.named_buffers()):
+            role = "buffer"
+        if not isinstance(found, torch.Tensor):
+            role = "script_object"
+        val = node.meta.get("val", found)
+        value = self.values.add(val, node.name, NONE, self.storage_origin.get(role, self.intermediate))
+        self._input_row(value, role, target)
+        if isinstance(found, torch.Tensor):
+            self._param_row(value, target, role, found.requires_grad, True)
+            self._used_storages.add(self.columns.rows["value_storage"][value])
+        return value
+
+    # ---- signature --------------------------------------------------------------------------------------------------
+
+    def _add_input(self, node: torch.fx.Node, spec: Input | None) -> None:
+        role, target = (spec.role, spec.target) if spec else ("user_input", "")
+        origin = self.storage_origin.get(role, self.storage_origin["opaque"])
+        val = node.meta.get("val", node.meta.get("example_value"))
+        row = None
+        if spec and isinstance(spec.tensor, torch.Tensor) and isinstance(val, torch.Tensor):
+            row = self.values.known_storage(spec.tensor)
+            if row is not None:  # tied to a tensor seen before
+                self.values.alias_storage(val, row)
+        if val is None and spec is None:
+            value = self._opaque_value("not recorded", node.name, NONE)
+        else:
+            value = self.values.add(val, node.name, NONE, origin)
+        self.value_of[node] = value
+        self._input_row(value, role, target)
+        if spec and isinstance(spec.tensor, torch.Tensor):
+            storage = self.columns.rows["value_storage"][value]
+            if row is None and storage != NONE:
+                self.values.alias_storage(spec.tensor, storage)
+            if node.users:
+                self._used_storages.add(storage)
+            if role in ("parameter", "buffer", "constant"):
+                self._param_row(value, target, role, spec.tensor.requires_grad, spec.persistent)
+
+    def _input_row(self, value: int, role: str, target: str) -> None:
+        self.columns.add("input", value=value, kind=self.input_kind[role], target=self.columns.string(target))
+
+    def _param_row(self, value: int, target: str, role: str, requires_grad: bool, persistent: bool) -> None:
+        flag = bits("param_flag")
+        flags = (flag["requires_grad"] if requires_grad else 0) | (flag["persistent"] if persistent else 0)
+        owner = target.rpartition(".")[0]
+        while owner not in self.modules.rows:  # a constant's invented name belongs to the nearest module that exists
+            owner = owner.rpartition(".")[0]
+        self.columns.add(
+            "param",
+            value=value,
+            module=self.modules.rows[owner],
+            name=self.columns.string(target),
+            kind=self.input_kind[role],
+            flags=flags,
+        )
+        self._recorded_params.add(target)
+
+    def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:
+        """Parameters and buffers that no graph takes: a value of their own, which no graph reads. A parameter is
+        unused when nothing reads its storage: of tied ones, torch reads only one."""
+        rows = self.columns.rows
+        for target, (role, tensor, persistent) in tensors.items():
+            if target not in self._recorded_params:
+                known = self.values.known_storage(tensor)
+                value = self.values.add(tensor, "", NONE, self.storage_origin[role])
+                if known is not None:
+                    rows["value_storage"][value] = known
+                self._param_row(value, target, role, tensor.requires_grad, persistent)
+        unused = bits("param_flag")["unused"]
+        for row, value in enumerate(rows["param_value"]):
+            if rows["value_storage"][value] not in self._used_storages:
+                rows["param_flags"][row] |= unused
+
+    def _add_outputs(self, node: torch.fx.Node, specs: list[Output]) -> None:
+        returned = node.args[0] if node.args else ()
+        items = returned if isinstance(returned, (list, tuple)) else (returned,)
+        for position, item in enumerate(items):
+            spec = specs[position] if position < len(specs) else Output("user_output", "")
+            kind, payload = self.arguments.encode(item)
+            self.columns.add(
+                "output",
+                role=self.output_kind[spec.role],
+                kind=kind,
+                payload=payload,
+                target=self.columns.string(spec.target),
+            )
+
+    # ---- the rest ---------------------------------------------------------------------------------------------------
+
+    def link_calls(self, calls: list[Call]) -> None:
+        """Gives calls their values, by the marks that the watch put on nodes: passes of export copy nodes with them."""
+        value_kind, is_tensor = self.columns.rows["value_kind"], self.kind["tensor"]
+        by_mark: dict[int, int] = {}
+        for node, value in self.value_of.items():  # the main graph's nodes come first
+            mark = node.meta.get(MARK)
+            if mark is not None and value_kind[value] == is_tensor:
+                by_mark.setdefault(mark, value)
+        self.calls.link(calls, by_mark)
+
+    def capture_entry(self, key: str, value: Any) -> None:
+        kind, payload = self.arguments.encode(value)
+        self.columns.add("capture", key=self.columns.string(key), kind=kind, payload=payload)
+
+    def parameter_dtype(self) -> torch.dtype | None:
+        """The dtype of most parameters, by number of tensors."""
+        rows = self.columns.rows
+        by_number = {number: dtype for dtype, number in self.values.dtypes.items()}
+        counts: Counter[int] = Counter()
+        for value, role in zip(rows["param_value"], rows["param_kind"], strict=True):
+            if role == self.input_kind["parameter"] and rows["value_kind"][value] == self.kind["tensor"]:
+                counts[rows["meta_dtype"][rows["value_payload"][value]]] += 1
+        return by_number.get(counts.most_common(1)[0][0]) if counts else None
+
+
+class Input:
+    """What the signature says of a placeholder; ``tensor`` is the real parameter, buffer or constant."""
+
+    __slots__ = ("persistent", "role", "target", "tensor")
+
+    def __init__(self, role: str, target: str = "", tensor: Any = None, persistent: bool = True) -> None:
+        self.role, self.target, self.tensor, self.persistent = role, target, tensor, persistent
+
+
+class Output:
+    __slots__ = ("role", "target")
+
+    def __init__(self, role: str, target: str = "") -> None:
+        self.role, self.target = role, target
+
+
+class Sources:
+    """Source positions from torch's stack traces: the innermost frame outside torch and fxcost."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._rows: dict[str, int] = {}
+        self._files: dict[str, str | None] = {}
+        self._torch = os.path.dirname(torch.__file__) + os.sep
+        paths = sysconfig.get_paths()
+        self._roots = [root + os.sep for root in {paths["purelib"], paths["platlib"], os.getcwd()} if root]
+
+    def of(self, trace: str | None) -> int:
+        if not trace:
+            return NONE
+        row = self._rows.get(trace)
+        if row is None:
+            row = self._rows[trace] = self._parse(trace)
+        return row
+
+    def _parse(self, trace: str) -> int:
+        last = None
+        for text in reversed(trace.split("\n")):
+            text = text.strip()
+            if not text.startswith('File "'):
+                continue
+            file, _, rest = text[6:].partition('", line ')
+            line, _, function = rest.partition(", in ")
+            if not line.isdigit():
+                continue
+            last = last or (file, int(line), function)
+            if not file.startswith(self._torch) and not file.startswith("<"):
+                last = (file, int(line), function)
+                break
+        if last is None:
+            return NONE
+        return self.columns.source_row(self._shorten(last[0]), last[1], last[2])
+
+    def _shorten(self, file: str) -> str:
+        """Relative to the packages or to the current directory, so that files do not tell whose machine it was."""
+        for root in self._roots:
+            if file.startswith(root):
+                return file[len(root) :]
+        return file
+
+
+class Regions:
+    """Checkpoint regions: the watch marks nodes with the chain of regions they lie in, outermost first."""
+
+    def __init__(self, converter: Converter) -> None:
+        self._converter = converter
+        self._rows: dict[int, int] = {}
+
+    def place(self, chain: Any) -> None:
+        rows = self._converter.columns.rows["node_region"]
+        if chain is None:
+            if rows:
+                rows.append(NONE)
+            return
+        missing = len(self._converter.columns.rows["node_op"]) - 1 - len(rows)
+        rows.extend([NONE] * missing)
+        rows.append(self._row(chain))
+
+    def _row(self, chain: tuple[tuple[int, tuple[tuple[str, Any], ...]], ...]) -> int:
+        parent = NONE
+        for identity, config in chain:
+            row = self._rows.get(identity)
+            if row is None:
+                converter = self._converter
+                entries: list[Pair] = []
+                for key, value in config:
+                    entries += [converter.arguments.encode(key), converter.arguments.encode(value)]
+                row = self._rows[identity] = converter.columns.add(
+                    "region",
+                    kind=enum("region_kind")["checkpoint"],
+                    parent=parent,
+                    config=converter.columns.list_row(entries),
+                )
+            parent = row
+        return parent

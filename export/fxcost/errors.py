@@ -1,0 +1,30 @@
+"""The one exception that fxcost raises."""
+
+from __future__ import annotations
+
+
+class FxcostError(Exception):
+    """What went wrong, in at most five lines: where, what was found or expected, what to do.
+
+    ``status`` is the name of an ``fxc_status`` ("CAPTURE", "USAGE", "IO", ...); the command line exits with its number.
+    """
+
+    def __init__(self, message: str, status: str = "CAPTURE", log: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.log = log
+
+
+def usage(message: str, advice: str = "") -> FxcostError:
+    """A wrong argument, with the next step on a line of its own."""
+    return FxcostError(f"{message}\n  try: {advice}" if advice else message, status="USAGE")
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """The reason an exception gives, cut to one line."""
+    for line in str(error).splitlines():
+        text = line.strip()
+        if text:
+            return text if len(text) <= limit else text[: limit - 1] + "…"
+    return type(error).__name__

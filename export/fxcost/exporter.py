@@ -1,0 +1,331 @@
+"""fxcost.capture: a model, an exported program, a .pt2 file or an fx graph becomes a .fxir program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .convert import Converter, Input, Output
+from .errors import FxcostError, first_line
+from .guard import Noise, Progress, unchanged
+from .values import is_batched
+from .watch import Watch
+
+_ROLE_OF_INPUT = {
+    "USER_INPUT": "user_input",
+    "PARAMETER": "parameter",
+    "BUFFER": "buffer",
+    "CONSTANT_TENSOR": "constant",
+    "CUSTOM_OBJ": "script_object",
+    "TOKEN": "token",
+}
+_ROLE_OF_OUTPUT = {"LOSS_OUTPUT": "loss"}
+
+
+class Capture:
+    """A captured program: the bytes of a .fxir file."""
+
+    def __init__(self, data: bytes, model: str) -> None:
+        self._data = data
+        self.model = model
+
+    def to_bytes(self) -> bytes:
+        return self._data
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the file whole or not at all: under a temporary name first, then renamed."""
+        target = Path(path)
+        try:
+            descriptor, temporary = tempfile.mkstemp(prefix=target.name + ".", suffix=".part", dir=target.parent)
+        except OSError as error:
+            raise FxcostError(f"{target}: cannot be written: {error.strerror}", status="IO") from None
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._data)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise FxcostError(f"{target}: cannot be written: {error.strerror}", status="IO") from None
+        return target
+
+    def __repr__(self) -> str:
+        return f"<fxcost.Capture of {self.model}, {len(self._data):,} bytes>"
+
+
+def capture(
+    model: Any,
+    args: Any = (),
+    kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    *,
+    strict: bool = False,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Capture:
+    """Captures what a model does on these example inputs.
+
+    ``model`` is a module, a torch.export.ExportedProgram, the path of a .pt2 file, or a torch.fx.GraphModule whose nodes
+    carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake tensors,
+    and is left as it was. Raises FxcostError.
+    """
+    progress = progress or Progress()
+    try:
+        if isinstance(model, (str, os.PathLike)):
+            progress.stage("reading")
+            program, route = _load_pt2(Path(model)), "pt2"
+            return _from_exported(program, route, name or Path(model).name)
+        if isinstance(model, torch.export.ExportedProgram):
+            return _from_exported(model, "exported_program", name or "ExportedProgram")
+        if isinstance(model, torch.fx.GraphModule) and not args and not kwargs:
+            return _from_graph(model, name or type(model).__name__)
+        if not isinstance(model, torch.nn.Module):
+            raise FxcostError(
+                f"capture() takes a torch.nn.Module, an ExportedProgram, a GraphModule or a .pt2 path, "
+                f"not {type(model).__name__}",
+                status="USAGE",
+            )
+        return _from_module(model, args, kwargs, dynamic_shapes, strict, name, progress)
+    finally:
+        progress.done()
+
+
+# ---- routes ---------------------------------------------------------------------------------------------------------
+
+
+def _from_module(
+    model: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any, strict: bool, name: str | None, progress: Any
+) -> Capture:
+    args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
+    label = name or type(model).__name__
+    watch, noise = Watch(), Noise()
+    state = _ambient()
+    progress.stage(f"capturing {label}")
+    with unchanged(model), noise.collected():
+        try:
+            with watch.running():
+                program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
+            dialect = "training"
+            if _holds_functorch(program.graph_module):
+                program, dialect = program.run_decompositions({}), "functional"
+        except Exception as error:  # noqa: BLE001  anything the model or torch raises is a failed capture
+            failure = _explain(label, watch, error, noise.save(error))
+        else:
+            progress.stage(f"writing {label}")
+            converter = Converter(model.training)
+            converter.modules.add_model(model)
+            converter.calls.record(watch.calls)
+            _add_exported(converter, program, model)
+            converter.link_calls(watch.calls)
+            head = {"model": label, "route": "export", "dialect": dialect, "strict": strict, **state}
+            return _finish(converter, program.graph_module, head, model.training, label)
+    raise failure
+
+
+def _from_exported(program: Any, route: str, label: str) -> Capture:
+    functional = program.verifier.dialect != "TRAINING"
+    training = any(
+        _constant_argument(node, "training") is True for node in program.graph.nodes if node.op == "call_function"
+    )
+    converter = Converter(training)
+    converter.modules.add("", "")
+    for entry in program.module_call_graph:
+        converter.modules.add(entry.fqn.partition("@")[0], "")
+    _add_exported(converter, program, None)
+    head: dict[str, Any] = {"model": label, "route": route, "dialect": "functional" if functional else "training"}
+    head |= _ambient() if route == "exported_program" else {"grad": False, "autocast": {}}
+    return _finish(converter, program.graph_module, head, training, label)
+
+
+def _from_graph(module: torch.fx.GraphModule, label: str) -> Capture:
+    recorded = [node for node in module.graph.nodes if node.op == "call_function"]
+    if recorded and not any("val" in node.meta or "example_value" in node.meta for node in recorded):
+        raise FxcostError(
+            f"{label} is an fx graph without shapes: none of its {len(recorded)} nodes has a fake value\n"
+            "  try: fxcost.capture(graph_module, example_inputs), which runs it through torch.export",
+            status="CAPTURE",
+        )
+    converter = Converter(module.training)
+    converter.modules.add_model(module)
+    converter.add_graphs(module, {}, [])
+    head = {"model": label, "route": "fx", "dialect": "fx", **_ambient()}
+    return _finish(converter, module, head, module.training, label)
+
+
+def _load_pt2(path: Path) -> Any:
+    if not path.is_file():
+        raise FxcostError(f"{path}: no such file", status="IO")
+    noise = Noise()
+    with noise.collected():
+        try:
+            return torch.export.load(str(path))
+        except Exception as error:  # noqa: BLE001  the loader raises errors of many kinds
+            reason, log = first_line(error), noise.save(error)
+    raise FxcostError(
+        f"{path}: not a program that torch.export.load reads\n  reason: {reason}\n  log:    {log}",
+        status="CAPTURE",
+        log=log,
+    )
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _ambient() -> dict[str, Any]:
+    """Grad mode, and the autocast that surrounds the capture, of which the graph keeps no trace."""
+    autocast = {
+        device: torch.get_autocast_dtype(device)
+        for device in ("cpu", "cuda", "mps", "xpu")
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    }
+    return {"grad": torch.is_grad_enabled(), "autocast": autocast}
+
+
+def _holds_functorch(module: torch.fx.GraphModule) -> bool:
+    """Whether vmap's or other transforms' internals are in a graph: their values are no tensors of the model."""
+    for part in module.modules():
+        if not isinstance(part, torch.fx.GraphModule):
+            continue
+        for node in part.graph.nodes:
+            if node.op != "call_function":
+                continue
+            if is_batched(node.meta.get("val")) or "functorch" in (getattr(node.target, "__module__", None) or ""):
+                return True
+    return False
+
+
+def _constant_argument(node: torch.fx.Node, name: str) -> Any:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return None
+    for position, argument in enumerate(schema.arguments):
+        if argument.name == name:
+            return node.args[position] if position < len(node.args) else node.kwargs.get(name)
+    return None
+
+
+def _add_exported(converter: Converter, program: Any, model: torch.nn.Module | None) -> None:
+    inputs: dict[str, Input] = {}
+    for spec in program.graph_signature.input_specs:
+        role = _ROLE_OF_INPUT.get(spec.kind.name, "opaque")
+        target = spec.target or ""
+        tensor = None
+        if role in ("parameter", "buffer", "constant"):
+            tensor = program.state_dict.get(target, program.constants.get(target))
+        name = getattr(spec.arg, "name", "")
+        inputs[name] = Input(role, target, tensor, spec.persistent is not False)
+    outputs = [
+        Output(_ROLE_OF_OUTPUT.get(spec.kind.name, spec.kind.name.lower()), spec.target or "")
+        for spec in program.graph_signature.output_specs
+    ]
+    converter.add_graphs(program.graph_module, inputs, outputs)
+    converter.symbols.constraints(program.range_constraints)
+    converter.add_unused(_tensors_of(program, model))
+
+
+def _tensors_of(program: Any, model: torch.nn.Module | None) -> dict[str, tuple[str, torch.Tensor, bool]]:
+    if model is None:
+        return {
+            name: ("parameter" if isinstance(tensor, torch.nn.Parameter) else "buffer", tensor, True)
+            for name, tensor in program.state_dict.items()
+            if isinstance(tensor, torch.Tensor)
+        }
+    tensors: dict[str, tuple[str, torch.Tensor, bool]] = {}
+    for name, tensor in model.named_parameters(remove_duplicate=False):
+        tensors[name] = ("parameter", tensor, True)
+    for path, module in model.named_modules(remove_duplicate=False):
+        for key, tensor in module._buffers.items():
+            if tensor is not None:
+                name = f"{path}.{key}" if path else key
+                tensors[name] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
+    return tensors
+
+
+def _finish(
+    converter: Converter, graph: torch.fx.GraphModule, head: dict[str, Any], training: bool, label: str
+) -> Capture:
+    from . import __version__
+
+    entries = {
+        "producer": f"fxcost {__version__}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        **head,
+        "training": training,
+        "inputs": _describe_inputs(converter, graph),
+        "dtype": converter.parameter_dtype(),
+    }
+    for key, value in entries.items():
+        converter.capture_entry(key, value)
+    return Capture(converter.columns.to_bytes(), label)
+
+
+def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
+    """The user's inputs for people: "input_ids i64[1, 128], attention_mask i64[1, 128]"."""
+    from torch.utils._dtype_abbrs import dtype_abbrs
+
+    rows, texts = converter.columns.rows, []
+    user = converter.input_kind["user_input"]
+    roles = dict(zip(rows["input_value"], rows["input_kind"], strict=True))
+    for node in graph.graph.nodes:
+        if node.op != "placeholder" or roles.get(converter.value_of[node]) != user:
+            continue
+        val = node.meta.get("val", node.meta.get("example_value"))
+        if isinstance(val, torch.Tensor):
+            sizes = ", ".join(str(size) for size in val.shape)
+            texts.append(f"{node.target} {dtype_abbrs.get(val.dtype, str(val.dtype))}[{sizes}]")
+        elif val is not None:
+            texts.append(f"{node.target}={val}")
+    return ", ".join(texts)
+
+
+# ---- failures -------------------------------------------------------------------------------------------------------
+
+
+def _explain(label: str, watch: Watch, error: Exception, log: str) -> FxcostError:
+    """At most five lines: what, module and source line, torch's reason, next step, log."""
+    place = _user_frame(error)
+    where = (
+        " ".join(f"{path or 'the root module'} ({cls})" for path, cls in [watch.failed] if path is not None)
+        if (watch.failed)
+        else ""
+    )
+    lines = [f"{label} cannot be captured by torch.export"]
+    if where or place:
+        lines.append("  in:     " + ", ".join(part for part in (where, place) if part))
+    lines += [f"  reason: {first_line(error)}", f"  try:    {_advice(error)}"]
+    if log:
+        lines.append(f"  log:    {log}")
+    return FxcostError("\n".join(lines), status="CAPTURE", log=log)
+
+
+def _user_frame(error: Exception) -> str:
+    """file:line of the innermost frame that is neither torch's nor ours."""
+    ours, torchs = os.path.dirname(__file__), os.path.dirname(torch.__file__)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((ours, torchs, "<")):
+            return f"{frame.filename}:{frame.lineno}"
+    return ""
+
+
+def _advice(error: Exception) -> str:
+    text = f"{type(error).__name__} {error}"
+    if "DataDependent" in text or "unbacked" in text or "data-dependent" in text:
+        return "keep sizes and branches free of tensor values (.item(), nonzero), or use torch._check on them"
+    if "dynamic" in text.lower() and "shape" in text.lower():
+        return "check dynamic_shapes against the inputs; Dim.AUTO lets torch choose"
+    if isinstance(error, TypeError):
+        return "check that the example inputs match the model's forward()"
+    if isinstance(error, RuntimeError) and ("shape" in text or "size" in text):
+        return "check the shapes of the example inputs: does model(*inputs) run?"
+    return "run model(*inputs) first; if that works, the log has torch's full explanation"

@@ -1,0 +1,168 @@
+"""The module tree, the configuration of nn.* leaf modules, and the calls of modules during capture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .args import scalar
+from .columns import NONE
+from .enums import bits
+from .values import Values
+
+_CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+_NOT_CONFIGURATION = frozenset({"training", "call_super_init", "dump_patches"})
+
+
+# Key of the mark in a node's meta.
+MARK = "fxcost_mark"
+
+
+def class_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a module, as seen while the model ran: the module's path, the call around it, and the tensors in and
+    out as marks on their nodes (None for a tensor that no node made)."""
+
+    path: str
+    parent: int | None
+    training: bool
+    inputs: list[int | None] = field(default_factory=list)
+    outputs: list[int | None] | None = None
+
+
+class Modules:
+    """Module rows by qualified name; parents come before children."""
+
+    def __init__(self, values: Values) -> None:
+        self.values, self.columns = values, values.columns
+        self.rows: dict[str, int] = {}
+
+    def add_model(self, model: torch.nn.Module) -> None:
+        for path, module in model.named_modules(remove_duplicate=False):
+            row = self.add(path, class_name(type(module)))
+            self._config(row, module)
+
+    def add(self, path: str, cls: str) -> int:
+        """The row of a path; missing ancestors are made without a class."""
+        row = self.rows.get(path)
+        if row is None:
+            parent, _, name = path.rpartition(".")
+            above = NONE if not path else self.add(parent, "")
+            string = self.columns.string
+            row = self.rows[path] = self.columns.add(
+                "module", parent=above, name=string(name), **{"class": string(cls)}
+            )
+        elif cls and self.columns.rows["module_class"][row] == 0:
+            self.columns.rows["module_class"][row] = self.columns.string(cls)
+        return row
+
+    def _config(self, row: int, module: torch.nn.Module) -> None:
+        if not type(module).__module__.startswith("torch.nn.") or isinstance(module, _CONTAINERS):
+            return
+        names = [name for name in vars(module) if not name.startswith("_")]
+        names += [name for name in getattr(module, "__constants__", ()) if name not in names]
+        for name in names:
+            if name in _NOT_CONFIGURATION:
+                continue
+            found = self._simple(getattr(module, name, None))
+            if found is not None:
+                self.columns.add("config", module=row, key=self.columns.string(name), kind=found[0], payload=found[1])
+
+    def _simple(self, value: Any) -> tuple[int, int] | None:
+        if value is None or isinstance(value, (bool, int, float, str, torch.dtype)):
+            return scalar(self.values, value)
+        if isinstance(value, (tuple, list)):
+            items = [self._simple(item) for item in value]
+            known = [item for item in items if item is not None]
+            if len(known) == len(items):
+                return self.values.kind["list"], self.columns.list_row(known)
+        return None
+
+
+class Calls:
+    """The module-call table, and the way from a node's nn_module_stack to its innermost call."""
+
+    def __init__(self, values: Values, modules: Modules, training: bool) -> None:
+        self.values, self.columns, self.modules = values, values.columns, modules
+        self.flags = bits("call_flag")
+        self.training = training
+        self._by_number: dict[tuple[str, int], int] = {}
+        self._counts: dict[str, int] = {}
+        self._by_key: dict[tuple[str, str], int] = {}
+
+    def _add(self, path: str, parent: int, flags: int) -> int:
+        number = self._counts.get(path, 0)
+        self._counts[path] = number + 1
+        row = self.columns.add(
+            "call",
+            module=self.modules.add(path, ""),
+            parent=parent,
+            number=number,
+            flags=flags,
+            inputs=NONE,
+            outputs=NONE,
+        )
+        self._by_number[path, number] = row
+        return row
+
+    def record(self, calls: Iterable[Call]) -> None:
+        """Rows for the calls that were seen, in their order."""
+        for call in calls:
+            parent = NONE if call.parent is None else call.parent
+            self._add(call.path, parent, self.flags["training"] if call.training else 0)
+
+    def link(self, calls: Iterable[Call], by_mark: dict[int, int]) -> None:
+        """Fills in the values of calls, once values exist."""
+        rows = self.columns.rows
+        for row, call in enumerate(calls):
+            rows["call_inputs"][row] = self._list(call.inputs, by_mark)
+            if call.outputs is not None:
+                rows["call_outputs"][row] = self._list(call.outputs, by_mark)
+
+    def _list(self, marks: list[int | None], by_mark: dict[int, int]) -> int:
+        kind = self.values.kind
+        values = [by_mark.get(mark) if mark is not None else None for mark in marks]
+        return self.columns.list_row(
+            [(kind["none"], 0) if value is None else (kind["value"], value) for value in values]
+        )
+
+    def innermost(self, stack: dict[str, tuple[str, Any]]) -> int:
+        """The call of the last entry of an nn_module_stack; made from the stack itself where none was recorded."""
+        key = next(reversed(stack))
+        path = _clean(stack[key][0])
+        row = self._by_key.get((key, path))
+        if row is None:
+            row = self._by_key[key, path] = self._from_stack(stack)
+        return row
+
+    def _from_stack(self, stack: dict[str, tuple[str, Any]]) -> int:
+        row = NONE
+        for key, (raw, cls) in stack.items():
+            path = _clean(raw)
+            text = cls if isinstance(cls, str) else class_name(cls)
+            if path not in self.modules.rows or text:
+                self.modules.add(path, text)
+            _, _, suffix = key.rpartition("@")
+            number = int(suffix) if "@" in key and suffix.isdigit() else 0
+            known = self._by_number.get((path, number))
+            while known is None:
+                flags = self.flags["inferred"] | (self.flags["training"] if self.training else 0)
+                made = self._add(path, row, flags)
+                known = made if self._by_number.get((path, number)) == made else None
+            row = known
+        return row
+
+
+def _clean(path: str) -> str:
+    """Dynamo writes L['self'].layers[0] or L['self']._modules['fc']: the qualified name in it."""
+    if path.startswith("L["):
+        path = path.partition("]")[2].replace("._modules", "")
+        path = path.replace("['", ".").replace("']", "").replace("[", ".").replace("]", "")
+    return path.strip(".")

@@ -1,0 +1,159 @@
+"""What torch.export's graph does not keep, watched while the model runs: module calls and checkpoint regions.
+
+Both watch private seams of torch (the tracer's call_module, the checkpoint's generator). Where a torch version lacks
+one, its part is missing from the file and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from .convert import REGION
+from .modules import MARK, Call
+
+_ROOT = "_export_root"
+Region = tuple[tuple[str, Any], ...]
+
+
+class Watch:
+    """Records calls in order; ``failed`` is the path and class of the innermost module that raised."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.failed: tuple[str, str] | None = None
+        self._open: list[int] = []
+        self._regions: list[tuple[int, Region]] = []
+        self._tracer: Any = None
+        self._region_count = 0
+        self._marks = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._watch_calls())
+            stack.enter_context(self._watch_checkpoints())
+            yield
+
+    @contextlib.contextmanager
+    def _watch_calls(self) -> Iterator[None]:
+        from torch.fx.experimental import proxy_tensor
+
+        tracer_class: Any = getattr(proxy_tensor, "_ModuleStackTracer", None)
+        original = getattr(tracer_class, "call_module", None)
+        if original is None:
+            yield
+            return
+        thread, watch = threading.get_ident(), self
+
+        def call_module(tracer: Any, module: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+            path = watch._path(tracer, module) if threading.get_ident() == thread else None
+            if path is None:
+                return original(tracer, module, forward, args, kwargs)
+            watch._tracer = tracer
+            index = len(watch.calls)
+            call = Call(path, watch._open[-1] if watch._open else None, module.training)
+            watch.calls.append(call)
+            watch._collect(tracer, args, call.inputs)
+            watch._collect(tracer, kwargs, call.inputs)
+            watch._open.append(index)
+            try:
+                result = original(tracer, module, forward, args, kwargs)
+            except BaseException:
+                if watch.failed is None:
+                    watch.failed = path, _class_of(module)
+                raise
+            finally:
+                watch._open.pop()
+            call.outputs = []
+            watch._collect(tracer, result, call.outputs)
+            return result
+
+        tracer_class.call_module = call_module
+        try:
+            yield
+        finally:
+            tracer_class.call_module = original
+
+    def _collect(self, tracer: Any, value: Any, out: list[int | None]) -> None:
+        """Marks the nodes behind the tensors in a value, in order; None for a tensor that no node made (a constant)."""
+        if isinstance(value, torch.Tensor):
+            slot = tracer.tensor_tracker.get(value)
+            if slot is None:
+                out.append(None)
+                return
+            meta = slot.proxy.node.meta
+            if MARK not in meta:
+                self._marks += 1
+                meta[MARK] = self._marks
+            out.append(meta[MARK])
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                self._collect(tracer, item, out)
+        elif isinstance(value, dict):
+            for item in value.values():
+                self._collect(tracer, item, out)
+
+    @staticmethod
+    def _path(tracer: Any, module: Any) -> str | None:
+        try:
+            path = tracer.path_of_module(module)
+        except (NameError, KeyError, AttributeError):
+            return None
+        if path == _ROOT:
+            return ""
+        return str(path[len(_ROOT) + 1 :]) if path.startswith(_ROOT + ".") else None
+
+    @contextlib.contextmanager
+    def _watch_checkpoints(self) -> Iterator[None]:
+        import torch.utils.checkpoint as checkpoints
+
+        name = "_checkpoint_without_reentrant_generator"
+        original = getattr(checkpoints, name, None)
+        apply = checkpoints.CheckpointFunction.apply
+        if original is None:
+            yield
+            return
+        watch = self
+
+        def generator(*args: Any, **kwargs: Any) -> Iterator[None]:
+            with watch._region((("use_reentrant", False),)):
+                yield from original(*args, **kwargs)
+
+        def reentrant(*args: Any, **kwargs: Any) -> Any:
+            with watch._region((("use_reentrant", True),)):
+                return apply(*args, **kwargs)
+
+        setattr(checkpoints, name, generator)
+        checkpoints.CheckpointFunction.apply = reentrant  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            setattr(checkpoints, name, original)
+            del checkpoints.CheckpointFunction.apply  # the inherited one shows again
+
+    @contextlib.contextmanager
+    def _region(self, config: Region) -> Iterator[None]:
+        """Marks every node that the tracer makes meanwhile with the chain of regions it lies in."""
+        self._region_count += 1
+        self._regions.append((self._region_count, config))
+        chain = tuple(self._regions)
+        before = next(reversed(self._tracer.graph.nodes), None) if self._tracer is not None else None
+        try:
+            yield
+        finally:
+            self._regions.pop()
+            if before is not None:
+                for node in reversed(self._tracer.graph.nodes):
+                    if node is before:
+                        break
+                    node.meta.setdefault(REGION, chain)
+
+
+def _class_of(module: Any) -> str:
+    cls = type(module)
+    return str(cls.__qualname__)

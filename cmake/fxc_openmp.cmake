@@ -3,9 +3,9 @@
 find_library(FXC_LIBOMP NAMES omp HINTS /usr/lib/llvm-19/lib /usr/lib/llvm-18/lib /usr/lib/llvm-17/lib)
 if(FXC_LIBOMP)
   add_library(fxcost_omp SHARED passes/sweep_omp.c)
-  target_compile_options(fxcost_omp PRIVATE -fopenmp)
   target_link_libraries(fxcost_omp PUBLIC fxcost PRIVATE ${FXC_LIBOMP})
   target_include_directories(fxcost_omp PRIVATE ${PROJECT_SOURCE_DIR})
+  set_source_files_properties(passes/sweep_omp.c PROPERTIES COMPILE_OPTIONS -fopenmp)
   set_target_properties(fxcost_omp PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
                                               SOVERSION ${PROJECT_VERSION_MAJOR})
   target_link_options(fxcost_omp PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/fxcost.map)

@@ -1,0 +1,274 @@
+"""Thin ctypes binding to libfxcost: programs, analyses and errors. Every number comes from the C library."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import functools
+import math
+import os
+from collections.abc import Callable, Iterator
+from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8
+from ctypes import c_uint16, c_uint32, c_void_p
+from pathlib import Path
+from typing import Any
+
+from .errors import FxcostError
+
+
+class Status(enum.IntEnum):
+    """``fxc_status``: what a call returns, and what the command line exits with."""
+
+    OK = 0
+    UNKNOWN_OPS = 1
+    USAGE = 2
+    IO = 3
+    FORMAT = 4
+    PROGRAM = 5
+    CAPTURE = 6
+    UNBOUND = 7
+    OVERFLOW = 8
+    MEMORY = 9
+    DEVICE = 10
+    INTERNAL = 70
+
+
+class _Sized(Structure):
+    """A structure that crosses the C boundary: its first field is its size."""
+
+    def __init__(self) -> None:
+        super().__init__(ctypes.sizeof(type(self)))
+
+
+class _Error(_Sized):
+    _fields_ = [("struct_size", c_size_t), ("status", c_int32), ("node", c_uint32)]
+    _fields_ += [(part, c_char * 256) for part in ("where", "expected", "found", "advice")]
+    _fields_ += [("message", c_char * 1100)]
+
+
+_COUNTS = (
+    "macs",
+    "matrix_flops",
+    "vector_flops",
+    "transcendentals",
+    "int_ops",
+    "bytes_read",
+    "bytes_written",
+    "kernels",
+)
+
+
+class Counts(Structure):
+    """``fxc_counts``: the work of a node, or of many."""
+
+    _fields_ = [(name, c_int64) for name in _COUNTS]
+    macs: int
+    matrix_flops: int
+    vector_flops: int
+    transcendentals: int
+    int_ops: int
+    bytes_read: int
+    bytes_written: int
+    kernels: int
+
+
+class Totals(_Sized):
+    """``fxc_totals``: totals of one run of the program."""
+
+    _fields_ = [("struct_size", c_size_t), ("counts", Counts)]
+    _fields_ += [
+        (name, c_int64)
+        for name in (
+            *("flops", "params", "param_bytes", "buffers", "buffer_bytes", "nodes", "unknown_nodes"),
+            *("unknown_elements", "output_elements", "recorded_values", "values", "unsized_values"),
+        )
+    ]
+    _fields_ += [("seconds", c_double)]
+
+
+class NodeCost(_Sized):
+    """``fxc_node_cost``: cost of one execution of a node."""
+
+    _fields_ = [("struct_size", c_size_t), ("counts", Counts), ("times", c_int64), ("coverage", c_uint8)]
+    _fields_ += [("bound", c_uint8), ("seconds", c_double)]
+
+
+class ProgramInfo(_Sized):
+    """``fxc_program_info``: the head of a program."""
+
+    _fields_ = [("struct_size", c_size_t), ("format_major", c_uint16), ("format_minor", c_uint16)]
+    _fields_ += [(name, c_uint32) for name in ("nodes", "values", "graphs", "modules", "ops", "symbols", "params")]
+    _fields_ += [(name, c_char_p) for name in ("file", "producer", "torch_version", "model", "route", "dialect")]
+    _fields_ += [("inputs", c_char_p), ("training", c_bool), ("grad", c_bool)]
+
+
+class _RenderOptions(_Sized):
+    _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
+    _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool)]
+
+
+_WRITE = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
+_ERROR = POINTER(_Error)
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "fxc_version": (c_char_p, []),
+    "fxc_enum_text": (c_char_p, [c_char_p, c_uint32]),
+    "fxc_program_open": (c_int32, [c_char_p, POINTER(c_void_p), _ERROR]),
+    "fxc_program_from_memory": (c_int32, [c_char_p, c_size_t, c_char_p, POINTER(c_void_p), _ERROR]),
+    "fxc_program_free": (None, [c_void_p]),
+    "fxc_program_print": (c_int32, [c_void_p, _WRITE, c_void_p, _ERROR]),
+    "fxc_program_equal": (c_int32, [c_void_p, c_void_p, POINTER(c_bool), _ERROR]),
+    "fxc_program_get_info": (c_int32, [c_void_p, POINTER(ProgramInfo), _ERROR]),
+    "fxc_analysis_new": (c_int32, [c_void_p, POINTER(c_void_p), _ERROR]),
+    "fxc_analysis_free": (None, [c_void_p]),
+    "fxc_analysis_set": (c_int32, [c_void_p, c_char_p, c_char_p, _ERROR]),
+    "fxc_require": (c_int32, [c_void_p, c_char_p, _ERROR]),
+    "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
+    "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
+    "fxc_analysis_render": (c_int32, [c_void_p, POINTER(_RenderOptions), _WRITE, c_void_p, _ERROR]),
+}
+
+
+def package_file(folder: str, name: str) -> Path:
+    """A file that the package carries, ``lib/libfxcost.so.0`` or ``bin/fxcost``."""
+    return Path(__file__).parent / folder / name
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The C library: the package's own, or the one that FXCOST_LIBRARY names (for working on fxcost itself)."""
+    path = os.environ.get("FXCOST_LIBRARY") or str(package_file("lib", "libfxcost.so.0"))
+    try:
+        loaded = ctypes.CDLL(path)
+    except OSError as error:
+        raise FxcostError(f"{path}\n  expected: the C library of fxcost\n  found: {error}", "IO") from None
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+    return loaded
+
+
+@functools.cache
+def enumeration(name: str) -> dict[str, int]:
+    """Numbers of an enumeration of include/fxcost/enums.h by text; for a bit set the numbers are bit positions."""
+    numbers: dict[str, int] = {}
+    while (text := library().fxc_enum_text(name.encode(), len(numbers))) is not None:
+        numbers[text.decode()] = len(numbers)
+    if not numbers:
+        raise KeyError(name)
+    return numbers
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """Calls a function that takes an error last; raises what it reports."""
+    error = _Error()
+    status = getattr(library(), name)(*arguments, byref(error))
+    if status != Status.OK:
+        raise FxcostError(error.message.decode(errors="replace") or name, Status(status).name)
+
+
+def _collect(call: Callable[[Any], None]) -> str:
+    """The text that a function writes through its fxc_write_fn."""
+    parts: list[bytes] = []
+
+    @_WRITE
+    def write(_context: int, text: int, size: int) -> bool:
+        parts.append(ctypes.string_at(text, size))
+        return True
+
+    call(write)
+    return b"".join(parts).decode()
+
+
+class Program:
+    """A loaded .fxir program: immutable, may be shared between threads."""
+
+    def __init__(self, handle: c_void_p) -> None:
+        self._handle = handle
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Program:
+        """Opens a .fxir or text-form file."""
+        handle = c_void_p()
+        _call("fxc_program_open", os.fsencode(path), byref(handle))
+        return cls(handle)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "memory") -> Program:
+        """A program from the bytes of a .fxir or text-form file."""
+        handle = c_void_p()
+        _call("fxc_program_from_memory", data, len(data), name.encode(), byref(handle))
+        return cls(handle)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            library().fxc_program_free(self._handle)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Program):
+            return NotImplemented
+        equal = c_bool()
+        _call("fxc_program_equal", self._handle, other._handle, byref(equal))
+        return equal.value
+
+    __hash__ = object.__hash__
+
+    def info(self) -> ProgramInfo:
+        """The head of the program."""
+        info = ProgramInfo()
+        _call("fxc_program_get_info", self._handle, byref(info))
+        return info
+
+    def text(self) -> str:
+        """The text form."""
+        return _collect(lambda write: _call("fxc_program_print", self._handle, write, None))
+
+
+class Analysis:
+    """A program under options. Facts are computed when first asked for."""
+
+    def __init__(self, program: Program, **options: str) -> None:
+        self.program = program
+        self._handle = c_void_p()
+        _call("fxc_analysis_new", program._handle, byref(self._handle))
+        for option, value in options.items():
+            self.set(option, value)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            library().fxc_analysis_free(self._handle)
+
+    def set(self, option: str, value: str) -> None:
+        """Sets ``convention``, ``profile``, ``device`` or ``dim.NAME``."""
+        _call("fxc_analysis_set", self._handle, option.encode(), value.encode())
+
+    def require(self, fact: str) -> None:
+        """Computes a fact and what it needs."""
+        _call("fxc_require", self._handle, fact.encode())
+
+    def totals(self) -> Totals:
+        totals = Totals()
+        _call("fxc_analysis_totals", self._handle, byref(totals))
+        return totals
+
+    def node(self, index: int) -> NodeCost:
+        cost = NodeCost()
+        _call("fxc_analysis_node", self._handle, index, byref(cost))
+        return cost
+
+    def nodes(self) -> Iterator[NodeCost]:
+        """Costs of all nodes in order."""
+        return (self.node(index) for index in range(self.program.info().nodes))
+
+    def render(self, **options: Any) -> str:
+        """The report as text; options are the fields of ``fxc_render_options``."""
+        request = _RenderOptions()
+        for name, value in options.items():
+            if value is not None:
+                setattr(request, name, value.encode() if isinstance(value, str) else value)
+        return _collect(lambda write: _call("fxc_analysis_render", self._handle, byref(request), write, None))
+
+
+def seconds_or_none(seconds: float) -> float | None:
+    """The C library says NAN where no device is named."""
+    return None if math.isnan(seconds) else seconds

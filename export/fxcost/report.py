@@ -1,0 +1,167 @@
+"""The report of an analysis for Python: numbers read off the C library, text rendered by it."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .binding import Analysis, Program, seconds_or_none
+from .errors import FxcostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Row:
+    """One module, class, operator or node. FLOPs are 2 per MAC; bytes are of the eager profile."""
+
+    name: str
+    flops: int
+    macs: int
+    matrix_flops: int
+    vector_flops: int
+    transcendentals: int
+    int_ops: int
+    bytes_read: int
+    bytes_written: int
+    kernels: int
+    calls: int
+    unknown_nodes: int
+    seconds: float | None = None
+    params: int | None = None
+    op: str | None = None
+    module: str | None = None
+    shape: str | None = None
+    coverage: str | None = None
+
+    @classmethod
+    def _from_json(cls, row: dict[str, Any]) -> Row:
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name in row})
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
+
+class Report:
+    """What a program costs. Built by :func:`analyze`, or from a program and options."""
+
+    def __init__(self, program: Program, device: str | None = None, dims: Mapping[str, int] | None = None) -> None:
+        self._analysis = Analysis(program)
+        if device:
+            self._analysis.set("device", device)
+        for name, value in (dims or {}).items():
+            self._analysis.set(f"dim.{name}", str(value))
+        self._totals = self._analysis.totals()
+        self._json: dict[str, dict[str, Any]] = {}
+
+    @property
+    def program(self) -> Program:
+        return self._analysis.program
+
+    @property
+    def flops(self) -> int:
+        """Matrix and vector FLOPs; operators listed in :attr:`unknown` are in no total."""
+        return self._totals.flops
+
+    @property
+    def macs(self) -> int:
+        return self._totals.counts.macs
+
+    @property
+    def matrix_flops(self) -> int:
+        return self._totals.counts.matrix_flops
+
+    @property
+    def params(self) -> int:
+        """Elements of parameters, tied ones once."""
+        return self._totals.params
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written under the eager profile."""
+        return self._totals.counts.bytes_read + self._totals.counts.bytes_written
+
+    @property
+    def seconds(self) -> float | None:
+        """Predicted time (datasheet roofline); None unless a device was named."""
+        return seconds_or_none(self._totals.seconds)
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operators without a formula and how often they run; empty when everything was counted."""
+        return {entry["op"]: entry["nodes"] for entry in self.to_dict()["unknown"]}
+
+    def _rows(self, by: str) -> list[dict[str, Any]]:
+        return self.to_dict(by)["rows"]
+
+    def by_op(self) -> dict[str, Row]:
+        """Rows by operator, most FLOPs first."""
+        return {row["name"]: Row._from_json(row) for row in self._rows("op")}
+
+    def by_module(self) -> dict[str, Row]:
+        """Rows by qualified module name, a module's row including those below it; ``""`` is the whole model."""
+        return {row["name"]: Row._from_json(row) for row in self._rows("module")}
+
+    def module(self, name: str) -> Row:
+        """The row of one module."""
+        rows = self.by_module()
+        if name not in rows:
+            raise FxcostError(f"module {name!r}\n  expected: a qualified name such as {list(rows)[-1]!r}", "USAGE")
+        return rows[name]
+
+    def nodes(self) -> list[Row]:
+        """Rows of all nodes in execution order."""
+        return [Row._from_json(row) for row in self._rows("node")]
+
+    def to_dict(self, by: str = "module") -> dict[str, Any]:
+        """The JSON report (docs/report.schema.json) as Python data."""
+        if by not in self._json:
+            self._json[by] = json.loads(self._analysis.render(format="json", by=by))
+        return self._json[by]
+
+    def render(self, **options: Any) -> str:
+        """The report as text: ``format``, ``by``, ``sort``, ``root``, ``depth``, ``top``, ``raw``, ``unfold``."""
+        return self._analysis.render(**options)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __repr__(self) -> str:
+        return f"<fxcost.Report: {self.flops:,} FLOPs, {self.params:,} parameters, {len(self.unknown)} unknown operators>"
+
+    def _repr_html_(self) -> str:
+        style = "font-family: monospace; line-height: 1.25; overflow-x: auto"
+        return f'<pre style="{style}">{html.escape(str(self))}</pre>'
+
+
+def open(path: str | os.PathLike[str], device: str | None = None, dims: Mapping[str, int] | None = None) -> Report:
+    """The report of a .fxir file."""
+    return Report(Program.open(path), device, dims)
+
+
+def analyze(
+    model: Any,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    dynamic_shapes: Any = None,
+    device: str | None = None,
+    dims: Mapping[str, int] | None = None,
+    **options: Any,
+) -> Report:
+    """Captures a model (anything that :func:`fxcost.capture` takes) and reports what it costs.
+
+    ``args`` and ``kwargs`` are example inputs; nothing is executed on real data by the analysis. ``device`` names an entry
+    of ``fxcost devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name.
+    Raises FxcostError when the model cannot be captured.
+    """
+    from .exporter import capture
+
+    captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
+    return Report(Program.from_bytes(captured.to_bytes(), type(model).__name__), device, dims)

@@ -5,26 +5,31 @@
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
+static uint32_t add_refs(uint32_t a, uint32_t b) {
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static uint32_t graph_inputs(const struct fxc_program *p, int64_t graph) {
+    return p->graph_input_begin[graph + 1] - p->graph_input_begin[graph];
+}
+
+/* Before values are defined: depth, and whether a list names any value or graph at all. */
 static fxc_status measure_list(struct fxc_verify *v, uint32_t list, fxc_error *err) {
     const struct fxc_program *p = v->p;
-    uint64_t refs = 0;
-    uint8_t depth = 0;
     for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
         if (fxc_kind_holds_list(p->item_kind[i])) {
             uint32_t inner = (uint32_t)p->item_payload[i]; /* smaller: the reader checked it */
-            refs += v->list_refs[inner];
-            depth = v->list_depth[inner] >= depth ? (uint8_t)(v->list_depth[inner] + 1) : depth;
+            uint8_t depth = (uint8_t)(v->list_depth[inner] + 1);
+            v->list_refs[list] |= v->list_refs[inner];
+            v->list_depth[list] = depth > v->list_depth[list] ? depth : v->list_depth[list];
         } else {
-            refs += p->item_kind[i] == FXC_KIND_VALUE || p->item_kind[i] == FXC_KIND_GRAPH;
+            v->list_refs[list] |= p->item_kind[i] == FXC_KIND_VALUE || p->item_kind[i] == FXC_KIND_GRAPH;
         }
-        refs = refs > UINT32_MAX ? UINT32_MAX : refs;
     }
-    v->list_refs[list] = (uint32_t)refs;
-    v->list_depth[list] = depth;
-    if (depth > FXC_MAX_LIST_NESTING) {
+    if (v->list_depth[list] > FXC_MAX_LIST_NESTING) {
         fxc_status status = fxc_fail(err, FXC_PROGRAM, "%s: list %u", p->file, list);
         fxc_expected(err, "lists nested at most %d deep", FXC_MAX_LIST_NESTING);
-        fxc_found(err, "%u", depth);
+        fxc_found(err, "%u", v->list_depth[list]);
         return status;
     }
     return FXC_OK;
@@ -33,15 +38,19 @@ static fxc_status measure_list(struct fxc_verify *v, uint32_t list, fxc_error *e
 /* After all values are defined. */
 static void place_list(struct fxc_verify *v, uint32_t list) {
     const struct fxc_program *p = v->p;
-    uint32_t graph = FXC_NONE, after = 0;
+    uint32_t graph = FXC_NONE, after = 0, refs = 0;
     for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
         uint32_t item = (uint32_t)p->item_payload[i], item_graph = FXC_NONE, item_after = 0;
         if (p->item_kind[i] == FXC_KIND_VALUE) {
             item_graph = v->value_graph[item] == FXC_NONE ? FXC_VERIFY_MIXED : v->value_graph[item];
             item_after = v->value_after[item];
+            refs = add_refs(refs, v->value_refs[item]);
         } else if (fxc_kind_holds_list(p->item_kind[i])) {
             item_graph = v->list_graph[item];
             item_after = v->list_after[item];
+            refs = add_refs(refs, v->list_refs[item]);
+        } else if (p->item_kind[i] == FXC_KIND_GRAPH) {
+            refs = add_refs(refs, add_refs(graph_inputs(p, item), 1));
         }
         if (item_graph != FXC_NONE) {
             graph = graph == FXC_NONE || graph == item_graph ? item_graph : FXC_VERIFY_MIXED;
@@ -50,6 +59,7 @@ static void place_list(struct fxc_verify *v, uint32_t list) {
     }
     v->list_graph[list] = graph;
     v->list_after[list] = after;
+    v->list_refs[list] = refs;
 }
 
 /* ---- definitions ------------------------------------------------------------------------------------------------- */
@@ -93,6 +103,16 @@ static fxc_status define_list(struct fxc_verify *v, struct place at, uint32_t li
     return FXC_OK;
 }
 
+/* Values in a list result; nested rows without a value of their own count by their length. */
+static uint32_t element_refs(const struct fxc_verify *v, uint32_t list) {
+    const struct fxc_program *p = v->p;
+    uint32_t refs = p->list_begin[list + 1] - p->list_begin[list];
+    for (uint32_t i = p->list_begin[list]; v->list_refs[list] != 0 && i < p->list_begin[list + 1]; i++) {
+        refs = add_refs(refs, p->item_kind[i] == FXC_KIND_VALUE ? v->value_refs[p->item_payload[i]] : 0);
+    }
+    return refs;
+}
+
 /* Defines a value and, when it is a list, its elements. A list walked twice fails at its first value, so the whole
  * takes linear time. */
 static fxc_status define(struct fxc_verify *v, struct place at, uint32_t value, uint32_t depth, fxc_error *err) {
@@ -108,9 +128,13 @@ static fxc_status define(struct fxc_verify *v, struct place at, uint32_t value, 
     }
     v->value_graph[value] = at.graph;
     v->value_after[value] = at.node == FXC_NONE ? 0 : at.node + 1;
-    if (p->value_kind[value] == FXC_KIND_LIST || p->value_kind[value] == FXC_KIND_DICT) {
-        return define_list(v, at, (uint32_t)p->value_payload[value], depth, err);
+    if (!fxc_kind_holds_list(p->value_kind[value])) {
+        v->value_refs[value] = 1;
+        return FXC_OK;
     }
+    uint32_t list = (uint32_t)p->value_payload[value];
+    FXC_TRY(define_list(v, at, list, depth, err));
+    v->value_refs[value] = element_refs(v, list);
     return FXC_OK;
 }
 
@@ -176,8 +200,18 @@ static fxc_status check_use(const struct fxc_verify *v, uint8_t kind, int64_t pa
     return FXC_OK;
 }
 
+/* How many values a pass meets that walks this argument. Higher-order operators have all their items looked at. */
+static uint64_t argument_refs(const struct fxc_verify *v, uint8_t kind, int64_t payload, bool higher) {
+    const struct fxc_program *p = v->p;
+    if (fxc_kind_holds_list(kind)) {
+        return (uint64_t)v->list_refs[payload] + (higher ? p->list_begin[payload + 1] - p->list_begin[payload] : 0);
+    }
+    return kind == FXC_KIND_VALUE ? v->value_refs[payload] : kind == FXC_KIND_GRAPH ? graph_inputs(p, payload) : 0;
+}
+
 static fxc_status check_node(struct fxc_verify *v, uint32_t graph, uint32_t node, uint64_t *refs, fxc_error *err) {
     const struct fxc_program *p = v->p;
+    bool higher = p->op_origin[p->node_op[node]] == FXC_OP_ORIGIN_HIGHER_ORDER;
     for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
         uint32_t value = FXC_NONE;
         if (check_use(v, p->arg_kind[a], p->arg_payload[a], graph, node, &value) != FXC_OK) {
@@ -187,7 +221,7 @@ static fxc_status check_node(struct fxc_verify *v, uint32_t graph, uint32_t node
             describe_value(v, value, graph, err);
             return status;
         }
-        *refs += fxc_kind_holds_list(p->arg_kind[a]) ? v->list_refs[p->arg_payload[a]] : 1;
+        *refs += argument_refs(v, p->arg_kind[a], p->arg_payload[a], higher);
     }
     return FXC_OK;
 }
@@ -241,12 +275,13 @@ static fxc_status prepare(struct fxc_verify *v, fxc_error *err) {
     uint32_t values = FXC_COUNT(p, value), lists = FXC_COUNT(p, list);
     v->value_graph = FXC_NEW(v->arena, uint32_t, values);
     v->value_after = FXC_NEW(v->arena, uint32_t, values);
+    v->value_refs = FXC_NEW(v->arena, uint32_t, values);
     v->list_refs = FXC_NEW(v->arena, uint32_t, lists);
     v->list_graph = FXC_NEW(v->arena, uint32_t, lists);
     v->list_after = FXC_NEW(v->arena, uint32_t, lists);
     v->list_depth = FXC_NEW(v->arena, uint8_t, lists);
-    if (v->value_graph == NULL || v->value_after == NULL || v->list_refs == NULL || v->list_graph == NULL ||
-        v->list_after == NULL || v->list_depth == NULL) {
+    if (v->value_graph == NULL || v->value_after == NULL || v->value_refs == NULL || v->list_refs == NULL ||
+        v->list_graph == NULL || v->list_after == NULL || v->list_depth == NULL) {
         return fxc_fail_memory(err, "verify");
     }
     for (uint32_t i = 0; i < values; i++) {

@@ -14,9 +14,11 @@ struct fxc_verify {
     /* Per value: its graph, FXC_NONE while no input or node defines it; and the node after which it exists: 0 for an
      * input, else its producer + 1. */
     uint32_t *value_graph, *value_after;
+    uint32_t *value_refs; /* how many values using it names: 1, or those in it when it is a list (saturating) */
 
-    /* Per list row, nested rows included: values and graphs in it (saturating), the graph that all its values belong
-     * to (FXC_NONE: no values; FXC_VERIFY_MIXED: none or several), and the node after which all exist. */
+    /* Per list row, nested rows included: how many values using it names, and inputs of graphs in it (saturating);
+     * the graph that all its values belong to (FXC_NONE: no values; FXC_VERIFY_MIXED: none or several); and the node
+     * after which all exist. */
     uint32_t *list_refs, *list_graph, *list_after;
     uint8_t *list_depth;
 };

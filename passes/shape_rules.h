@@ -1,0 +1,79 @@
+/* Shape rules: sizes of a result from the sizes of the arguments.
+ *
+ * A rule returns FXC_OK with out set, FXC_UNKNOWN_OPS when it cannot tell (a size has no value, an argument is computed
+ * while running): the recording is then kept; or FXC_PROGRAM when the arguments contradict each other. */
+#ifndef FXC_PASSES_SHAPE_RULES_H
+#define FXC_PASSES_SHAPE_RULES_H
+
+#include "passes/rule.h"
+
+#define FXC_SHAPE_RULE_LIST(X)                                                                                         \
+    /* shape_rules.c */                                                                                                \
+    X(broadcast)                                                                                                       \
+    X(same)                                                                                                            \
+    X(reduce)                                                                                                          \
+    X(cat)                                                                                                             \
+    X(stack)                                                                                                           \
+    X(index_select)                                                                                                    \
+    X(gather)                                                                                                          \
+    X(embedding)                                                                                                       \
+    X(repeat)                                                                                                          \
+    /* shape_rules_view.c */                                                                                           \
+    X(view)                                                                                                            \
+    X(flatten)                                                                                                         \
+    X(transpose)                                                                                                       \
+    X(swap_last)                                                                                                       \
+    X(permute)                                                                                                         \
+    X(unsqueeze)                                                                                                       \
+    X(squeeze)                                                                                                         \
+    X(expand)                                                                                                          \
+    X(select)                                                                                                          \
+    X(slice)                                                                                                           \
+    X(narrow)                                                                                                          \
+    /* shape_rules_matrix.c */                                                                                         \
+    X(mm)                                                                                                              \
+    X(bmm)                                                                                                             \
+    X(matmul)                                                                                                          \
+    X(linear)                                                                                                          \
+    X(einsum)                                                                                                          \
+    X(sdpa)                                                                                                            \
+    /* shape_rules_window.c */                                                                                         \
+    X(conv)                                                                                                            \
+    X(conv_transposed)                                                                                                 \
+    X(pool)                                                                                                            \
+    X(adaptive_pool)
+
+#define X(name) fxc_status fxc_shape_##name(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
+FXC_SHAPE_RULE_LIST(X)
+#undef X
+
+/* ---- helpers of the rules --------------------------------------------------------------------------------------- */
+
+/* Keeps the recorded shape. */
+#define FXC_TELL(condition)                                                                                            \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            return FXC_UNKNOWN_OPS;                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
+/* Broadcasts a shape with a tensor's by torch's rule, sizes aligned at the last dimension. False when they do not fit
+ * or the rank is beyond FXC_MAX_RANK. */
+bool fxc_broadcast(struct fxc_shape *shape, const struct fxc_tensor *tensor);
+/* A tensor argument whose sizes are all known and whose rank is within FXC_MAX_RANK. */
+bool fxc_shape_argument(const struct fxc_rule *rule, enum fxc_name name, struct fxc_tensor *out);
+/* The tensor an operator works on: `self` or `input`. */
+bool fxc_shape_subject(const struct fxc_rule *rule, struct fxc_tensor *out);
+void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out);
+/* A dimension argument, counted from the end when negative, of a tensor of this rank. */
+bool fxc_shape_dim(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, uint32_t rank, uint32_t *out);
+/* Number of items of a list; 0 for FXC_NONE. */
+uint32_t fxc_list_count(const struct fxc_program *program, uint32_t list);
+/* "[8, 512]", cut to the buffer. Returns buffer. */
+const char *fxc_shape_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes);
+/* Two arguments that contradict each other, with their shapes. */
+fxc_status fxc_shape_conflict(const struct fxc_rule *rule, fxc_error *err, const char *a_name,
+                              const struct fxc_tensor *a, const char *b_name, const struct fxc_tensor *b,
+                              const char *expected);
+
+#endif

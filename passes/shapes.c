@@ -1,0 +1,204 @@
+/* shapes: concrete sizes of every tensor value under the bindings. Recorded sizes are evaluated once per description
+ * (meta row); where the operator table has a shape rule, the result is derived from the arguments and must agree. */
+#include <string.h>
+
+#include "ir/expr.h"
+#include "passes/shape_rules.h"
+
+/* What is computed once per meta row. */
+struct metas {
+    int64_t *size, *stride; /* per dim row; -1 without a value */
+    int64_t *numel;         /* per meta row; -1 without a value */
+    int64_t *offset;
+};
+
+static int64_t evaluate(const struct fxc_analysis *analysis, int64_t symint) {
+    int64_t number;
+    if (fxc_is_literal(symint)) {
+        return symint;
+    }
+    return fxc_symint_eval(analysis->program, analysis->bindings, symint, &number) ? number : -1;
+}
+
+/* A value described by this meta row, for messages. */
+static uint32_t value_of_meta(const struct fxc_program *p, uint32_t meta) {
+    for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
+        if (p->value_kind[v] == FXC_KIND_TENSOR && p->value_payload[v] == (int64_t)meta) {
+            return v;
+        }
+    }
+    return FXC_NONE;
+}
+
+/* Starts an error about the node or input that has this meta row. */
+static fxc_status fail_meta(const struct fxc_program *p, uint32_t meta, fxc_status status, fxc_error *err) {
+    uint32_t value = value_of_meta(p, meta);
+    if (value == FXC_NONE) {
+        return fxc_fail(err, status, "%s: an unused tensor description", p->file);
+    }
+    if (p->value_producer[value] != FXC_NONE) {
+        return fxc_fail_node(err, status, p, p->value_producer[value]);
+    }
+    return fxc_fail(err, status, "%s: input '%s'", p->file, fxc_string(p, p->value_name[value]));
+}
+
+/* Sizes of one meta row. A symbol without a value is no error: the row's numel stays -1. */
+static fxc_status evaluate_meta(const struct fxc_analysis *analysis, uint32_t meta, struct metas *metas,
+                                fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    int64_t numel = 1;
+    bool known = true, empty = false, overflow = false;
+    for (uint32_t i = p->meta_dim_begin[meta]; i < p->meta_dim_begin[meta + 1]; i++) {
+        struct fxc_number number;
+        int64_t size = metas->size[i] = evaluate(analysis, p->dim_size[i]);
+        metas->stride[i] = evaluate(analysis, p->dim_stride[i]);
+        if (!fxc_is_literal(p->dim_size[i]) && size < 0) {
+            metas->size[i] = -1;
+            if (fxc_expr_eval(p, analysis->bindings, fxc_symint_expr(p->dim_size[i]), &number)) {
+                fxc_status status = fail_meta(p, meta, FXC_PROGRAM, err);
+                fxc_expected(err, "sizes of zero or more");
+                fxc_found(err, "the size %lld in dimension %u", (long long)size, i - p->meta_dim_begin[meta]);
+                fxc_advice(err, "bind larger values to the symbols");
+                return status;
+            }
+            known = false;
+            if (number.why == FXC_EVAL_OVERFLOW) {
+                overflow = true;
+            }
+            continue;
+        }
+        empty = empty || size == 0;
+        overflow = fxc_mul(numel, size, &numel) || overflow;
+    }
+    if (overflow && !empty) {
+        fxc_status status = fail_meta(p, meta, FXC_OVERFLOW, err);
+        fxc_expected(err, "fewer than 2^63 elements");
+        fxc_found(err, "more in its shape");
+        fxc_advice(err, "bind smaller values to the symbols");
+        return status;
+    }
+    metas->numel[meta] = known ? (empty ? 0 : numel) : -1;
+    metas->offset[meta] = evaluate(analysis, p->meta_offset[meta]);
+    return FXC_OK;
+}
+
+static fxc_status evaluate_metas(struct fxc_analysis *analysis, struct fxc_arena *arena, struct metas *metas,
+                                 fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    metas->size = FXC_NEW(arena, int64_t, FXC_COUNT(p, dim));
+    metas->stride = FXC_NEW(arena, int64_t, FXC_COUNT(p, dim));
+    metas->numel = FXC_NEW(arena, int64_t, FXC_COUNT(p, meta));
+    metas->offset = FXC_NEW(arena, int64_t, FXC_COUNT(p, meta));
+    if (metas->size == NULL || metas->stride == NULL || metas->numel == NULL || metas->offset == NULL) {
+        return fxc_fail_memory(err, "shapes");
+    }
+    for (uint32_t meta = 0; meta < FXC_COUNT(p, meta); meta++) {
+        FXC_TRY(evaluate_meta(analysis, meta, metas, err));
+    }
+    return FXC_OK;
+}
+
+static struct fxc_shapes *allocate(const struct fxc_program *p, struct fxc_arena *arena) {
+    uint32_t values = FXC_COUNT(p, value);
+    struct fxc_shapes *s = FXC_NEW(arena, struct fxc_shapes, 1);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->dim_begin = FXC_NEW(arena, uint32_t, values);
+    s->rank = FXC_NEW(arena, uint8_t, values);
+    s->dtype = FXC_NEW(arena, uint8_t, values);
+    s->numel = FXC_NEW(arena, int64_t, values);
+    s->offset = FXC_NEW(arena, int64_t, values);
+    s->source = FXC_NEW(arena, uint8_t, values);
+    bool complete = s->dim_begin != NULL && s->rank != NULL && s->dtype != NULL && s->numel != NULL &&
+                    s->offset != NULL && s->source != NULL;
+    return complete ? s : NULL;
+}
+
+/* Gives every value the sizes of its description. */
+static fxc_status adopt_recording(const struct fxc_program *p, const struct metas *metas, struct fxc_shapes *s,
+                                  fxc_error *err) {
+    s->size = metas->size;
+    s->stride = metas->stride;
+    for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
+        if (p->value_kind[v] != FXC_KIND_TENSOR) {
+            s->dtype[v] = FXC_DTYPE_OPAQUE;
+            s->source[v] = FXC_SHAPE_NOT_A_TENSOR;
+            continue;
+        }
+        uint32_t meta = (uint32_t)p->value_payload[v];
+        uint32_t rank = p->meta_dim_begin[meta + 1] - p->meta_dim_begin[meta];
+        if (rank > UINT8_MAX) {
+            fxc_status status = fail_meta(p, meta, FXC_PROGRAM, err);
+            fxc_expected(err, "at most %d dimensions", UINT8_MAX);
+            fxc_found(err, "%u", rank);
+            return status;
+        }
+        s->dim_begin[v] = p->meta_dim_begin[meta];
+        s->rank[v] = (uint8_t)rank;
+        s->dtype[v] = p->meta_dtype[meta];
+        s->numel[v] = metas->numel[meta];
+        s->offset[v] = metas->offset[meta];
+        s->source[v] = FXC_SHAPE_RECORDED;
+        s->recorded_values++;
+    }
+    return FXC_OK;
+}
+
+static fxc_status disagree(const struct fxc_rule *rule, const struct fxc_shape *derived,
+                           const struct fxc_tensor *recorded, fxc_error *err) {
+    char text[96];
+    fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
+    fxc_expected(err, "the shape %s that follows from the arguments (rule %s)",
+                 fxc_shape_text(derived->size, derived->rank, text, sizeof text),
+                 fxc_node_row(rule->program, rule->node)->shape_name);
+    fxc_found(err, "the recorded shape %s", fxc_shape_text(recorded->size, recorded->rank, text, sizeof text));
+    fxc_advice(err, "the program contradicts itself: capture the model again, or bind other values to its symbols");
+    return status;
+}
+
+/* Runs the node's shape rule. A result without recorded sizes is left as it is: its sizes are data. */
+static fxc_status derive(const struct fxc_rule *rule, fxc_shape_rule run, struct fxc_shapes *s, fxc_error *err) {
+    struct fxc_tensor recorded;
+    struct fxc_shape derived;
+    uint32_t result = rule->program->node_result[rule->node];
+    if (!fxc_rule_value(rule, result, &recorded) || recorded.numel < 0) {
+        return FXC_OK;
+    }
+    fxc_status status = run(rule, &derived, err);
+    if (status == FXC_UNKNOWN_OPS) {
+        return FXC_OK;
+    }
+    FXC_TRY(status);
+    if (derived.rank != recorded.rank ||
+        (derived.rank > 0 && memcmp(derived.size, recorded.size, derived.rank * sizeof derived.size[0]) != 0)) {
+        return disagree(rule, &derived, &recorded, err);
+    }
+    if (s->source[result] == FXC_SHAPE_RECORDED) {
+        s->source[result] = FXC_SHAPE_RULE;
+        s->recorded_values--;
+        s->rule_values++;
+    }
+    return FXC_OK;
+}
+
+fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_arena *arena = &analysis->arena[FXC_FACT_shapes];
+    struct metas metas;
+    struct fxc_shapes *s = allocate(p, arena);
+    if (s == NULL) {
+        return fxc_fail_memory(err, "shapes");
+    }
+    FXC_TRY(evaluate_metas(analysis, arena, &metas, err));
+    FXC_TRY(adopt_recording(p, &metas, s, err));
+    struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
+    for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
+        const struct fxc_op_row *row = fxc_node_row(p, rule.node);
+        if (row != NULL && row->shape != NULL) {
+            FXC_TRY(derive(&rule, row->shape, s, err));
+        }
+    }
+    analysis->shapes = s;
+    return FXC_OK;
+}

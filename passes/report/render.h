@@ -1,6 +1,6 @@
 /* Rendering: rows made of the report, and the faces that print them. */
-#ifndef FXC_PASSES_RENDER_H
-#define FXC_PASSES_RENDER_H
+#ifndef FXC_REPORT_RENDER_H
+#define FXC_REPORT_RENDER_H
 
 #include "passes/report.h"
 

@@ -1,6 +1,6 @@
 /* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
 #include "fxcost/backend.h"
-#include "passes/json.h"
+#include "passes/report/json.h"
 
 static void put_counts(struct fxc_json *json, const fxc_counts *c) {
     fxc_json_int(json, "macs", c->macs);

@@ -1,8 +1,8 @@
 /* Shared by the builders of rows. */
-#ifndef FXC_PASSES_ROWS_H
-#define FXC_PASSES_ROWS_H
+#ifndef FXC_REPORT_ROWS_H
+#define FXC_REPORT_ROWS_H
 
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 /* What a sort order compares, 0 for "order". */
 double fxc_row_key(const struct fxc_row *row, const char *sort);

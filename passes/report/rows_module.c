@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/rows.h"
+#include "passes/report/rows.h"
 
 struct visit {
     uint32_t module;

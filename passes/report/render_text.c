@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fxcost/backend.h"
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 enum { WIDTH = 100 };
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 static void append(char *buffer, size_t size, const char *text) {
     size_t used = strlen(buffer);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/rows.h"
+#include "passes/report/rows.h"
 
 /* ---- sorting -------------------------------------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fxcost/backend.h"
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 /* ---- CSV (RFC 4180)
  * -------------------------------------------------------------------------------------------------- */

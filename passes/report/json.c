@@ -1,4 +1,4 @@
-#include "passes/json.h"
+#include "passes/report/json.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* A small JSON emitter: commas, escapes and exact integers. Reading JSON is left to libraries. */
-#ifndef FXC_PASSES_JSON_H
-#define FXC_PASSES_JSON_H
+#ifndef FXC_REPORT_JSON_H
+#define FXC_REPORT_JSON_H
 
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 struct fxc_json {
     struct fxc_stream *out;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 static void put_bytes(struct fxc_stream *stream, const char *bytes, size_t size) {
     if (!stream->failed && size > 0 && !stream->write(stream->context, bytes, size)) {

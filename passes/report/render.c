@@ -1,5 +1,5 @@
 /* fxc_analysis_render: checks the options, builds the rows, hands them to a face. */
-#include "passes/render.h"
+#include "passes/report/render.h"
 
 #include <string.h>
 

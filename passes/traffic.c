@@ -112,21 +112,21 @@ static int64_t scattered_bytes(const struct traffic_pass *pass, uint32_t node, s
     return 0;
 }
 
-static bool result_aliases(const struct traffic_pass *pass, uint32_t node) {
-    uint8_t memory = pass->analysis->alias->result_memory[pass->p->node_result[node]];
-    return memory == FXC_MEMORY_VIEW || memory == FXC_MEMORY_SAME;
+/* Does the node hand on an argument's memory and write none? Then nothing runs: a view, a reshape or contiguous that had
+ * nothing to do, dropout in eval. */
+static bool only_aliases(const struct traffic_pass *pass, uint32_t node) {
+    const struct fxc_alias *alias = pass->analysis->alias;
+    uint8_t memory = alias->result_memory[pass->p->node_result[node]];
+    bool writes = alias->node_write_begin[node] != alias->node_write_begin[node + 1];
+    return (memory == FXC_MEMORY_VIEW || memory == FXC_MEMORY_SAME) && !writes;
 }
 
 /* What a node touches, given its row; false when it runs no kernel. */
 static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t touch, struct sums *sums) {
-    switch ((enum fxc_touch)touch) {
-    case FXC_TOUCH_NONE:
+    if (touch == FXC_TOUCH_NONE || only_aliases(pass, node)) {
         return false;
-    case FXC_TOUCH_COPY:
-        if (result_aliases(pass, node)) {
-            return false;
-        }
-        break;
+    }
+    switch ((enum fxc_touch)touch) {
     case FXC_TOUCH_GATHER:
         sums->written = result_bytes(pass, node, sums);
         sums->read = arguments_bytes(pass, node, false, sums);
@@ -155,26 +155,26 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
 /* ---- kernels per operator ------------------------------------------------------------------------------------------
  */
 
-/* Is `name` (an ATen packet, "t", "addmm") a view? Asked of the table through its overload's row. */
-static bool packet_is_view(const char *name, size_t length) {
-    char full[96];
-    if (snprintf(full, sizeof full, "aten.%.*s.default", (int)length, name) >= (int)sizeof full) {
-        return false;
+/* Does this entry of an expansion ("aten.view", a packet) move data? Asked of the table through the packet's overload. */
+static bool packet_moves_data(const char *name, size_t length) {
+    static const char *const overloads[] = {"default", "int", "Tensor"};
+    for (size_t i = 0; i < sizeof overloads / sizeof overloads[0]; i++) {
+        char full[96];
+        (void)snprintf(full, sizeof full, "%.*s.%s", (int)length, name, overloads[i]);
+        const struct fxc_op_row *row = fxc_op_lookup(full);
+        if (row != NULL) {
+            return row->touch != FXC_TOUCH_NONE;
+        }
     }
-    const struct fxc_op_row *row = fxc_op_lookup(full);
-    if (row == NULL) {
-        (void)snprintf(full, sizeof full, "aten.%.*s.int", (int)length, name);
-        row = fxc_op_lookup(full);
-    }
-    return row != NULL && row->fuse == FXC_FUSE_VIEW;
+    return true;
 }
 
-/* Kernels that eager dispatch launches for a row: the entries of its expansion that are no views. */
+/* Kernels that eager dispatch launches for a row: the entries of its expansion that move data. */
 static uint16_t row_kernels(const struct fxc_op_row *row) {
     uint16_t kernels = 0;
     for (const char *entry = row->eager; *entry != '\0';) {
         size_t length = strcspn(entry, ",");
-        kernels = (uint16_t)(kernels + !packet_is_view(entry, length));
+        kernels = (uint16_t)(kernels + packet_moves_data(entry, length));
         entry += length + (entry[length] == ',');
     }
     return row->eager[0] == '\0' ? 1 : kernels;

@@ -62,9 +62,9 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
         }
     }
     int64_t dtype;
-    if (fxc_program_capture(p, "dtype", FXC_KIND_STRING, &dtype)) {
+    if (fxc_program_capture(p, "dtype", FXC_KIND_DTYPE, &dtype) && dtype < FXC_DTYPE_COUNT) {
         char text[32];
-        dtype_text(fxc_string(p, (uint32_t)dtype), text, sizeof text);
+        dtype_text(fxc_enum_text("dtype", (uint32_t)dtype), text, sizeof text);
         append(buffer, size, buffer[0] == '\0' ? "" : ", ");
         append(buffer, size, text);
     }

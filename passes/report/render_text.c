@@ -48,7 +48,7 @@ static const char *percent(double part, double whole, char buffer[FXC_NUMBER_SIZ
     if (share > 0 && share < 0.05) {
         (void)snprintf(buffer, FXC_NUMBER_SIZE, "<0.1 %%");
     } else {
-        (void)snprintf(buffer, FXC_NUMBER_SIZE, share == 0 || share == 100 ? "%.0f %%" : "%.1f %%", share);
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, share == 0 || share > 99.95 ? "%.0f %%" : "%.1f %%", share);
     }
     return buffer;
 }
@@ -143,6 +143,15 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+/* "BertLayer" of "transformers.models.bert.modeling_bert.BertLayer", "add.Tensor" of "aten.add.Tensor". */
+static const char *short_class(const struct face *face, const struct fxc_row *row) {
+    const char *dot = strrchr(row->class_name, '.');
+    if (by_module(face)) {
+        return dot == NULL ? row->class_name : dot + 1;
+    }
+    return strncmp(row->class_name, "aten.", 5) == 0 ? row->class_name + 5 : row->class_name;
+}
+
 /* Widths: the fixed columns first, then the class up to 24, then the name with what is left. */
 static struct columns layout(const struct face *face, const struct fxc_rows *rows) {
     struct columns columns = {4, 0, by_module(face) || face->options->by == FXC_BY_CLASS, !by_module(face),
@@ -150,7 +159,7 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
     char buffer[512];
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t label = fxc_columns_of(row_label(face, &rows->row[i], buffer, sizeof buffer));
-        uint32_t class_name = fxc_columns_of(rows->row[i].class_name);
+        uint32_t class_name = fxc_columns_of(short_class(face, &rows->row[i]));
         columns.name = columns.name > label ? columns.name : label;
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
@@ -221,7 +230,7 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     fxc_put_cell(face->out, row_label(face, row, label, sizeof label), columns->name, false);
     if (columns->class_name > 0) {
         fxc_put(face->out, " ");
-        fxc_put_cell(face->out, row->class_name, columns->class_name, false);
+        fxc_put_cell(face->out, short_class(face, row), columns->class_name, false);
     }
     if (columns->calls) {
         fxc_putf(face->out, " %6" PRId64, row->calls);

@@ -29,15 +29,18 @@ double fxc_row_key(const struct fxc_row *row, const char *sort) {
 }
 
 struct sort_entry {
-    double key;
+    double key, bytes; /* bytes decide between equal keys */
     uint32_t index;
 };
 
-/* Largest key first; equal keys keep their order. */
+/* Largest key first, then most bytes, then the order of the program. */
 static int by_key(const void *a, const void *b) {
     const struct sort_entry *x = a, *y = b;
     if (x->key != y->key) {
         return x->key > y->key ? -1 : 1;
+    }
+    if (x->bytes != y->bytes) {
+        return x->bytes > y->bytes ? -1 : 1;
     }
     return (x->index > y->index) - (x->index < y->index);
 }
@@ -49,7 +52,9 @@ static fxc_status sort_rows(struct fxc_rows *rows, const struct fxc_view_options
         return fxc_fail_memory(err, "report rows");
     }
     for (uint32_t i = 0; i < rows->count; i++) {
-        entries[i] = (struct sort_entry){fxc_row_key(&rows->row[i], options->sort), i};
+        bool keyed = strcmp(options->sort, "order") != 0;
+        entries[i] = (struct sort_entry){fxc_row_key(&rows->row[i], options->sort),
+                                         keyed ? fxc_row_key(&rows->row[i], "bytes") : 0, i};
     }
     qsort(entries, rows->count, sizeof *entries, by_key);
     for (uint32_t i = 0; i < rows->count; i++) {

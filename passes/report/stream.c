@@ -95,10 +95,12 @@ const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_S
         (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.3g s", seconds);
     } else if (seconds >= 1e-3) {
         (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.3g ms", seconds * 1e3);
-    } else if (seconds >= 1e-6 || seconds == 0) {
+    } else if (seconds >= 1e-6) {
         (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.3g us", seconds * 1e6);
+    } else if (seconds == 0) {
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, "0");
     } else {
-        (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.3g ns", seconds * 1e9);
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, seconds >= 1e-9 ? "%.3g ns" : "<1 ns", seconds * 1e9);
     }
     return buffer;
 }

@@ -1,7 +1,7 @@
 """The columns of a .fxir file: where rows collect, where equal things are stored once, and where bytes are made.
 
-``ir/fxir.fbs`` says what each column means. Rows are appended to plain lists; each list becomes one FlatBuffer vector in
-one call, so nothing here costs per row but the append itself.
+``ir/fxir.fbs`` says what each column means. Rows are appended to plain lists; each list becomes one FlatBuffer vector
+in one call, so nothing here costs per row but the append itself.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TYPES = {
     "param_kind param_flags region_kind",
     "u2": "meta_flags node_flags arg_name",
     "u4": "string_begin capture_key op_name op_schema op_tags symbol_name symbol_dim constraint_expr expr_begin "
-    "storage_device meta_dim_begin value_producer value_name value_storage node_op node_arg_begin node_result node_call "
-    "argname_text list_begin graph_name graph_node_begin graph_input_begin graph_output_begin input_value input_target "
+    "storage_device meta_dim_begin value_producer value_name value_storage node_op node_arg_begin node_result "
+    "node_call argname_text list_begin graph_name graph_node_begin graph_input_begin graph_output_begin input_value input_target "
     "output_target module_parent module_name module_class config_module config_key call_module call_parent call_number "
     "call_inputs call_outputs param_value param_module param_name region_parent region_config node_region node_origin "
     "node_source source_file source_line source_function",

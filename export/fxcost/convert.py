@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sysconfig
 from collections import Counter
@@ -47,7 +48,7 @@ class Converter:
         self._recorded_params: set[str] = set()
         self._used_storages: set[int] = set()
 
-    # ---- graphs ---------------------------------------------------------------------------------------------------
+    # ---- graphs -----------------------------------------------------------------------------------------------------
 
     def add_graphs(self, main: torch.fx.GraphModule, inputs: dict[str, Input], outputs: list[Output]) -> None:
         """The main graph with its signature, then every graph that it reaches."""
@@ -72,7 +73,7 @@ class Converter:
         self.columns.add("graph", name=self.columns.string(name), view=self.view[view])
         for node in module.graph.nodes:
             if node.op == "call_function":
-                self._add_node(node, self.operators.get(node.target))
+                self._add_node(node, self._operator(node))
             elif node.op == "placeholder":
                 self._add_input(node, inputs.get(node.name))
             elif node.op == "output":
@@ -85,6 +86,13 @@ class Converter:
         rows["graph_node_begin"].append(len(rows["node_op"]))
         rows["graph_input_begin"].append(len(rows["input_value"]))
         rows["graph_output_begin"].append(len(rows["output_role"]))
+
+    def _operator(self, node: torch.fx.Node) -> Operator:
+        target: Any = node.target
+        python = getattr(target, "__module__", None) == "_operator" and target is not operator.getitem
+        if python and isinstance(node.meta.get("val", node.meta.get("example_value")), torch.Tensor):
+            return self.operators.on_tensors(target)
+        return self.operators.get(target)
 
     def _add_node(self, node: torch.fx.Node, op: Operator) -> None:
         rows, meta = self.columns.rows, node.meta
@@ -302,7 +310,8 @@ class Sources:
         self._files: dict[str, str | None] = {}
         self._torch = os.path.dirname(torch.__file__) + os.sep
         paths = sysconfig.get_paths()
-        self._roots = [root + os.sep for root in {paths["purelib"], paths["platlib"], os.getcwd()} if root]
+        roots = {paths["purelib"], paths["platlib"], os.getcwd()}
+        self._roots = sorted((root + os.sep for root in roots if root), key=len, reverse=True)
 
     def of(self, trace: str | None) -> int:
         if not trace:

@@ -23,8 +23,10 @@ def usage(message: str, advice: str = "") -> FxcostError:
 
 def first_line(error: BaseException, limit: int = 200) -> str:
     """The reason an exception gives, cut to one line."""
-    for line in str(error).splitlines():
-        text = line.strip()
-        if text:
-            return text if len(text) <= limit else text[: limit - 1] + "…"
-    return type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = lines[0]
+    if len(lines) > 1 and lines[1].startswith("- "):  # a heading says less than the first item under it
+        text = f"{text.partition('!')[0]}: {lines[1][2:]}"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import platform
 import tempfile
@@ -75,8 +76,8 @@ def capture(
 ) -> Capture:
     """Captures what a model does on these example inputs.
 
-    ``model`` is a module, a torch.export.ExportedProgram, the path of a .pt2 file, or a torch.fx.GraphModule whose nodes
-    carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake tensors,
+    ``model`` is a module, a torch.export.ExportedProgram, the path of a .pt2 file, or a torch.fx.GraphModule whose
+    nodes carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake tensors,
     and is left as it was. Raises FxcostError.
     """
     progress = progress or Progress()
@@ -88,7 +89,7 @@ def capture(
         if isinstance(model, torch.export.ExportedProgram):
             return _from_exported(model, "exported_program", name or "ExportedProgram")
         if isinstance(model, torch.fx.GraphModule) and not args and not kwargs:
-            return _from_graph(model, name or type(model).__name__)
+            return _from_graph(model, name or type(model).__name__, progress)
         if not isinstance(model, torch.nn.Module):
             raise FxcostError(
                 f"capture() takes a torch.nn.Module, an ExportedProgram, a GraphModule or a .pt2 path, "
@@ -134,20 +135,18 @@ def _from_module(
 
 def _from_exported(program: Any, route: str, label: str) -> Capture:
     functional = program.verifier.dialect != "TRAINING"
-    training = any(
-        _constant_argument(node, "training") is True for node in program.graph.nodes if node.op == "call_function"
-    )
+    training = _trains(program.graph)
     converter = Converter(training)
     converter.modules.add("", "")
     for entry in program.module_call_graph:
         converter.modules.add(entry.fqn.partition("@")[0], "")
     _add_exported(converter, program, None)
     head: dict[str, Any] = {"model": label, "route": route, "dialect": "functional" if functional else "training"}
-    head |= _ambient() if route == "exported_program" else {"grad": False, "autocast": {}}
+    head |= {"grad": _records_gradients(program.graph), "autocast": {}}
     return _finish(converter, program.graph_module, head, training, label)
 
 
-def _from_graph(module: torch.fx.GraphModule, label: str) -> Capture:
+def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
     recorded = [node for node in module.graph.nodes if node.op == "call_function"]
     if recorded and not any("val" in node.meta or "example_value" in node.meta for node in recorded):
         raise FxcostError(
@@ -155,11 +154,32 @@ def _from_graph(module: torch.fx.GraphModule, label: str) -> Capture:
             "  try: fxcost.capture(graph_module, example_inputs), which runs it through torch.export",
             status="CAPTURE",
         )
-    converter = Converter(module.training)
+    inputs = [
+        node.meta.get("val", node.meta.get("example_value")) for node in module.graph.find_nodes(op="placeholder")
+    ]
+    if not _is_aten(module.graph) and all(isinstance(val, torch.Tensor) for val in inputs):
+        # Calls of torch's own functions say less than ATen's operators: torch.export turns one into the other.
+        with contextlib.suppress(FxcostError):
+            return _from_module(module, inputs, None, None, False, label, progress)
+    training = _trains(module.graph)
+    converter = Converter(training)
     converter.modules.add_model(module)
     converter.add_graphs(module, {}, [])
-    head = {"model": label, "route": "fx", "dialect": "fx", **_ambient()}
-    return _finish(converter, module, head, module.training, label)
+    head = {"model": label, "route": "fx", "dialect": "fx", "grad": _records_gradients(module.graph), "autocast": {}}
+    return _finish(converter, module, head, training, label)
+
+
+def _is_aten(graph: torch.fx.Graph) -> bool:
+    for node in graph.nodes:
+        if node.op in ("call_module", "call_method"):
+            return False
+        if node.op == "call_function" and not isinstance(
+            node.target, (torch._ops.OpOverload, torch._ops.HigherOrderOperator)
+        ):
+            val = node.meta.get("val", node.meta.get("example_value"))
+            if isinstance(val, torch.Tensor) and node.target is not operator.getitem:
+                return False
+    return True
 
 
 def _load_pt2(path: Path) -> Any:
@@ -168,7 +188,9 @@ def _load_pt2(path: Path) -> Any:
     noise = Noise()
     with noise.collected():
         try:
-            return torch.export.load(str(path))
+            program = torch.export.load(str(path))
+            _restore_storages(program)
+            return program
         except Exception as error:  # noqa: BLE001  the loader raises errors of many kinds
             reason, log = first_line(error), noise.save(error)
     raise FxcostError(
@@ -176,6 +198,24 @@ def _load_pt2(path: Path) -> Any:
         status="CAPTURE",
         log=log,
     )
+
+
+def _restore_storages(program: Any) -> None:
+    """A .pt2 file keeps no storages, so that views have one of their own each: fake tensors find them again."""
+    from torch._guards import detect_fake_mode
+    from torch.fx.passes.fake_tensor_prop import FakeTensorProp
+
+    nodes = [node for node in program.graph.nodes if "val" in node.meta]
+    before = [node.meta["val"] for node in nodes]
+    mode = detect_fake_mode([val for val in before if isinstance(val, torch.Tensor)])
+    if mode is None:
+        return
+    try:
+        inputs = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]
+        FakeTensorProp(program.graph_module, mode).propagate_dont_convert_inputs(*inputs)
+    except Exception:  # noqa: BLE001  what was recorded is right but for the storages, so it stays
+        for node, val in zip(nodes, before, strict=True):
+            node.meta["val"] = val
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
@@ -202,6 +242,16 @@ def _holds_functorch(module: torch.fx.GraphModule) -> bool:
             if is_batched(node.meta.get("val")) or "functorch" in (getattr(node.target, "__module__", None) or ""):
                 return True
     return False
+
+
+def _trains(graph: torch.fx.Graph) -> bool:
+    """Whether an operator of a graph was told that it is training: all that a graph without its model says of it."""
+    return any(_constant_argument(node, "training") is True for node in graph.nodes if node.op == "call_function")
+
+
+def _records_gradients(graph: torch.fx.Graph) -> bool:
+    vals = (node.meta.get("val") for node in graph.nodes if node.op == "call_function")
+    return any(isinstance(val, torch.Tensor) and val.requires_grad for val in vals)
 
 
 def _constant_argument(node: torch.fx.Node, name: str) -> Any:
@@ -282,7 +332,7 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
             continue
         val = node.meta.get("val", node.meta.get("example_value"))
         if isinstance(val, torch.Tensor):
-            sizes = ", ".join(str(size) for size in val.shape)
+            sizes = ", ".join(converter.symbols.text(size) for size in val.shape)
             texts.append(f"{node.target} {dtype_abbrs.get(val.dtype, str(val.dtype))}[{sizes}]")
         elif val is not None:
             texts.append(f"{node.target}={val}")
@@ -320,10 +370,12 @@ def _user_frame(error: Exception) -> str:
 
 def _advice(error: Exception) -> str:
     text = f"{type(error).__name__} {error}"
+    if "onstraints violated" in text or "dynamic_shapes" in text:
+        return "widen or correct dynamic_shapes; Dim.AUTO in place of a named Dim lets torch choose"
+    if "register a pytree" in text:
+        return "register the class with torch.export.register_dataclass, or return tensors (caches: use_cache=False)"
     if "DataDependent" in text or "unbacked" in text or "data-dependent" in text:
         return "keep sizes and branches free of tensor values (.item(), nonzero), or use torch._check on them"
-    if "dynamic" in text.lower() and "shape" in text.lower():
-        return "check dynamic_shapes against the inputs; Dim.AUTO lets torch choose"
     if isinstance(error, TypeError):
         return "check that the example inputs match the model's forward()"
     if isinstance(error, RuntimeError) and ("shape" in text or "size" in text):

@@ -84,9 +84,9 @@ def _restore_attributes(module: torch.nn.Module, attributes: dict[str, Any]) -> 
     for key in [key for key in current if key not in attributes]:
         del current[key]
     for key, value in attributes.items():
-        now = current.get(key)
-        if isinstance(value, (dict, set)) and type(now) is type(value) and now is not None:
-            if now != value if key == "_state_dict_hooks" else _differs(now, value):
+        now: Any = current.get(key)
+        if isinstance(value, (dict, set)) and type(now) is type(value):
+            if _differs(now, value):
                 now.clear()
                 now.update(value)
         elif now is not value:

@@ -22,6 +22,8 @@ MARK = "fxcost_mark"
 
 
 def class_name(cls: type) -> str:
+    if issubclass(cls, torch.fx.GraphModule):  # each instance has a class of its own, made on the spot
+        cls = torch.fx.GraphModule
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -33,6 +35,7 @@ class Call:
     path: str
     parent: int | None
     training: bool
+    inferred: bool = False
     inputs: list[int | None] = field(default_factory=list)
     outputs: list[int | None] | None = None
 
@@ -116,7 +119,8 @@ class Calls:
         """Rows for the calls that were seen, in their order."""
         for call in calls:
             parent = NONE if call.parent is None else call.parent
-            self._add(call.path, parent, self.flags["training"] if call.training else 0)
+            flags = (self.flags["training"] if call.training else 0) | (self.flags["inferred"] if call.inferred else 0)
+            self._add(call.path, parent, flags)
 
     def link(self, calls: Iterable[Call], by_mark: dict[int, int]) -> None:
         """Fills in the values of calls, once values exist."""
@@ -144,6 +148,8 @@ class Calls:
 
     def _from_stack(self, stack: dict[str, tuple[str, Any]]) -> int:
         row = NONE
+        if _clean(next(iter(stack.values()))[0]):  # Dynamo's stacks leave the root out
+            stack = {"": ("", ""), **stack}
         for key, (raw, cls) in stack.items():
             path = _clean(raw)
             text = cls if isinstance(cls, str) else class_name(cls)

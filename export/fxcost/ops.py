@@ -45,6 +45,16 @@ class Operators:
             found = self._by_target[target] = self._make(target)
         return found
 
+    def on_tensors(self, target: Any) -> Operator:
+        """A Python operator whose result is a tensor: an ATen packet without a chosen overload, no scalar arithmetic."""
+        key = ("tensor", target)
+        if key not in self._by_target:
+            name = target.__name__.strip("_")
+            if name[0] == "i" and hasattr(torch.ops.aten, name[1:] + "_"):  # operator.iadd is add_
+                name = name[1:] + "_"
+            self._by_target[key] = Operator(self._row(f"aten.{name}", "packet", "", 0), _POSITIONAL, "operand")
+        return self._by_target[key]
+
     def method(self, name: str) -> Operator:
         key = ("method", name)
         if key not in self._by_target:

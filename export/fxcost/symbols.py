@@ -32,6 +32,8 @@ _ARITY = {
     "FloorDiv": 2, "Mod": 2, "PythonMod": 2, "IntTrueDiv": 2, "FloatTrueDiv": 2, "Pow": 2,
     "Eq": 2, "Ne": 2, "Lt": 2, "Le": 2, "Gt": 2, "Ge": 2, "ModularIndexing": 3, "Where": 3,
 }  # fmt: skip
+# The example's values of symbols, under the names that torch versions give the table.
+_HINTS = ("backed_var_to_val", "var_to_val")
 _FOLDED = frozenset({"Add", "Mul", "Min", "Max", "And", "Or"})
 
 
@@ -142,7 +144,7 @@ class Symbols:
         hint = low = high = None
         flags = 0
         if env is not None:
-            hint = _as_int(_lookup(env, ("backed_var_to_val", "var_to_val"), symbol))
+            hint = _as_int(_lookup(env, _HINTS, symbol))
             ranges = getattr(env, "var_to_range", {}).get(symbol)
             low, high = _bounds(ranges)
             if name.startswith(("u", "zuf")):
@@ -173,6 +175,21 @@ class Symbols:
             if text in names:
                 return str(names[text])
         return ""
+
+    def text(self, size: Any) -> str:
+        """A size for people: 128, batch=4, 2*batch, u0."""
+        if isinstance(size, int):
+            return str(size)
+        expr = self._expr_of(size.node)
+        if expr is None:
+            return "?"
+        names = {symbol: self._dim_name(symbol) or str(symbol) for symbol in expr.free_symbols}
+        hint = _as_int(_lookup(self.shape_env, _HINTS, expr)) if expr.is_Symbol and self.shape_env is not None else None
+        text = names[expr] if expr.is_Symbol else str(expr)
+        if not expr.is_Symbol:
+            for symbol, name in names.items():
+                text = text.replace(str(symbol), name)
+        return text if hint is None else f"{text}={hint}"
 
     def constraints(self, ranges: dict[Any, Any]) -> None:
         """Range constraints of an exported program: they narrow symbols, and may bound whole expressions."""

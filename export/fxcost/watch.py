@@ -55,8 +55,11 @@ class Watch:
             if path is None:
                 return original(tracer, module, forward, args, kwargs)
             watch._tracer = tracer
+            if path and not watch.calls:  # export runs a GraphModule's nodes one by one, without calling the root
+                watch.calls.append(Call("", None, module.training, inferred=True))
             index = len(watch.calls)
-            call = Call(path, watch._open[-1] if watch._open else None, module.training)
+            parent = watch._open[-1] if watch._open else (0 if path else None)
+            call = Call(path, parent, module.training)
             watch.calls.append(call)
             watch._collect(tracer, args, call.inputs)
             watch._collect(tracer, kwargs, call.inputs)

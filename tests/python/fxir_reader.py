@@ -1,4 +1,4 @@
-"""Reads a .fxir back into Python for the capture tests, with flatc's generated code: a reader independent of libfxcost."""
+"""Reads a .fxir back into Python for the capture tests, with flatc's generated code and without libfxcost's reader."""
 
 from __future__ import annotations
 

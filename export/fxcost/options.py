@@ -1,0 +1,58 @@
+"""Options of a model argument, as the command line gives them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .errors import usage
+
+
+@dataclass
+class Options:
+    """Sizes and settings for models that are built on request; None leaves the model's own default."""
+
+    batch: int | None = None
+    seq: int | None = None
+    image: int | tuple[int, int] | None = None
+    dtype: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts; values are Python literals, true, false and null, or plain strings."""
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise usage(f"--set {text}: expected key=value", "--set num_hidden_layers=2")
+        settings[key] = _value(value)
+    return settings
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "null": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def dtype_named(name: str | None) -> torch.dtype | None:
+    """A dtype by torch's name or its short form: bfloat16, bf16, fp16, f32."""
+    if name is None:
+        return None
+    from torch.utils._dtype_abbrs import dtype_abbrs
+
+    short = {text: dtype for dtype, text in dtype_abbrs.items()}
+    short |= {"fp32": torch.float32, "fp16": torch.float16, "half": torch.float16, "float": torch.float32}
+    found = short.get(name, getattr(torch, name, None))
+    if not isinstance(found, torch.dtype):
+        raise usage(f"unknown dtype {name!r}", "float32, bfloat16, float16, float64")
+    return found

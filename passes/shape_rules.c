@@ -60,7 +60,7 @@ uint32_t fxc_list_count(const struct fxc_program *program, uint32_t list) {
     return list == FXC_NONE ? 0 : program->list_begin[list + 1] - program->list_begin[list];
 }
 
-const char *fxc_shape_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes) {
+const char *fxc_sizes_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes) {
     size_t used = (size_t)snprintf(buffer, bytes, "[");
     for (uint32_t dim = 0; dim < rank && used < bytes; dim++) {
         int written = size[dim] < 0
@@ -80,8 +80,8 @@ fxc_status fxc_shape_conflict(const struct fxc_rule *rule, fxc_error *err, const
     char a_text[96], b_text[96];
     fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
     fxc_expected(err, "%s", expected);
-    fxc_found(err, "%s is %s and %s is %s", a_name, fxc_shape_text(a->size, a->rank, a_text, sizeof a_text), b_name,
-              fxc_shape_text(b->size, b->rank, b_text, sizeof b_text));
+    fxc_found(err, "%s is %s and %s is %s", a_name, fxc_sizes_text(a->size, a->rank, a_text, sizeof a_text), b_name,
+              fxc_sizes_text(b->size, b->rank, b_text, sizeof b_text));
     fxc_advice(err, "the program contradicts itself: capture the model again, or bind other values to its symbols");
     return status;
 }

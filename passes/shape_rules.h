@@ -30,11 +30,22 @@
     X(select)                                                                                                          \
     X(slice)                                                                                                           \
     X(narrow)                                                                                                          \
+    /* shape_rules_make.c */                                                                                           \
+    X(sized)                                                                                                           \
+    X(arange)                                                                                                          \
+    X(other)                                                                                                           \
+    X(getitem)                                                                                                         \
+    X(index)                                                                                                           \
+    X(pad)                                                                                                             \
+    X(loss)                                                                                                            \
+    X(class_loss)                                                                                                      \
+    X(glu)                                                                                                             \
     /* shape_rules_matrix.c */                                                                                         \
     X(mm)                                                                                                              \
     X(bmm)                                                                                                             \
     X(matmul)                                                                                                          \
     X(linear)                                                                                                          \
+    X(grouped_mm)                                                                                                      \
     X(einsum)                                                                                                          \
     X(sdpa)                                                                                                            \
     /* shape_rules_window.c */                                                                                         \
@@ -70,7 +81,7 @@ bool fxc_shape_dim(const struct fxc_rule *rule, enum fxc_name name, int64_t fall
 /* Number of items of a list; 0 for FXC_NONE. */
 uint32_t fxc_list_count(const struct fxc_program *program, uint32_t list);
 /* "[8, 512]", cut to the buffer. Returns buffer. */
-const char *fxc_shape_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes);
+const char *fxc_sizes_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes);
 /* Two arguments that contradict each other, with their shapes. */
 fxc_status fxc_shape_conflict(const struct fxc_rule *rule, fxc_error *err, const char *a_name,
                               const struct fxc_tensor *a, const char *b_name, const struct fxc_tensor *b,

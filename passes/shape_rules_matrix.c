@@ -12,7 +12,9 @@ fxc_status fxc_shape_mm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_
     if (a.size[1] != b.size[0]) {
         return fxc_shape_conflict(rule, err, "mat1", &a, "mat2", &b, "equal inner sizes");
     }
-    *out = (struct fxc_shape){.size = {a.size[0], b.size[1]}, .rank = 2};
+    out->rank = 2;
+    out->size[0] = a.size[0];
+    out->size[1] = b.size[1];
     return FXC_OK;
 }
 
@@ -69,6 +71,21 @@ fxc_status fxc_shape_linear(const struct fxc_rule *rule, struct fxc_shape *out, 
     } else {
         out->rank--;
     }
+    return FXC_OK;
+}
+
+/* Rows in groups: (M, K) and (G, K, N) give (M, N). Other ranks are not told. */
+fxc_status fxc_shape_grouped_mm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor a, b;
+    FXC_TELL(fxc_shape_subject(rule, &a));
+    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat2, &b) || fxc_shape_argument(rule, FXC_NAME_weight, &b));
+    FXC_TELL(a.rank == 2 && b.rank == 3);
+    if (a.size[1] != b.size[1]) {
+        return fxc_shape_conflict(rule, err, "rows", &a, "weights", &b, "equal inner sizes");
+    }
+    out->rank = 2;
+    out->size[0] = a.size[0];
+    out->size[1] = b.size[2];
     return FXC_OK;
 }
 

@@ -35,8 +35,8 @@ fxc_status fxc_shape_view(const struct fxc_rule *rule, struct fxc_shape *out, fx
     if (status == FXC_PROGRAM) {
         (void)fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
         fxc_expected(err, "a shape with the %lld elements of %s", (long long)tensor.numel,
-                     fxc_shape_text(tensor.size, tensor.rank, from, sizeof from));
-        fxc_found(err, "%s", fxc_shape_text(out->size, out->rank, to, sizeof to));
+                     fxc_sizes_text(tensor.size, tensor.rank, from, sizeof from));
+        fxc_found(err, "%s", fxc_sizes_text(out->size, out->rank, to, sizeof to));
     }
     return status;
 }
@@ -63,8 +63,13 @@ fxc_status fxc_shape_transpose(const struct fxc_rule *rule, struct fxc_shape *ou
     struct fxc_tensor tensor;
     uint32_t a, b;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim0, 0, tensor.rank, &a) &&
-             fxc_shape_dim(rule, FXC_NAME_dim1, 0, tensor.rank, &b));
+    enum fxc_kind kind;
+    int64_t payload;
+    /* swapaxes says axis where transpose says dim. */
+    bool axes = fxc_rule_arg(rule, FXC_NAME_axis0, &kind, &payload);
+    FXC_TELL(fxc_shape_subject(rule, &tensor) &&
+             fxc_shape_dim(rule, axes ? FXC_NAME_axis0 : FXC_NAME_dim0, 0, tensor.rank, &a) &&
+             fxc_shape_dim(rule, axes ? FXC_NAME_axis1 : FXC_NAME_dim1, 0, tensor.rank, &b));
     fxc_shape_of(&tensor, out);
     out->size[a] = tensor.size[b];
     out->size[b] = tensor.size[a];

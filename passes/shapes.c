@@ -140,7 +140,8 @@ static fxc_status adopt_recording(const struct fxc_program *p, const struct meta
         s->numel[v] = metas->numel[meta];
         s->offset[v] = metas->offset[meta];
         s->source[v] = FXC_SHAPE_RECORDED;
-        s->recorded_values++;
+        /* Inputs are given, not derived: they are in neither number. */
+        s->recorded_values += p->value_producer[v] != FXC_NONE;
     }
     return FXC_OK;
 }
@@ -150,9 +151,9 @@ static fxc_status disagree(const struct fxc_rule *rule, const struct fxc_shape *
     char text[96];
     fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
     fxc_expected(err, "the shape %s that follows from the arguments (rule %s)",
-                 fxc_shape_text(derived->size, derived->rank, text, sizeof text),
+                 fxc_sizes_text(derived->size, derived->rank, text, sizeof text),
                  fxc_node_row(rule->program, rule->node)->shape_name);
-    fxc_found(err, "the recorded shape %s", fxc_shape_text(recorded->size, recorded->rank, text, sizeof text));
+    fxc_found(err, "the recorded shape %s", fxc_sizes_text(recorded->size, recorded->rank, text, sizeof text));
     fxc_advice(err, "the program contradicts itself: capture the model again, or bind other values to its symbols");
     return status;
 }

@@ -1,0 +1,151 @@
+/* Shape rules of factories, indexing, padding and losses. */
+#include <string.h>
+
+#include "passes/shape_rules.h"
+
+/* zeros, full, new_empty, randn, broadcast_to: the size is written in the arguments. */
+fxc_status fxc_shape_sized(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_size), count = fxc_list_count(rule->program, list);
+    (void)err;
+    FXC_TELL(list != FXC_NONE && count <= FXC_MAX_RANK);
+    out->rank = (uint8_t)count;
+    for (uint32_t dim = 0; dim < count; dim++) {
+        FXC_TELL(fxc_rule_item_int(rule, list, dim, &out->size[dim]) && out->size[dim] >= 0);
+    }
+    return FXC_OK;
+}
+
+/* ceil((end - start) / step) whole numbers; fractions are not told. */
+fxc_status fxc_shape_arange(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    enum fxc_kind kind;
+    int64_t payload, start, end, step, span;
+    (void)err;
+    FXC_TELL(fxc_rule_arg(rule, FXC_NAME_end, &kind, &payload));
+    FXC_TELL(fxc_rule_int(rule, FXC_NAME_start, 0, &start) && fxc_rule_int(rule, FXC_NAME_end, 0, &end) &&
+             fxc_rule_int(rule, FXC_NAME_step, 1, &step));
+    FXC_TELL(step > 0 && end >= start && !__builtin_sub_overflow(end, start, &span));
+    out->rank = 1;
+    out->size[0] = span == 0 ? 0 : (span - 1) / step + 1;
+    return FXC_OK;
+}
+
+/* expand_as, view_as: the shape of `other`. */
+fxc_status fxc_shape_other(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    (void)err;
+    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_other, &tensor));
+    fxc_shape_of(&tensor, out);
+    return FXC_OK;
+}
+
+/* An element of a list of tensors. */
+fxc_status fxc_shape_getitem(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    int64_t index;
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_a), count = fxc_list_count(rule->program, list);
+    (void)err;
+    FXC_TELL(list != FXC_NONE && fxc_rule_int(rule, FXC_NAME_b, -1, &index));
+    index = index < 0 ? index + count : index;
+    FXC_TELL(index >= 0 && index < count && fxc_rule_item_tensor(rule, list, (uint32_t)index, &tensor));
+    FXC_TELL(tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
+    fxc_shape_of(&tensor, out);
+    return FXC_OK;
+}
+
+/* Integer tensors as indices broadcast together. They stand where the first of them stood when they are neighbours,
+ * else first. Masks select by value: not told. */
+fxc_status fxc_shape_index(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor, index;
+    struct fxc_shape places = {.rank = 0};
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_indices), count = fxc_list_count(rule->program, list);
+    uint32_t first = 0, last = 0, used = 0;
+    uint64_t indexed = 0;
+    (void)err;
+    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count <= tensor.rank);
+    for (uint32_t dim = 0; dim < count; dim++) {
+        if (!fxc_rule_item_tensor(rule, list, dim, &index)) {
+            continue;
+        }
+        FXC_TELL(index.numel >= 0 && index.dtype != FXC_DTYPE_BOOL && index.dtype != FXC_DTYPE_UINT8);
+        FXC_TELL(fxc_broadcast(&places, &index));
+        first = used == 0 ? dim : first;
+        last = dim;
+        used++;
+        indexed |= UINT64_C(1) << dim;
+    }
+    FXC_TELL(used > 0 && tensor.rank - used + places.rank <= FXC_MAX_RANK);
+    uint32_t at = last - first + 1 == used ? first : 0;
+    out->rank = 0;
+    for (uint32_t dim = 0; dim <= tensor.rank; dim++) {
+        if (out->rank == at && places.rank > 0 && dim >= at) {
+            memcpy(out->size + at, places.size, places.rank * sizeof out->size[0]);
+            out->rank = (uint8_t)(out->rank + places.rank);
+            at = FXC_NONE;
+        }
+        if (dim < tensor.rank && (indexed >> dim & 1) == 0) {
+            out->size[out->rank++] = tensor.size[dim];
+        }
+    }
+    return FXC_OK;
+}
+
+/* Pairs of widths, the last dimension first. */
+fxc_status fxc_shape_pad(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_pad);
+    list = list != FXC_NONE ? list : fxc_rule_list(rule, FXC_NAME_padding);
+    uint32_t count = fxc_list_count(rule->program, list);
+    (void)err;
+    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count % 2 == 0 && count / 2 <= tensor.rank);
+    fxc_shape_of(&tensor, out);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t width, *size = &out->size[tensor.rank - 1 - i / 2];
+        FXC_TELL(fxc_rule_item_int(rule, list, i, &width) && !fxc_add(*size, width, size));
+    }
+    return FXC_OK;
+}
+
+/* A loss: one number, or with reduction 0 the shape of its broadcast arguments. */
+fxc_status fxc_shape_loss(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor input, target;
+    int64_t reduction;
+    (void)err;
+    FXC_TELL(fxc_rule_int(rule, FXC_NAME_reduction, 1, &reduction));
+    out->rank = 0;
+    if (reduction != 0) {
+        return FXC_OK;
+    }
+    FXC_TELL(fxc_shape_subject(rule, &input) && fxc_shape_argument(rule, FXC_NAME_target, &target));
+    FXC_TELL(fxc_broadcast(out, &input) && fxc_broadcast(out, &target));
+    return FXC_OK;
+}
+
+/* nll_loss and cross_entropy: one number, or with reduction 0 the input without its classes. */
+fxc_status fxc_shape_class_loss(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor input;
+    int64_t reduction;
+    (void)err;
+    FXC_TELL(fxc_rule_int(rule, FXC_NAME_reduction, 1, &reduction));
+    out->rank = 0;
+    if (reduction != 0) {
+        return FXC_OK;
+    }
+    FXC_TELL(fxc_shape_subject(rule, &input) && input.rank > 0);
+    for (uint32_t dim = 0; dim < input.rank; dim++) {
+        if (dim != (input.rank == 1 ? 0 : 1)) {
+            out->size[out->rank++] = input.size[dim];
+        }
+    }
+    return FXC_OK;
+}
+
+/* glu halves one dimension. */
+fxc_status fxc_shape_glu(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    uint32_t dim;
+    (void)err;
+    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, -1, tensor.rank, &dim));
+    fxc_shape_of(&tensor, out);
+    out->size[dim] /= 2;
+    return FXC_OK;
+}

@@ -32,7 +32,10 @@ def main(requirement: str) -> None:
     cuda = any(name.lower().startswith(("nvidia-", "cuda-")) for name in names)
     print(f"{requirement}: {len(packages)} packages, {total / 1e6:,.0f} MB to download", file=sys.stderr)
     if cuda:
-        print("  this is a CUDA build; for another one stop here and set FXC_TORCH, or install torch first", file=sys.stderr)
+        print(
+            "  this is a CUDA build; for another one stop here and set FXC_TORCH, or install torch first",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

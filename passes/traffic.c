@@ -117,7 +117,7 @@ static int64_t scattered_bytes(const struct traffic_pass *pass, uint32_t node, s
 static bool only_aliases(const struct traffic_pass *pass, uint32_t node) {
     const struct fxc_alias *alias = pass->analysis->alias;
     uint8_t memory = alias->result_memory[pass->p->node_result[node]];
-    bool writes = alias->node_write_begin[node] != alias->node_write_begin[node + 1];
+    bool writes = alias->node_write_begin[node] != alias->node_write_end[node];
     return (memory == FXC_MEMORY_VIEW || memory == FXC_MEMORY_SAME) && !writes;
 }
 

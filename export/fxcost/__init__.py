@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 from .errors import FxcostError
 
 if TYPE_CHECKING:
-    from .binding import open
     from .exporter import Capture, capture
-    from .report import Report, analyze
+    from .report import Report, analyze, open
 
 __version__ = "0.1.0"
 __all__ = ["Capture", "FxcostError", "Report", "analyze", "capture", "open"]
 
 # torch takes seconds to import and reading a .fxir file does not need it, so everything loads when first used.
-_HOME = {"capture": "exporter", "Capture": "exporter", "analyze": "report", "Report": "report", "open": "binding"}
+_HOME = {"capture": "exporter", "Capture": "exporter", "analyze": "report", "Report": "report", "open": "report"}
 
 
 def __getattr__(name: str) -> Any:

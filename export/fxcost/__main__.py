@@ -11,7 +11,9 @@ from .errors import FxcostError
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fxcost", description="Capture a model into a .fxir file.")
-    parser.add_argument("model", help="FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or .pt2")
+    parser.add_argument(
+        "model", help="FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or .pt2"
+    )
     parser.add_argument("-o", "--output", required=True, help="the .fxir file to write")
     parser.add_argument("--batch", type=int, help="batch size of the example inputs")
     parser.add_argument("--seq", type=int, help="sequence length")
@@ -41,9 +43,7 @@ def main() -> int:
         )
         progress = Progress()
         model = load(arguments.model, options, progress)
-        captured = model.capture(
-            train=arguments.train, grad=arguments.grad, strict=arguments.strict, progress=progress
-        )
+        captured = model.capture(train=arguments.train, grad=arguments.grad, strict=arguments.strict, progress=progress)
         captured.save(arguments.output)
     except FxcostError as error:
         print(f"fxcost: {error}", file=sys.stderr)
@@ -51,7 +51,10 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
-        print(f"fxcost: {arguments.model}\n  expected: the package {error.name}\n  found: it is not installed", file=sys.stderr)
+        print(
+            f"fxcost: {arguments.model}\n  expected: the package {error.name}\n  found: it is not installed",
+            file=sys.stderr,
+        )
         return Status.CAPTURE
     return Status.OK
 

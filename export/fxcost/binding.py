@@ -8,8 +8,22 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator
-from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8
-from ctypes import c_uint16, c_uint32, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    byref,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_double,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_void_p,
+)
 from pathlib import Path
 from typing import Any
 

@@ -133,7 +133,9 @@ class Report:
         return self.render()
 
     def __repr__(self) -> str:
-        return f"<fxcost.Report: {self.flops:,} FLOPs, {self.params:,} parameters, {len(self.unknown)} unknown operators>"
+        return (
+            f"<fxcost.Report: {self.flops:,} FLOPs, {self.params:,} parameters, {len(self.unknown)} unknown operators>"
+        )
 
     def _repr_html_(self) -> str:
         style = "font-family: monospace; line-height: 1.25; overflow-x: auto"

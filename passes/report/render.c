@@ -53,6 +53,8 @@ static fxc_status check(const struct fxc_analysis *analysis, const fxc_render_op
     if (position(formats, out->format) < 0) {
         return one_of(err, "format", formats, out->format);
     }
+    /* What a program reads has every module under its own name. */
+    out->unfold |= strcmp(out->format, "json") == 0 || strcmp(out->format, "csv") == 0;
     int which = position(bys, by);
     if (which < 0) {
         return one_of(err, "by", bys, by);

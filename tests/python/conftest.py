@@ -1,0 +1,91 @@
+"""What all Python tests share: one thread, no network, the toy model, and the native command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch  # noqa: E402
+from fxcost.binding import package_file  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def native() -> str:
+    """The native command: the package's own, or the one under development that FXCOST_NATIVE names."""
+    return os.environ.get("FXCOST_NATIVE") or str(package_file("bin", "fxcost"))
+
+
+@pytest.fixture(scope="session")
+def run(native: str) -> Run:
+    """run("toy.fxir", "--raw"): the native command without Python, its text captured."""
+
+    def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k != "FXCOST_PYTHON"} | environment
+        return subprocess.run([native, *map(str, arguments)], capture_output=True, text=True, env=clean, timeout=300)
+
+    return call
+
+
+class Toy(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.linear(x)
+        x += 1.0
+        return x
+
+
+@pytest.fixture(scope="session")
+def toy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy of the README as a .fxir file."""
+    import fxcost
+
+    with torch.no_grad():
+        return fxcost.capture(Toy().eval(), (torch.randn(1, 5),)).save(tmp_path_factory.mktemp("toy") / "toy.fxir")
+
+
+@pytest.fixture(scope="session")
+def stack_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with equal siblings, an unknown operator and every kind of row."""
+    import fxcost
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.LayerNorm(16)
+            self.fc = torch.nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.relu(self.fc(self.norm(x)))
+
+    class Stack(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = torch.nn.ModuleList(Block() for _ in range(4))
+            self.idle = torch.nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return self.idle(torch.linalg.eigvals(x.reshape(4, 4, -1)[..., :4]).real.cumsum(0))
+
+    with torch.no_grad():
+        captured = fxcost.capture(Stack().eval(), (torch.randn(8, 16),))
+    return captured.save(tmp_path_factory.mktemp("stack") / "stack.fxir")

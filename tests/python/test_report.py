@@ -1,0 +1,127 @@
+"""fxcost.analyze, and one program seen from C, from the shell and from Python."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import fxcost
+import pytest
+import torch
+from conftest import ROOT, Run, Toy
+from fxcost.binding import Analysis, Program, Status, enumeration
+from fxcost.columns import COLUMNS, OPTIONAL
+
+
+def test_analyze_toy() -> None:
+    report = fxcost.analyze(Toy().eval(), (torch.randn(1, 5),))
+    assert (report.flops, report.macs, report.params) == (44, 20, 24)
+    assert report.unknown == {} and report.seconds is None
+    assert report.by_op()["aten.linear.default"].flops == 40
+    assert report.module("linear").flops == 40
+    assert [node.name for node in report.nodes()] == ["linear", "add_"]
+    assert report.bytes == report.by_module()[""].bytes
+    assert "44 FLOPs" in str(report) and "<pre" in report._repr_html_()
+    with pytest.raises(fxcost.FxcostError, match="qualified name"):
+        report.module("nowhere")
+
+
+def test_device_gives_seconds() -> None:
+    """The roofline by hand: 132 bytes read and 32 written are slower than 44 FLOPs on this data sheet."""
+    report = fxcost.analyze(Toy().eval(), (torch.randn(1, 5),), device="a100-sxm-80gb")
+    assert report.seconds == pytest.approx((132 + 32) / 2039e9)
+    with pytest.raises(fxcost.FxcostError, match="fxcost devices"):
+        fxcost.analyze(Toy(), (torch.randn(1, 5),), device="abacus")
+
+
+def test_same_totals_everywhere(run: Run, stack_file: Path) -> None:
+    """File from the shell, file in Python, bytes in Python, text form in Python: one set of totals."""
+    shell = json.loads(run(stack_file, "--format", "json").stdout)["totals"]
+    from_file = fxcost.open(stack_file).to_dict()["totals"]
+    from_bytes = Analysis(Program.from_bytes(stack_file.read_bytes()))
+    text = Program.from_bytes(Program.open(stack_file).text().encode())
+    assert shell == from_file == json.loads(from_bytes.render(format="json"))["totals"]
+    assert shell == json.loads(Analysis(text).render(format="json"))["totals"]
+    totals = from_bytes.totals()
+    assert (totals.flops, totals.counts.macs, totals.params) == (shell["flops"], shell["macs"], shell["params"])
+
+
+def test_nodes_sum_to_totals(stack_file: Path) -> None:
+    analysis = Analysis(Program.open(stack_file))
+    totals, nodes = analysis.totals(), list(analysis.nodes())
+    assert sum(node.counts.macs * node.times for node in nodes) == totals.counts.macs
+    assert sum((node.counts.matrix_flops + node.counts.vector_flops) * node.times for node in nodes) == totals.flops
+    assert all(math.isnan(node.seconds) for node in nodes)
+
+
+def test_options_drop_only_what_depends_on_them(stack_file: Path) -> None:
+    analysis = Analysis(Program.open(stack_file))
+    before = analysis.totals()
+    analysis.set("device", "h100-sxm")
+    timed = analysis.totals()
+    analysis.set("device", "")
+    after = analysis.totals()
+    assert math.isnan(before.seconds) and timed.seconds > 0 and math.isnan(after.seconds)
+    assert before.flops == timed.flops == after.flops
+
+
+def test_dims_change_totals() -> None:
+    """Elementwise work is linear in a dynamic batch: 4 FLOPs and 40 matrix FLOPs a row."""
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(5, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x) + 1.0
+
+    batch = torch.export.Dim("batch", min=2, max=64)
+    captured = fxcost.capture(Net().eval(), (torch.randn(3, 5),), dynamic_shapes=({0: batch},))
+    program = Program.from_bytes(captured.to_bytes())
+    assert Analysis(program).totals().flops == 3 * 44
+    for value in (2, 7, 64):
+        analysis = Analysis(program)
+        analysis.set("dim.batch", str(value))
+        assert analysis.totals().flops == value * 44
+    for value, words in (("65", "at most 64"), ("1", "at least 2"), ("many", "integer")):
+        with pytest.raises(fxcost.FxcostError, match=words):
+            Analysis(program).set("dim.batch", value)
+
+
+def test_errors_carry_their_status(tmp_path: Path) -> None:
+    with pytest.raises(fxcost.FxcostError) as caught:
+        fxcost.open(tmp_path / "missing.fxir")
+    assert caught.value.status == Status.IO.name
+    with pytest.raises(fxcost.FxcostError) as caught:
+        Program.from_bytes(b"FXIR?")
+    assert caught.value.status == Status.FORMAT.name
+
+
+def test_status_numbers_are_the_headers() -> None:
+    """binding.Status repeats FXC_STATUS_LIST: compared with the header's text."""
+    header = (ROOT / "include" / "fxcost" / "fxcost.h").read_text()
+    for status in Status:
+        assert f"X({status.name}, {status.value}," in header
+    assert header.count("    X(") >= len(Status)
+
+
+def test_columns_are_the_formats() -> None:
+    """columns.py repeats names and types of ir/columns.def: compared line by line."""
+    types = {"uint8_t": "u1", "uint16_t": "u2", "uint32_t": "u4", "int64_t": "i8"}
+    columns, optional = {}, set()
+    for line in (ROOT / "ir" / "columns.def").read_text().splitlines():
+        if line.startswith("COLUMN("):
+            _, kind, name, need, *_ = [part.strip() for part in line[7:-1].split(",")]
+            columns[name] = types[kind]
+            if need == "OPTIONAL":
+                optional.add(name)
+    assert {name: dtype.str[1:] for name, dtype in COLUMNS.items()} == columns
+    assert optional == OPTIONAL
+
+
+def test_enumerations_come_from_the_library() -> None:
+    assert enumeration("dtype")["float32"] == 0
+    with pytest.raises(KeyError):
+        enumeration("planet")

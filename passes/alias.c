@@ -165,6 +165,9 @@ static uint32_t result_memory(const struct fxc_walk *w, uint32_t node, uint32_t 
     if (w->identity != FXC_NONE) {
         return w->alias->value_memory[w->identity];
     }
+    if (op->copies) {
+        return FXC_NONE;
+    }
     if (op->role == FXC_ROLE_GETITEM) {
         uint32_t element = picked_element(w, node);
         return element == FXC_NONE ? recorded_memory(w, value) : w->alias->value_memory[element];

@@ -96,6 +96,8 @@ static void describe_schema(const struct fxc_program *p, uint32_t op, struct fxc
     bool fills = only_fills_outputs(schema);
     bool aten = p->op_origin[op] == FXC_OP_ORIGIN_ATEN;
     out->metadata = (p->op_tags[op] & FXC_OP_TAG_INPLACE_VIEW) != 0;
+    out->copies = (p->op_tags[op] & FXC_OP_TAG_VIEW_COPY) != 0 && schema->result_count == 1 &&
+                  schema->results[0].alias_sets == 0;
     out->source = fxc_schema_find(schema, "source");
     out->replaces = out->metadata && starts_with(fxc_string(p, p->op_name[op]), "aten.set_.");
     out->training =

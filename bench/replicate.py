@@ -1,4 +1,4 @@
-"""A large program made of a small one: the nodes of graph 0 over and over, with values, storages and names of their own."""
+"""A large program made of a small one: the nodes of graph 0 over and over, each time with values of its own."""
 
 from __future__ import annotations
 

@@ -159,8 +159,8 @@ def analyze(
 ) -> Report:
     """Captures a model (anything that :func:`fxcost.capture` takes) and reports what it costs.
 
-    ``args`` and ``kwargs`` are example inputs; nothing is executed on real data by the analysis. ``device`` names an entry
-    of ``fxcost devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name.
+    ``args`` and ``kwargs`` are example inputs; the analysis executes nothing. ``device`` names an entry of ``fxcost
+    devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name.
     Raises FxcostError when the model cannot be captured.
     """
     from .exporter import capture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from fxcost.columns import COLUMNS, NONE
 
 Array = np.ndarray[Any, Any]

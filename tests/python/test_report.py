@@ -6,10 +6,11 @@ import json
 import math
 from pathlib import Path
 
-import fxcost
 import pytest
 import torch
 from conftest import ROOT, Run, Toy
+
+import fxcost
 from fxcost.binding import Analysis, Program, Status, enumeration
 from fxcost.columns import COLUMNS, OPTIONAL
 

@@ -16,18 +16,28 @@ NONE = 0xFFFFFFFF
 VERSION = (1, 0)
 
 _TYPES = {
-    "u1": "string_bytes capture_kind op_origin symbol_flags constraint_flags token_op storage_origin meta_dtype "
-    "meta_layout value_kind arg_kind item_kind graph_view input_kind output_role output_kind config_kind call_flags "
-    "param_kind param_flags region_kind",
-    "u2": "meta_flags node_flags arg_name",
-    "u4": "string_begin capture_key op_name op_schema op_tags symbol_name symbol_dim constraint_expr expr_begin "
-    "storage_device meta_dim_begin value_producer value_name value_storage node_op node_arg_begin node_result "
-    "node_call argname_text list_begin graph_name graph_node_begin graph_input_begin graph_output_begin input_value input_target "
-    "output_target module_parent module_name module_class config_module config_key call_module call_parent call_number "
-    "call_inputs call_outputs param_value param_module param_name region_parent region_config node_region node_origin "
-    "node_source source_file source_line source_function",
-    "i8": "capture_payload symbol_hint symbol_min symbol_max constraint_min constraint_max token_payload storage_bytes "
-    "meta_offset dim_size dim_stride value_payload arg_payload item_payload output_payload config_payload",
+    "u1": """
+        string_bytes capture_kind op_origin symbol_flags constraint_flags token_op storage_origin meta_dtype
+        meta_layout value_kind arg_kind item_kind graph_view input_kind output_role output_kind config_kind
+        call_flags param_kind param_flags region_kind
+    """,
+    "u2": """
+        meta_flags node_flags arg_name
+    """,
+    "u4": """
+        string_begin capture_key op_name op_schema op_tags symbol_name symbol_dim constraint_expr expr_begin
+        storage_device meta_dim_begin value_producer value_name value_storage node_op node_arg_begin
+        node_result node_call argname_text list_begin graph_name graph_node_begin graph_input_begin
+        graph_output_begin input_value input_target output_target module_parent module_name module_class
+        config_module config_key call_module call_parent call_number call_inputs call_outputs param_value
+        param_module param_name region_parent region_config node_region node_origin node_source source_file
+        source_line source_function
+    """,
+    "i8": """
+        capture_payload symbol_hint symbol_min symbol_max constraint_min constraint_max token_payload
+        storage_bytes meta_offset dim_size dim_stride value_payload arg_payload item_payload output_payload
+        config_payload
+    """,
 }
 COLUMNS: dict[str, np.dtype[Any]] = {
     name: np.dtype("<" + code) for code, names in _TYPES.items() for name in names.split()

@@ -77,8 +77,8 @@ def capture(
     """Captures what a model does on these example inputs.
 
     ``model`` is a module, a torch.export.ExportedProgram, the path of a .pt2 file, or a torch.fx.GraphModule whose
-    nodes carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake tensors,
-    and is left as it was. Raises FxcostError.
+    nodes carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake
+    tensors, and is left as it was. Raises FxcostError.
     """
     progress = progress or Progress()
     try:
@@ -376,7 +376,7 @@ def _advice(error: Exception) -> str:
         return "register the class with torch.export.register_dataclass, or return tensors (caches: use_cache=False)"
     if "DataDependent" in text or "unbacked" in text or "data-dependent" in text:
         return "keep sizes and branches free of tensor values (.item(), nonzero), or use torch._check on them"
-    if isinstance(error, TypeError):
+    if isinstance(error, TypeError) and not _user_frame(error):
         return "check that the example inputs match the model's forward()"
     if isinstance(error, RuntimeError) and ("shape" in text or "size" in text):
         return "check the shapes of the example inputs: does model(*inputs) run?"

@@ -1,4 +1,7 @@
-"""Model arguments of the command line: FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, .pt2."""
+"""Model arguments of the command line.
+
+``FILE.py[:NAME]``, ``package.module:NAME``, ``hf:MODEL_TYPE``, ``hf:PATH/config.json`` or ``FILE.pt2``.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Operators:
         return found
 
     def on_tensors(self, target: Any) -> Operator:
-        """A Python operator whose result is a tensor: an ATen packet without a chosen overload, no scalar arithmetic."""
+        """A Python operator whose result is a tensor: an ATen packet without a chosen overload, no scalar work."""
         key = ("tensor", target)
         if key not in self._by_target:
             name = target.__name__.strip("_")

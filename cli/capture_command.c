@@ -39,8 +39,8 @@ static fxc_status no_python(fxc_error *err) {
 }
 
 /* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. */
-static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
-                             bool *reported, fxc_error *err) {
+static fxc_status run_python(const char *python, const struct cli_options *options, const char *file, bool *reported,
+                             fxc_error *err) {
     const char *arguments[CLI_MAX_CAPTURE_ARGS + 8] = {python, "-m", "fxcost", options->operand, "-o", file};
     int count = 6, state = 0;
     pid_t child;

@@ -88,35 +88,53 @@ static const char *option_name(uint32_t index) {
     return text == NULL ? "?" : text;
 }
 
+static void put_pass(FILE *stream, const fxc_pass_info *pass, bool markdown) {
+    (void)fprintf(stream, markdown ? "| `%s` | %s | " : "%-8s %s\n", pass->name, pass->summary);
+    if (markdown || pass->needs != 0) {
+        (void)fputs(markdown ? "" : "         needs ", stream);
+        put_bits(stream, pass->needs, pass_name);
+        (void)fputs(markdown ? " | " : "\n", stream);
+    }
+    if (markdown || pass->options != 0) {
+        (void)fputs(markdown ? "" : "         depends on option ", stream);
+        put_bits(stream, pass->options, option_name);
+        (void)fputs(markdown ? " |\n" : "\n", stream);
+    }
+}
+
 fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
     fxc_pass_info pass = {.struct_size = sizeof pass};
-    (void)options;
-    (void)err;
+    fxc_status status = check_format(options, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    if (wants_markdown(options)) {
+        (void)fputs("| pass | what it does | needs | depends on option |\n|---|---|---|---|\n", stdout);
+    }
     for (uint32_t i = 0; fxc_pass_get(i, &pass, NULL) == FXC_OK; i++) {
-        (void)printf("%-8s %s\n", pass.name, pass.summary);
-        if (pass.needs != 0) {
-            (void)printf("         needs ");
-            put_bits(stdout, pass.needs, pass_name);
-            (void)printf("\n");
-        }
-        if (pass.options != 0) {
-            (void)printf("         depends on option ");
-            put_bits(stdout, pass.options, option_name);
-            (void)printf("\n");
-        }
+        put_pass(stdout, &pass, wants_markdown(options));
     }
     return FXC_OK;
 }
 
 fxc_status cli_devices(struct cli_options *options, fxc_error *err) {
     fxc_device_info device = {.struct_size = sizeof device};
-    (void)options;
-    (void)err;
-    (void)printf("%-15s %10s %10s %9s %9s  %s\n", "device", "fp32", "bf16", "memory", "GB/s", "source");
+    fxc_status status = check_format(options, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    bool markdown = wants_markdown(options);
+    if (markdown) {
+        (void)fputs("| device | FP32 TFLOP/s | BF16 TFLOP/s | memory GB | GB/s | source |\n|---|--:|--:|--:|--:|---|\n",
+                    stdout);
+    } else {
+        (void)printf("%-15s %10s %10s %9s %9s  %s\n", "device", "fp32", "bf16", "memory", "GB/s", "source");
+    }
     for (uint32_t i = 0; fxc_device_get(i, &device, NULL) == FXC_OK; i++) {
-        (void)printf("%-15s %7.4g TF %7.4g TF %6.4g GB %9.5g  %s\n", device.name, device.flops_per_second_f32 / 1e12,
-                     device.flops_per_second_bf16 / 1e12, device.memory_bytes / 1e9,
-                     device.memory_bytes_per_second / 1e9, device.source);
+        (void)printf(markdown ? "| `%s` | %.4g | %.4g | %.4g | %.5g | %s |\n"
+                              : "%-15s %7.4g TF %7.4g TF %6.4g GB %9.5g  %s\n",
+                     device.name, device.flops_per_second_f32 / 1e12, device.flops_per_second_bf16 / 1e12,
+                     device.memory_bytes / 1e9, device.memory_bytes_per_second / 1e9, device.source);
     }
     return FXC_OK;
 }

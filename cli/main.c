@@ -37,7 +37,8 @@ int main(int argc, char **argv) {
     }
     if (status != FXC_OK) {
         if (!options.reported) {
-            (void)fprintf(stderr, "fxcost: %s\n", err.message[0] == '\0' ? fxc_status_text((int32_t)status) : err.message);
+            (void)fprintf(stderr, "fxcost: %s\n",
+                          err.message[0] == '\0' ? fxc_status_text((int32_t)status) : err.message);
         }
     }
     return (int)status;

@@ -20,6 +20,8 @@ uint32_t fxc_columns_of(const char *text);
 enum { FXC_NUMBER_SIZE = 32 };
 /* 4_089_184_256 as "4.09 G", or exact when raw. Returns buffer. */
 const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
+/* The same with its unit: "4.09 GB", "96 B". */
+const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
 /* Seconds as "1.25 ms"; "-" for NAN. */
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
 

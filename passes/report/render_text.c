@@ -20,6 +20,10 @@ static const char *number(const struct face *face, int64_t value, char buffer[FX
     return fxc_human(value, face->options->raw, buffer);
 }
 
+static const char *bytes(const struct face *face, int64_t value, char buffer[FXC_NUMBER_SIZE]) {
+    return fxc_human_bytes(value, face->options->raw, buffer);
+}
+
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 
 /* "name        text", wrapped at commas under the text. */
@@ -82,10 +86,10 @@ static void put_totals(const struct face *face) {
              number(face, t->counts.transcendentals, d));
     fxc_putf(face->out, ", %s int ops\n", number(face, t->counts.int_ops, a));
     fxc_putf(face->out, "MACs        %s\n", number(face, t->counts.macs, a));
-    fxc_putf(face->out, "parameters  %s (%sB), buffers %s (%sB)\n", number(face, t->params, a),
-             number(face, t->param_bytes, b), number(face, t->buffers, c), number(face, t->buffer_bytes, d));
-    fxc_putf(face->out, "bytes       %sB read, %sB written by %s kernels\n", number(face, t->counts.bytes_read, a),
-             number(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
+    fxc_putf(face->out, "parameters  %s (%s), buffers %s (%s)\n", number(face, t->params, a),
+             bytes(face, t->param_bytes, b), number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
+    fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n", bytes(face, t->counts.bytes_read, a),
+             bytes(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
     if (!isnan(t->seconds)) {
         fxc_putf(face->out, "time        %s predicted (datasheet)\n",
                  fxc_human_seconds(t->seconds, face->options->raw, a));

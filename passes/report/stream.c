@@ -86,6 +86,14 @@ const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     return buffer;
 }
 
+const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
+    (void)fxc_human(number, raw, buffer);
+    size_t length = strlen(buffer);
+    bool unit = length > 0 && (buffer[length - 1] < '0' || buffer[length - 1] > '9');
+    (void)snprintf(buffer + length, FXC_NUMBER_SIZE - length, unit ? "B" : " B");
+    return buffer;
+}
+
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     if (isnan(seconds)) {
         (void)snprintf(buffer, FXC_NUMBER_SIZE, "-");

@@ -13,7 +13,10 @@ static fxc_status fail_arg(const struct args *x, uint32_t node, const char *expe
     fxc_status status = fxc_fail_node(err, FXC_PROGRAM, x->p, node);
     fxc_expected(err, "%s", expected);
     fxc_found(err, "'%s'", name);
-    fxc_advice(err, "the schema is %.200s", fxc_string(x->p, x->p->op_schema[x->p->node_op[node]]));
+    const char *schema = fxc_string(x->p, x->p->op_schema[x->p->node_op[node]]);
+    if (schema[0] != '\0') {
+        fxc_advice(err, "the schema is %.200s", schema);
+    }
     return status;
 }
 

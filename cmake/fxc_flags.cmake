@@ -1,6 +1,6 @@
 # Warnings and sanitizers of every target.
 function(fxc_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Werror)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion $<$<BOOL:${FXC_WERROR}>:-Werror>)
 endfunction()
 
 function(fxc_sanitize)

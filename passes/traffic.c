@@ -206,7 +206,7 @@ static fxc_status allocate(struct traffic_pass *pass, struct fxc_traffic **out, 
 
 fxc_status fxc_run_traffic(struct fxc_analysis *analysis, fxc_error *err) {
     struct traffic_pass pass = {analysis, analysis->program, NULL};
-    struct fxc_traffic *traffic;
+    struct fxc_traffic *traffic = NULL;
     FXC_TRY(allocate(&pass, &traffic, err));
     for (uint32_t op = 0; op < FXC_COUNT(pass.p, op); op++) {
         pass.op_kernels[op] = pass.p->op_row[op] == NULL ? 1 : row_kernels(pass.p->op_row[op]);

@@ -275,17 +275,25 @@ bool fxc_lex_int(struct fxc_lex *lx, int64_t *out) {
     return true;
 }
 
-bool fxc_lex_uint32(struct fxc_lex *lx, uint32_t *out) {
+bool fxc_lex_any_uint32(struct fxc_lex *lx, uint32_t *out) {
     const char *begin = lx->at;
-    int64_t value;
+    int64_t value = 0;
     if (!fxc_lex_int(lx, &value)) {
         return false;
     }
-    if (value < 0 || value >= FXC_NONE) {
-        return fxc_lex_fail_at(lx, begin, "", "a number from 0 to %u", FXC_NONE - 1);
+    if (value < 0 || value > UINT32_MAX) {
+        return fxc_lex_fail_at(lx, begin, "", "a number from 0 to %u", UINT32_MAX);
     }
     *out = (uint32_t)value;
     return true;
+}
+
+bool fxc_lex_uint32(struct fxc_lex *lx, uint32_t *out) {
+    const char *begin = lx->at;
+    if (!fxc_lex_any_uint32(lx, out)) {
+        return false;
+    }
+    return *out != FXC_NONE || fxc_lex_fail_at(lx, begin, "", "a row's number, below %u", FXC_NONE);
 }
 
 enum { MAX_DIGITS = 64, MAX_EXPONENT = 100000 };

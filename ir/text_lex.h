@@ -51,6 +51,8 @@ bool fxc_lex_expect_word(struct fxc_lex *lx, const char *word);
 bool fxc_lex_string(struct fxc_lex *lx, struct fxc_span *out);
 
 bool fxc_lex_int(struct fxc_lex *lx, int64_t *out);
+bool fxc_lex_any_uint32(struct fxc_lex *lx, uint32_t *out);
+/* A row's number: FXC_NONE is none. */
 bool fxc_lex_uint32(struct fxc_lex *lx, uint32_t *out);
 /* An integer or a floating-point number (whose bits are given), told apart by its spelling. */
 bool fxc_lex_number(struct fxc_lex *lx, int64_t *out, bool *is_float);

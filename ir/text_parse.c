@@ -139,10 +139,10 @@ static bool parse_text(struct fxc_text_parser *ps, struct fxc_program *program) 
 }
 
 static void free_parser(struct fxc_text_parser *ps) {
-    struct fxc_stack *stacks[] = {&ps->ops.rows,    &ps->symbols.rows, &ps->graphs.rows, &ps->values.rows,
-                                  &ps->graph_names, &ps->string_rows,  &ps->expr_rows,   &ps->meta_rows,
-                                  &ps->list_rows,   &ps->words,        &ps->sizes,       &ps->strides,
-                                  &ps->items,       &ps->fixups,       &ps->value_ids};
+    struct fxc_stack *stacks[] = {
+        &ps->ops.rows,  &ps->symbols.rows, &ps->graphs.rows, &ps->values.rows,  &ps->graph_names,   &ps->string_rows,
+        &ps->expr_rows, &ps->meta_rows,    &ps->list_rows,   &ps->words,        &ps->sizes,         &ps->strides,
+        &ps->items,     &ps->fixups,       &ps->value_ids,   &ps->value_places, &ps->storage_places};
     struct fxc_intern *interns[] = {&ps->ops.keys, &ps->symbols.keys, &ps->graphs.keys, &ps->values.keys,
                                     &ps->argnames, &ps->exprs,        &ps->metas,       &ps->storages};
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {

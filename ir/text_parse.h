@@ -64,9 +64,10 @@ struct fxc_text_parser {
     struct fxc_stack string_rows, expr_rows, meta_rows, list_rows; /* uint32_t: rows of the tables' entries */
     struct fxc_stack words;                                        /* int64_t: the row being read */
     struct fxc_stack sizes, strides;                               /* int64_t: of the tensor being read */
-    struct fxc_stack items;     /* struct fxc_text_literal: items of the lists being read */
-    struct fxc_stack fixups;    /* struct fxc_text_fixup */
-    struct fxc_stack value_ids; /* uint32_t: number of each value, in the order of definition */
+    struct fxc_stack items;                        /* struct fxc_text_literal: items of the lists being read */
+    struct fxc_stack fixups;                       /* struct fxc_text_fixup */
+    struct fxc_stack value_ids;                    /* uint32_t: number of each value, in the order of definition */
+    struct fxc_stack value_places, storage_places; /* const char *: where each was defined, for messages */
     uint32_t next_value;
     uint32_t source_count;
 };

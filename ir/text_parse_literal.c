@@ -53,6 +53,7 @@ static bool parse_items(struct fxc_text_parser *ps, const struct context *outer,
         return flush_list(ps, base, list);
     }
     for (bool key = true;; key = !key) {
+        context.define = outer->define && !(close == '}' && key);
         if (!parse_item(ps, &context)) {
             return false;
         }
@@ -67,7 +68,7 @@ static bool parse_items(struct fxc_text_parser *ps, const struct context *outer,
 
 static bool parse_list(struct fxc_text_parser *ps, const struct context *context, uint8_t kind, char close,
                        struct fxc_text_literal *out) {
-    uint32_t list;
+    uint32_t list = FXC_NONE;
     struct context inner = *context;
     /* Elements are defined in the list that a value is, not in lists inside it. */
     inner.define = context->define && context->depth == 0 && (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT);
@@ -90,7 +91,7 @@ bool fxc_parse_list_row(struct fxc_text_parser *ps, uint32_t *list) {
 
 /* list 0 = [...] */
 bool fxc_parse_list_line(struct fxc_text_parser *ps) {
-    uint32_t list;
+    uint32_t list = FXC_NONE;
     return fxc_parse_row_number(ps, ps->list_rows.length) && fxc_lex_expect(&ps->lex, '=') &&
            fxc_parse_list_row(ps, &list) && fxc_stack_push(ps, &ps->list_rows, &list, sizeof list);
 }

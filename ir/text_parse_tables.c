@@ -213,14 +213,10 @@ bool fxc_parse_source_line(struct fxc_text_parser *ps) {
         if (!line && !file && !fxc_lex_is(word, "function")) {
             return fxc_lex_fail_at(&ps->lex, at, "", "file=, line= or function=");
         }
-        int64_t value = 0;
-        if (!fxc_lex_expect(&ps->lex, '=') || !(line ? fxc_lex_int(&ps->lex, &value) : fxc_parse_string(ps, &number))) {
+        if (!fxc_lex_expect(&ps->lex, '=') ||
+            !(line ? fxc_lex_any_uint32(&ps->lex, &number) : fxc_parse_string(ps, &number))) {
             return false;
         }
-        if (value < 0 || value > UINT32_MAX) {
-            return fxc_lex_fail_at(&ps->lex, at, "", "a line number of 32 bits");
-        }
-        number = line ? (uint32_t)value : number;
         fxc_builder_push(b,
                          line   ? FXC_COLUMN_source_line
                          : file ? FXC_COLUMN_source_file
@@ -254,7 +250,7 @@ static bool parse_call_field(struct fxc_text_parser *ps, struct call *call) {
     }
     bool module = fxc_lex_is(word, "module");
     if (module || fxc_lex_is(word, "number")) {
-        return fxc_lex_expect(&ps->lex, '=') && fxc_lex_uint32(&ps->lex, module ? &call->module : &call->number);
+        return fxc_lex_expect(&ps->lex, '=') && fxc_lex_any_uint32(&ps->lex, module ? &call->module : &call->number);
     }
     return fxc_lex_fail_at(&ps->lex, at, "", "module=, number=, in, a flag, inputs=, outputs= or the end of the line");
 }

@@ -104,17 +104,18 @@ bool fxc_define_value(struct fxc_text_parser *ps, const struct fxc_text_subject 
     fxc_push_value_name(b, subject->name);
     fxc_push_value_storage(b, storage);
     return (!b->failed || fxc_lex_fail_memory(&ps->lex)) && fxc_stack_push(ps, &ps->value_ids, value, sizeof *value) &&
-           add_name(ps, subject, *value);
+           fxc_stack_push(ps, &ps->value_places, &subject->at, sizeof subject->at) && add_name(ps, subject, *value);
 }
 
 /* ---- storages ------------------------------------------------------------------------------------------------------
  */
 
-static bool push_storage(struct fxc_text_parser *ps, int64_t bytes, uint32_t device, uint8_t origin) {
+static bool push_storage(struct fxc_text_parser *ps, const char *at, int64_t bytes, uint32_t device, uint8_t origin) {
     fxc_push_storage_bytes(&ps->builder, bytes);
     fxc_push_storage_device(&ps->builder, device);
     fxc_push_storage_origin(&ps->builder, origin);
-    return !ps->builder.failed || fxc_lex_fail_memory(&ps->lex);
+    return (!ps->builder.failed || fxc_lex_fail_memory(&ps->lex)) &&
+           fxc_stack_push(ps, &ps->storage_places, &at, sizeof at);
 }
 
 /* The tensor's row is the one that was just read, or of the table. */
@@ -160,7 +161,7 @@ bool fxc_parse_storage(struct fxc_text_parser *ps, const struct fxc_text_literal
         return fxc_lex_fail_at(&ps->lex, at, "add a line: storage @N bytes=... device=\"cpu\" intermediate",
                                "a storage with a line of its own, since its first tensor does not imply its size");
     }
-    return push_storage(ps, bytes, ps->device, origin);
+    return push_storage(ps, at, bytes, ps->device, origin);
 }
 
 /* storage @0 bytes=Mul(4, s0) device="cpu" intermediate */
@@ -184,7 +185,7 @@ bool fxc_parse_storage_line(struct fxc_text_parser *ps) {
         return row == FXC_NONE ? fxc_lex_fail_memory(&ps->lex)
                                : fxc_lex_fail_at(&ps->lex, at, "", "a storage that has no line yet");
     }
-    return push_storage(ps, bytes, device, origin);
+    return push_storage(ps, at, bytes, device, origin);
 }
 
 /* ---- at the end ----------------------------------------------------------------------------------------------------
@@ -245,10 +246,9 @@ static bool is_identity(const uint32_t *number, uint32_t count) {
     return true;
 }
 
-static bool fail_numbers(struct fxc_text_parser *ps, const char *what, uint32_t count, uint32_t number) {
-    ps->lex.at = ps->lex.end;
-    return fxc_lex_fail(&ps->lex, "numbers have no gaps and no repetitions",
-                        "the numbers of the %u %s below %u, each once; %u is not", count, what, count, number);
+static bool fail_number(struct fxc_text_parser *ps, const char *at, const char *what, uint32_t count) {
+    return fxc_lex_fail_at(&ps->lex, at, "numbers have no gaps and no repetitions",
+                           "a number that no other %s has, below their count, %u", what, count);
 }
 
 /* name_of[value]: its name; also proves that the numbers are a permutation. */
@@ -259,7 +259,7 @@ static bool place_names(struct fxc_text_parser *ps, uint32_t *name_of) {
     memset(name_of, 0xFF, count * sizeof *name_of);
     for (uint32_t i = 0; i < count; i++) {
         if (number[i] >= count || name_of[number[i]] != FXC_NONE) {
-            return fail_numbers(ps, "values", count, number[i]);
+            return fail_number(ps, ((const char *const *)ps->value_places.data)[i], "value", count);
         }
         name_of[number[i]] = names[i];
     }
@@ -271,7 +271,7 @@ static bool finish_storages(struct fxc_text_parser *ps) {
     uint32_t count = ps->storages.count;
     for (uint32_t i = 0; i < count; i++) {
         if (number[i] >= count) {
-            return fail_numbers(ps, "storages", count, number[i]);
+            return fail_number(ps, ((const char *const *)ps->storage_places.data)[i], "storage", count);
         }
     }
     return is_identity(number, count) ||

@@ -55,7 +55,8 @@ bool fxc_text_is_element(const struct fxc_text_plan *plan, uint32_t owner, uint3
 static void claim(struct walk *walk, uint32_t value, enum fxc_text_place place, uint32_t where, uint32_t scope,
                   uint8_t origin, uint32_t depth);
 
-/* Unnamed elements of a list result are defined where the list is. A list in the table is never written there. */
+/* Unnamed elements of a list result are defined where the list is, but not as keys of a dict, where the colon after
+ * the name would mean something else. A list in the table is never written there. */
 static void claim_elements(struct walk *walk, uint32_t value, uint32_t scope, uint8_t origin, uint32_t depth) {
     struct fxc_text_plan *plan = walk->plan;
     const struct fxc_program *p = plan->program;
@@ -64,7 +65,8 @@ static void claim_elements(struct walk *walk, uint32_t value, uint32_t scope, ui
         return;
     }
     for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
-        if (p->item_kind[i] != FXC_KIND_VALUE) {
+        bool key = p->value_kind[value] == FXC_KIND_DICT && (i - p->list_begin[list]) % 2 == 0;
+        if (p->item_kind[i] != FXC_KIND_VALUE || key) {
             continue;
         }
         uint32_t element = (uint32_t)p->item_payload[i];

@@ -231,10 +231,10 @@ static void print_items(struct fxc_text_printer *pr, uint8_t kind, uint32_t list
     uint32_t begin = p->list_begin[list], end = p->list_begin[list + 1];
     put(pr, opening(kind));
     for (uint32_t i = begin; i < end; i++) {
-        bool answer = kind == FXC_KIND_DICT && (i - begin) % 2 == 1;
-        put(pr, i == begin ? "" : answer ? ": " : ", ");
+        bool key = kind == FXC_KIND_DICT && (i - begin) % 2 == 0;
+        put(pr, i == begin ? "" : kind == FXC_KIND_DICT && !key ? ": " : ", ");
         uint32_t value = p->item_kind[i] == FXC_KIND_VALUE ? (uint32_t)p->item_payload[i] : FXC_NONE;
-        if (owner != FXC_NONE && value != FXC_NONE && fxc_text_is_element(&pr->plan, owner, value)) {
+        if (owner != FXC_NONE && !key && value != FXC_NONE && fxc_text_is_element(&pr->plan, owner, value)) {
             pr->plan.values[value].printed = true;
             fxc_print_value_name(pr, value, pr->plan.values[value].numbered);
             put(pr, ": ");

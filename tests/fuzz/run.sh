@@ -1,0 +1,20 @@
+#!/bin/bash
+# Fuzzes both readers, one after the other: tests/fuzz/run.sh [SECONDS each, default 300]
+# New inputs go to build/fuzz/corpus; one that breaks a law is kept in build/fuzz and named in the output.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${1:-300}
+cmake --preset fuzz
+cmake --build --preset fuzz --target fuzz_reader fuzz_text
+for reader in reader text; do
+  found=build/fuzz/corpus/$reader
+  mkdir -p "$found"
+  echo "---- fuzz_$reader, $seconds seconds"
+  dictionary=()
+  if [ -f "tests/fuzz/$reader.dict" ]; then
+    dictionary=(-dict="tests/fuzz/$reader.dict")
+  fi
+  "build/fuzz/tests/fuzz/fuzz_$reader" "$found" "tests/fuzz/corpus/$reader" "${dictionary[@]}" \
+    -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
+    -artifact_prefix=build/fuzz/
+done

@@ -111,7 +111,8 @@ class Noise:
         handler = logging.StreamHandler(self.text)
         loggers = [logging.getLogger(name) for name in _noisy_names()]
         before = [(logger, list(logger.handlers), logger.propagate) for logger in loggers]
-        with warnings.catch_warnings(record=True) as caught:
+        # Some parts of torch print the graph so far on stderr themselves.
+        with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(self.text):
             warnings.simplefilter("always")
             for logger in loggers:
                 logger.handlers[:] = [handler]
@@ -151,14 +152,15 @@ class Progress:
     """Names the stage on stderr when that is a terminal, and erases it in the end."""
 
     def __init__(self, enabled: bool | None = None) -> None:
-        self.enabled = sys.stderr.isatty() if enabled is None else enabled
+        self.stream = sys.stderr
+        self.enabled = self.stream.isatty() if enabled is None else enabled
 
     def stage(self, text: str) -> None:
         if self.enabled:
-            sys.stderr.write(f"\r\x1b[K{text}…")
-            sys.stderr.flush()
+            self.stream.write(f"\r\x1b[K{text}…")
+            self.stream.flush()
 
     def done(self) -> None:
         if self.enabled:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()

@@ -146,21 +146,17 @@ def _usual_head(transformers: Any, config: Any) -> str:
 
 def _instantiate(cls: Any, config: Any, dtype: torch.dtype) -> tuple[torch.nn.Module, FakeTensorMode | None]:
     """Built from fake tensors, which take no memory; where a constructor needs numbers, from real, unwritten ones."""
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
-    try:
-        with mode, _without_initialisation():
-            return _construct(cls, config, dtype).eval(), mode
-    except Exception as error:  # noqa: BLE001  a constructor may read numbers from tensors in many ways
-        reason = error
-    try:
-        with _without_initialisation():
-            return _construct(cls, config, dtype).eval(), None
-    except Exception as error:  # noqa: BLE001  whatever a constructor raises means that this configuration is no model
-        raise FxcostError(
-            f"{cls.__name__} cannot be built from its configuration\n"
-            f"  reason: {first_line(error)}\n  without weights: {first_line(reason)}\n  try:    check --set",
-            status="CAPTURE",
-        ) from None
+    mode: FakeTensorMode | None = FakeTensorMode(allow_non_fake_inputs=True)
+    for attempt in (mode, None):
+        try:
+            with attempt or contextlib.nullcontext(), _without_initialisation():
+                return _construct(cls, config, dtype).eval(), attempt
+        except Exception as error:  # noqa: BLE001  a constructor may fail in many ways
+            reason = first_line(error)
+    raise FxcostError(
+        f"{cls.__name__} cannot be built from its configuration\n  reason: {reason}\n  try:    check --set",
+        status="CAPTURE",
+    )
 
 
 def _construct(cls: Any, config: Any, dtype: torch.dtype) -> torch.nn.Module:
@@ -168,6 +164,7 @@ def _construct(cls: Any, config: Any, dtype: torch.dtype) -> torch.nn.Module:
         module = cls._from_config(copy.deepcopy(config), attn_implementation="sdpa", dtype=dtype)
     except (ValueError, ImportError):  # this architecture has no SDPA form
         module = cls._from_config(copy.deepcopy(config), dtype=dtype)
+    module.tie_weights()  # part of the initialisation that is skipped
     return module  # type: ignore[no-any-return]
 
 

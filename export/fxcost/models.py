@@ -76,6 +76,8 @@ def _load(spec: str, options: Options) -> Model:
         return Model(name, module, (), dict(kwargs))
     if spec.endswith(".pt2"):
         _refuse_options(spec, options)
+        if not Path(spec).is_file():
+            raise FxcostError(f"{spec}: no such file", status="IO")
         return Model(Path(spec).name, Path(spec))
     source, separator, name = spec.rpartition(":")
     if not separator:

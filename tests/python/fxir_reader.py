@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import numpy as np
+
 from fxcost import _fxir_generated as generated
 from fxcost.columns import COLUMNS, NONE
 from fxcost.enums import bits, enum

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fxcost
 import pytest
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
-from fxcost.binding import Analysis, Program
-from fxcost.columns import COLUMNS, NONE
 from fxir_reader import Fxir
 from torch import nn
 from torch.export import Dim
+
+import fxcost
+from fxcost.binding import Analysis, Program
+from fxcost.columns import COLUMNS, NONE
 
 torch.set_num_threads(1)
 Captured = tuple[Fxir, torch.export.ExportedProgram]
@@ -285,10 +286,11 @@ def test_unbacked_symbols() -> None:
 
 
 def test_a_range_of_an_expression_is_a_constraint() -> None:
-    from fxcost.columns import Columns
-    from fxcost.symbols import Symbols
     from sympy import Symbol
     from torch.utils._sympy.value_ranges import ValueRanges
+
+    from fxcost.columns import Columns
+    from fxcost.symbols import Symbols
 
     columns = Columns()
     symbols = Symbols(columns)
@@ -299,10 +301,11 @@ def test_a_range_of_an_expression_is_a_constraint() -> None:
 
 
 def test_an_unknown_function_makes_the_expression_opaque() -> None:
+    from sympy import Symbol, sin
+
     from fxcost.columns import Columns
     from fxcost.enums import enum
     from fxcost.symbols import Symbols
-    from sympy import Symbol, sin
 
     columns = Columns()
     Symbols(columns).expression(sin(Symbol("s0", integer=True)) + 1)

@@ -36,7 +36,8 @@ typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t p
     X(SCATTER, "scatter") /* reads indices and source, writes as many elements of self as the source has */            \
     X(CLONE_SCATTER, "clone_scatter") /* out of place scatter: copies self, then as SCATTER */                         \
     X(WRITE, "write")                 /* writes the result only: factories, fill_ */                                   \
-    X(INPLACE, "inplace")             /* reads every tensor argument, writes self */
+    X(INPLACE, "inplace")             /* reads every tensor argument, writes self */                                   \
+    X(OVERWRITE, "overwrite")         /* reads every tensor argument but self, writes self (copy_) */
 
 /* What autocast does to an op. */
 #define FXC_AUTOCAST_LIST(X)                                                                                           \

@@ -141,6 +141,10 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
         sums->written = result_bytes(pass, node, sums);
         add(sums, &sums->written, scattered_bytes(pass, node, sums));
         return true;
+    case FXC_TOUCH_OVERWRITE:
+        sums->read = arguments_bytes(pass, node, false, sums);
+        sums->written = result_bytes(pass, node, sums);
+        return true;
     case FXC_TOUCH_WRITE:
         sums->written = result_bytes(pass, node, sums);
         return true;

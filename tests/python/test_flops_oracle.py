@@ -1,6 +1,6 @@
 """Matrix FLOPs against torch's own FlopCounterMode: whole models from transformers configurations, and every rule of
-the matrix family. Where FlopCounterMode is blind (LSTM, GRU, the fast paths of attention, dot, mv, bilinear), the oracle is
-FlopCounterMode over the same thing written with plain operators, whose values must agree too."""
+the matrix family. Where FlopCounterMode is blind (LSTM, GRU, the fast paths of attention, dot, mv, bilinear), the
+oracle is FlopCounterMode over the same thing written with plain operators, whose values must agree too."""
 
 from __future__ import annotations
 

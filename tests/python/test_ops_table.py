@@ -85,8 +85,7 @@ def test_in_place_operators_say_so() -> None:
         assert op is not None
         writes_self = op._schema.is_mutable and op._schema.arguments[0].alias_info is not None
         if writes_self and op._schema.arguments[0].alias_info.is_write and text(row, "fuse") == "pointwise":
-            assert text(row, "touch") in ("inplace", "full"), name
-            assert text(row, "touch") == "inplace" or name == "aten.copy_.default", name
+            assert text(row, "touch") in ("inplace", "overwrite"), name
 
 
 def test_pointwise_tag_has_rows() -> None:

@@ -44,6 +44,9 @@ static void fail(struct fxc_lex *lx, const char *at, const char *advice, const c
     if (lx->status != FXC_OK) {
         return;
     }
+    while (at < lx->end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
     locate(lx, at, &line, &column);
     describe(lx, at, found);
     (void)vsnprintf(text, sizeof text, expected, arguments);

@@ -52,6 +52,7 @@ static bool parse_line(struct fxc_text_parser *ps, int pass) {
                                "a statement: graph, input, %%name = ..., return, param, op, symbol, ...");
     }
     ps->scope = 0;
+    ps->statement = at;
     if (statement->pass[pass] == NULL) {
         fxc_lex_skip_line(&ps->lex);
         return true;

@@ -51,8 +51,9 @@ struct fxc_text_origin {
 struct fxc_text_parser {
     struct fxc_lex lex;
     struct fxc_builder builder;
-    uint32_t scope; /* the graph in which names are looked up */
-    uint32_t graph; /* the graph whose lines are being read */
+    const char *statement; /* where the current one starts */
+    uint32_t scope;        /* the graph in which names are looked up */
+    uint32_t graph;        /* the graph whose lines are being read */
     bool in_graph;
     bool uses_region, uses_origin, uses_source;
     uint32_t device; /* string: of storages without a line */

@@ -40,8 +40,8 @@ bool fxc_parse_graph_line(struct fxc_text_parser *ps) {
 
 static bool enter_graph(struct fxc_text_parser *ps) {
     ps->scope = ps->graph;
-    return ps->in_graph ||
-           fxc_lex_fail(&ps->lex, "start one with: graph \"main\" captured", "a graph before this line");
+    return ps->in_graph || fxc_lex_fail_at(&ps->lex, ps->statement, "start one with: graph \"main\" captured",
+                                           "a graph before this line");
 }
 
 /* '= kind "target"' after an input or output; both may be left out. */

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor, fx
+
 from fxcost import binding
 from fxcost.errors import FxcostError
-from torch import Tensor, fx
 
 NONE = 0xFFFFFFFF
 AUTOCAST = torch.ops.higher_order.wrap_with_autocast
@@ -108,7 +109,7 @@ class Runner:
         placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
         for node, value in zip(placeholders, inputs, strict=True):
             values[node] = value
-            self._made((graph, node.name), value)
+            self._made((graph, node.name) if graph == 0 else None, value)
         for node in module.graph.nodes:
             if node.op == "get_attr":
                 values[node] = getattr(module, node.target)
@@ -144,11 +145,14 @@ class Runner:
         if any((tensor.shape, tensor.stride()) != (shape, stride) for tensor, shape, stride in shapes):
             self.truth.reshaped.append(key)
 
-    def _made(self, key: Key, value: Any) -> None:
-        if self.truth is not None:
+    def _made(self, key: Key | None, value: Any) -> None:
+        """Inputs of bodies have no key: see Said._name_values."""
+        if self.truth is None:
+            return
+        for tensor in tensors_in(value):
+            self.memory.add(tensor)
+        if key is not None:
             self.truth.tensors[key] = tensors_in(value)
-            for tensor in self.truth.tensors[key]:
-                self.memory.add(tensor)
 
 
 def clone_sharing(value: Any, copies: dict[int, Tensor]) -> Any:
@@ -285,6 +289,33 @@ def _each(function: str, kind: Any, handle: c_void_p, *first: int) -> Any:
             assert error.status == "USAGE", error
             return
         index += 1
+
+
+# ---- one against the other ------------------------------------------------------------------------------------------
+
+
+def partition(places: dict[Any, int]) -> list[list[Any]]:
+    """Which places go together, whatever their numbers are."""
+    groups: dict[int, list[Any]] = {}
+    for place, group in places.items():
+        groups.setdefault(group, []).append(place)
+    return sorted(sorted(members) for members in groups.values())
+
+
+def check_writes(said: Said, truth: Truth) -> None:
+    """The writes, node by node in execution order, go to the storages whose bytes change. A write that stores what is
+    there already shows in the version counter alone; operators that change metadata move that counter too."""
+    real = truth.storage_of()
+    storage = {memory: real[place] for place, memory in said.memory.items()}
+    written: dict[Key, set[int]] = {}
+    for write in said.writes:
+        if not write.metadata:
+            written.setdefault(said.nodes[write.node], set()).add(storage[write.memory])
+    assert list(written) == [key for key, _, _ in truth.writes if key in written]
+    for key, changed, bumped in truth.writes:
+        assert changed <= written.get(key, set()) <= changed | bumped, key
+    metadata = {said.nodes[write.node] for write in said.writes if write.metadata}
+    assert set(truth.reshaped) <= metadata, "nodes that change their argument's sizes or strides"
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------

@@ -24,11 +24,12 @@ ROWS: list[tuple[str, int, int]] = []
 def table(request: pytest.FixtureRequest) -> Iterator[None]:
     """Prints what was compared."""
     yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line("")
-    reporter.write_line(f"{'matrix FLOPs of':<34} {'fxcost':>16} {'torch':>16}")
-    for name, ours, theirs in ROWS:
-        reporter.write_line(f"{name:<34} {ours:>16,} {theirs:>16,}")
+    manager = request.config.pluginmanager
+    reporter = manager.get_plugin("terminalreporter")
+    with manager.get_plugin("capturemanager").global_and_fixture_disabled():
+        reporter.write_line(f"\n{'matrix FLOPs of':<42} {'fxcost':>12} {'torch':>12}")
+        for name, ours, theirs in ROWS:
+            reporter.write_line(f"{name:<42} {ours:>12,} {theirs:>12,}")
 
 
 # ---- models ---------------------------------------------------------------------------------------------------------

@@ -99,6 +99,13 @@ bool fxc_parse_list_line(struct fxc_text_parser *ps) {
 /* ---- operators -----------------------------------------------------------------------------------------------------
  */
 
+static uint8_t implied_origin(const char *name) {
+    return strncmp(name, "aten.", 5) == 0            ? FXC_OP_ORIGIN_ATEN
+           : strncmp(name, "operator.", 9) == 0      ? FXC_OP_ORIGIN_BUILTIN
+           : strncmp(name, "higher_order.", 13) == 0 ? FXC_OP_ORIGIN_HIGHER_ORDER
+                                                     : FXC_OP_ORIGIN_CUSTOM;
+}
+
 /* An operator without a line of its own, as a hand-written text may have it, takes what the operator table knows. */
 static bool add_op(struct fxc_text_parser *ps, uint32_t string, uint32_t *op) {
     struct fxc_builder *b = &ps->builder;
@@ -112,7 +119,7 @@ static bool add_op(struct fxc_text_parser *ps, uint32_t string, uint32_t *op) {
     const struct fxc_op_row *row = fxc_op_lookup(name);
     *op = fxc_builder_length(b, FXC_COLUMN_op_name);
     fxc_push_op_name(b, string);
-    fxc_push_op_origin(b, strncmp(name, "aten.", 5) == 0 ? FXC_OP_ORIGIN_ATEN : FXC_OP_ORIGIN_CUSTOM);
+    fxc_push_op_origin(b, implied_origin(name));
     fxc_push_op_schema(b, row == NULL ? 0 : fxc_builder_string(b, row->schema, strlen(row->schema)));
     fxc_push_op_tags(b, 0);
     return fxc_text_name_add(ps, &ps->ops, &string, sizeof string, *op, &known) != NULL;

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import fxcost
 import torch
 from torch import nn
 from torch.export import Dim
+
+import fxcost
 
 CORPUS = Path("tests/fuzz/corpus")
 

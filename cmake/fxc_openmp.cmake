@@ -7,7 +7,7 @@ if(FXC_LIBOMP)
   target_include_directories(fxcost_omp PRIVATE ${PROJECT_SOURCE_DIR})
   set_source_files_properties(passes/sweep_omp.c PROPERTIES COMPILE_OPTIONS -fopenmp)
   set_target_properties(fxcost_omp PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
-                                              SOVERSION ${PROJECT_VERSION_MAJOR})
+                                              SOVERSION ${PROJECT_VERSION_MAJOR} INSTALL_RPATH "$ORIGIN")
   target_link_options(fxcost_omp PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/fxcost.map)
   fxc_warnings(fxcost_omp)
   fxc_sanitize(fxcost_omp)

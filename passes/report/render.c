@@ -40,35 +40,41 @@ static fxc_status find_root(const struct fxc_program *p, const char *name, uint3
     return status;
 }
 
+/* The position of an option's text among its choices, which are in the order of the enum. */
+static fxc_status choose(const char *option, const char *choices, const char *text, int *out, fxc_error *err) {
+    *out = position(choices, text);
+    return *out < 0 ? one_of(err, option, choices, text) : FXC_OK;
+}
+
 static fxc_status check(const struct fxc_analysis *analysis, const fxc_render_options *in, struct fxc_view_options *out,
                         fxc_error *err) {
-    static const char formats[] = "tree|table|json|csv|md", bys[] = "module|class|op|node";
-    static const char sorts[] = "flops|order|bytes|params|seconds|calls";
-    const char *by = or_default(in->by, "module");
-    *out = (struct fxc_view_options){.format = or_default(in->format, "tree"),
-                                     .depth = in->depth == 0 ? UINT32_MAX : in->depth,
-                                     .top = in->top == 0 ? UINT32_MAX : in->top,
-                                     .raw = in->raw,
-                                     .unfold = in->unfold};
-    if (position(formats, out->format) < 0) {
-        return one_of(err, "format", formats, out->format);
+    int format, by, sort;
+    FXC_TRY(choose("format", "tree|table|json|csv|md", or_default(in->format, "tree"), &format, err));
+    FXC_TRY(choose("by", "module|class|op|node", or_default(in->by, "module"), &by, err));
+    const char *usual = by == FXC_BY_CLASS || by == FXC_BY_OP ? "flops" : "order";
+    FXC_TRY(choose("sort", "order|flops|bytes|params|seconds|calls", or_default(in->sort, usual), &sort, err));
+    if (sort == FXC_SORT_SECONDS && analysis->device == NULL) {
+        return one_of(err, "sort", "a device to sort by seconds (--device NAME)", "seconds");
     }
-    /* What a program reads has every module under its own name. */
-    out->unfold |= strcmp(out->format, "json") == 0 || strcmp(out->format, "csv") == 0;
-    int which = position(bys, by);
-    if (which < 0) {
-        return one_of(err, "by", bys, by);
-    }
-    out->by = (enum fxc_by)which;
-    out->sort = or_default(in->sort, out->by == FXC_BY_CLASS || out->by == FXC_BY_OP ? "flops" : "order");
-    if (position(sorts, out->sort) < 0) {
-        return one_of(err, "sort", sorts, out->sort);
-    }
-    if (strcmp(out->sort, "seconds") == 0 && analysis->device == NULL) {
-        return one_of(err, "sort", "a device to sort by seconds (--device NAME)", out->sort);
-    }
+    *out = (struct fxc_view_options){
+        .by = (enum fxc_by)by,
+        .format = (enum fxc_format)format,
+        .sort = (enum fxc_sort)sort,
+        .depth = in->depth == 0 ? UINT32_MAX : in->depth,
+        .top = in->top == 0 ? UINT32_MAX : in->top,
+        .raw = in->raw,
+        /* What a program reads has every module under its own name. */
+        .unfold = in->unfold || format == FXC_FORMAT_JSON || format == FXC_FORMAT_CSV,
+    };
     return find_root(analysis->program, or_default(in->root, ""), &out->root_module, err);
 }
+
+typedef void (*face_fn)(const struct fxc_analysis *, const struct fxc_view_options *, const struct fxc_rows *,
+                        struct fxc_stream *);
+static const face_fn faces[] = {
+    [FXC_FORMAT_TREE] = fxc_render_text, [FXC_FORMAT_TABLE] = fxc_render_text, [FXC_FORMAT_JSON] = fxc_render_json,
+    [FXC_FORMAT_CSV] = fxc_render_csv,   [FXC_FORMAT_MD] = fxc_render_md,
+};
 
 fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                void *context, fxc_error *err) {
@@ -82,15 +88,7 @@ fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options 
     FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));
     fxc_status status = fxc_rows_build(analysis, &view, &rows, err);
     if (status == FXC_OK) {
-        if (strcmp(view.format, "json") == 0) {
-            fxc_render_json(analysis, &view, &rows, &out);
-        } else if (strcmp(view.format, "csv") == 0) {
-            fxc_render_csv(analysis, &view, &rows, &out);
-        } else if (strcmp(view.format, "md") == 0) {
-            fxc_render_md(analysis, &view, &rows, &out);
-        } else {
-            fxc_render_text(analysis, &view, &rows, &out);
-        }
+        faces[view.format](analysis, &view, &rows, &out);
         if (out.failed) {
             status = fxc_fail(err, FXC_IO, "writing the report");
         }

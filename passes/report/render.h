@@ -49,10 +49,16 @@ struct fxc_rows {
     struct fxc_arena arena; /* owns rows and their made-up strings */
 };
 
+enum fxc_format { FXC_FORMAT_TREE, FXC_FORMAT_TABLE, FXC_FORMAT_JSON, FXC_FORMAT_CSV, FXC_FORMAT_MD };
+
+/* Largest first, but for ORDER: as in the program. */
+enum fxc_sort { FXC_SORT_ORDER, FXC_SORT_FLOPS, FXC_SORT_BYTES, FXC_SORT_PARAMS, FXC_SORT_SECONDS, FXC_SORT_CALLS };
+
 /* Options with defaults filled in and checked. */
 struct fxc_view_options {
     enum fxc_by by;
-    const char *format, *sort;
+    enum fxc_format format;
+    enum fxc_sort sort;
     uint32_t root_module, depth, top;
     bool raw, unfold;
 };

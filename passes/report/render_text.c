@@ -136,7 +136,7 @@ static bool by_module(const struct face *face) {
 }
 
 static const char *row_label(const struct face *face, const struct fxc_row *row, char *buffer, size_t size) {
-    if (by_module(face) && strcmp(face->options->format, "tree") == 0) {
+    if (by_module(face) && face->options->format == FXC_FORMAT_TREE) {
         (void)snprintf(buffer, size, "%*s%s", (int)(2 * (row->depth < 20 ? row->depth : 20)), "", row->label);
         return buffer;
     }

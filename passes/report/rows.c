@@ -3,29 +3,29 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "passes/report/rows.h"
 
 /* ---- sorting -------------------------------------------------------------------------------------------------------
  */
 
-double fxc_row_key(const struct fxc_row *row, const char *sort) {
+double fxc_row_key(const struct fxc_row *row, enum fxc_sort sort) {
     const fxc_counts *c = &row->sum.counts;
-    switch (sort[0]) {
-    case 'f':
+    switch (sort) {
+    case FXC_SORT_ORDER:
+        return 0;
+    case FXC_SORT_FLOPS:
         return (double)fxc_flops_of(c);
-    case 'b':
+    case FXC_SORT_BYTES:
         return (double)c->bytes_read + (double)c->bytes_written;
-    case 'p':
+    case FXC_SORT_PARAMS:
         return (double)row->params;
-    case 's':
+    case FXC_SORT_SECONDS:
         return isnan(row->sum.seconds) ? 0 : row->sum.seconds;
-    case 'c':
+    case FXC_SORT_CALLS:
         return (double)row->calls;
-    default:
-        return 0; /* order */
     }
+    return 0;
 }
 
 struct sort_entry {
@@ -52,9 +52,9 @@ static fxc_status sort_rows(struct fxc_rows *rows, const struct fxc_view_options
         return fxc_fail_memory(err, "report rows");
     }
     for (uint32_t i = 0; i < rows->count; i++) {
-        bool keyed = strcmp(options->sort, "order") != 0;
-        entries[i] = (struct sort_entry){fxc_row_key(&rows->row[i], options->sort),
-                                         keyed ? fxc_row_key(&rows->row[i], "bytes") : 0, i};
+        entries[i] =
+            (struct sort_entry){fxc_row_key(&rows->row[i], options->sort),
+                                options->sort == FXC_SORT_ORDER ? 0 : fxc_row_key(&rows->row[i], FXC_SORT_BYTES), i};
     }
     qsort(entries, rows->count, sizeof *entries, by_key);
     for (uint32_t i = 0; i < rows->count; i++) {

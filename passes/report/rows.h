@@ -4,8 +4,8 @@
 
 #include "passes/report/render.h"
 
-/* What a sort order compares, 0 for "order". */
-double fxc_row_key(const struct fxc_row *row, const char *sort);
+/* What a sort order compares, 0 for the program's own order. */
+double fxc_row_key(const struct fxc_row *row, enum fxc_sort sort);
 /* Per module: is it `root` or below? NULL when memory is out. */
 bool *fxc_rows_subtree(const struct fxc_program *program, uint32_t root, struct fxc_arena *arena);
 fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct fxc_view_options *options,

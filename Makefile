@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help demo test check-all lint format fuzz docs clean c-tests gcc python-tests install-tests
+.PHONY: help demo test check-all lint format fuzz docs clean c-tests tsan gcc python-tests install-tests
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,7 +46,7 @@ demo: $(STAMP)-installed
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 
-test: lint c-tests gcc python-tests install-tests
+test: lint c-tests tsan gcc python-tests install-tests
 	@echo "all tests passed"
 
 lint: $(STAMP)-test
@@ -62,6 +62,9 @@ format:
 
 c-tests: $(STAMP)-test
 	cmake --workflow --preset test
+
+tsan: $(STAMP)-test
+	cmake --preset tsan && cmake --build --preset tsan --target test_threads && build/tsan/test_threads
 
 gcc: $(STAMP)-test
 	cmake --preset gcc -DFXC_TESTS=OFF && cmake --build --preset gcc

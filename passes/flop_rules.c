@@ -136,6 +136,18 @@ fxc_status fxc_flops_input_each(const struct fxc_rule *rule, const int32_t param
     return fxc_tally_end(&tally, rule, err);
 }
 
+/* Python's operators mean scalars in a captured program, and tensors in an fx graph. params as for each, a negative
+ * number of FLOPs for work on tensors that is not counted. */
+fxc_status fxc_flops_python(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    if (rule->program->value_kind[rule->program->node_result[rule->node]] != FXC_KIND_TENSOR) {
+        /* An opaque result, of a graph without types, may be a tensor. */
+        FXC_NEED(rule->program->value_kind[rule->program->node_result[rule->node]] != FXC_KIND_OPAQUE);
+        return FXC_OK;
+    }
+    FXC_NEED(params[0] >= 0);
+    return fxc_flops_each(rule, params, out, err);
+}
+
 fxc_status fxc_flops_add(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
     struct fxc_tensor result;
     enum fxc_kind kind;

@@ -12,6 +12,7 @@
     /* flop_rules.c: element by element */                                                                             \
     X(zero)                                                                                                            \
     X(each)                                                                                                            \
+    X(python)                                                                                                          \
     X(input_each)                                                                                                      \
     X(add)                                                                                                             \
     X(abs)                                                                                                             \
@@ -84,6 +85,8 @@ FXC_FLOP_RULE_LIST(X)
 #define COMPLEX_EACH(flops, transcendentals, complex_flops)                                                            \
     FXC_FLOPS(each, "each(" #flops ", " #transcendentals ", complex " #complex_flops ")", flops, transcendentals,      \
               complex_flops)
+/* Python's operators: nothing on scalars; on tensors as EACH, or unknown when negative. */
+#define PYTHON(flops, complex_flops) FXC_FLOPS(python, "python(" #flops ")", flops, 0, complex_flops)
 #define INPUT_EACH(flops) FXC_FLOPS(input_each, "input_each(" #flops ")", flops, 0, 0)
 #define ADD FXC_FLOPS(add, "add", 0, 0, 0)
 #define ABS FXC_FLOPS(abs, "abs", 0, 0, 0)

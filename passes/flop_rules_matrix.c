@@ -13,7 +13,7 @@ static bool known_operands(const struct fxc_rule *rule, struct fxc_tensor *a, st
     static const uint16_t names[][2] = {
         {FXC_NAME_mat1, FXC_NAME_mat2},  {FXC_NAME_batch1, FXC_NAME_batch2}, {FXC_NAME_mat, FXC_NAME_vec},
         {FXC_NAME_self, FXC_NAME_mat2},  {FXC_NAME_self, FXC_NAME_vec},      {FXC_NAME_self, FXC_NAME_tensor},
-        {FXC_NAME_self, FXC_NAME_other}, {FXC_NAME_input, FXC_NAME_other},
+        {FXC_NAME_self, FXC_NAME_other}, {FXC_NAME_input, FXC_NAME_other},   {FXC_NAME_a, FXC_NAME_b},
     };
     for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (fxc_known_tensor(rule, (enum fxc_name)names[i][0], a) &&

@@ -104,8 +104,8 @@ fxc_status fxc_shape_conv_transposed(const struct fxc_rule *rule, struct fxc_sha
                  setting(rule, FXC_NAME_dilation, dim, 1, &w.dilation));
         FXC_TELL(!fxc_mul(input.size[first + dim] - 1, w.stride, &spread) &&
                  !fxc_mul(w.dilation, w.kernel - 1, &reach) && !fxc_add(spread, reach, &size) &&
-                 !fxc_add(size, extra + 1, &size) && !fxc_mul(w.padding, -2, &reach) && !fxc_add(size, reach, &size) &&
-                 size >= 0);
+                 !fxc_add(extra, 1, &extra) && !fxc_add(size, extra, &size) && !fxc_mul(w.padding, -2, &reach) &&
+                 !fxc_add(size, reach, &size) && size >= 0);
         out->size[first + dim] = size;
     }
     return FXC_OK;

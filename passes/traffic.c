@@ -121,9 +121,15 @@ static bool only_aliases(const struct traffic_pass *pass, uint32_t node) {
     return (memory == FXC_MEMORY_VIEW || memory == FXC_MEMORY_SAME) && !writes;
 }
 
+/* Python's operators work on scalars, mostly. */
+static bool only_scalars(const struct traffic_pass *pass, uint32_t node) {
+    return pass->p->op_origin[pass->p->node_op[node]] == FXC_OP_ORIGIN_BUILTIN &&
+           pass->analysis->alias->result_memory[pass->p->node_result[node]] == FXC_MEMORY_NOTHING;
+}
+
 /* What a node touches, given its row; false when it runs no kernel. */
 static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t touch, struct sums *sums) {
-    if (touch == FXC_TOUCH_NONE || only_aliases(pass, node)) {
+    if (touch == FXC_TOUCH_NONE || only_aliases(pass, node) || only_scalars(pass, node)) {
         return false;
     }
     switch ((enum fxc_touch)touch) {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "passes/analysis.h"
+#include "passes/alias.h"
 
 static const char sound[] =
     "fxir 1.0\n"
@@ -264,11 +264,75 @@ static void test_rows(void **state) {
     refused(p, "module 1", "a parent");
 }
 
+static uint64_t next_random(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* One element of a random column becomes another of the same column, or its neighbour number. */
+static void damage(fxc_program *p, uint64_t *seed) {
+    uint32_t column = (uint32_t)(next_random(seed) % FXC_COLUMN_COUNT);
+    const struct fxc_column_info *info = &fxc_columns[column];
+    uint32_t rows = p->count[info->group] + (info->check == FXC_CHECK_BEGIN);
+    unsigned char *bytes = (unsigned char *)(uintptr_t)p->column[column];
+    if (bytes == NULL || rows == 0) {
+        return;
+    }
+    unsigned char *row = bytes + next_random(seed) % rows * info->element_size;
+    if (next_random(seed) % 2 == 0) {
+        memmove(row, bytes + next_random(seed) % rows * info->element_size, info->element_size);
+    } else {
+        row[0] = (unsigned char)(row[0] + (next_random(seed) % 2 == 0 ? 1 : 255));
+    }
+}
+
+/* Damage that the reader's checks let pass is refused with a message, or harmless: alias runs on what verify accepts,
+ * and its numbers stay in range. */
+static void test_damage(void **state) {
+    (void)state;
+    uint64_t seed = 88172645463325252;
+    uint32_t accepted = 0, rejected = 0;
+    for (uint32_t round = 0; round < 4000; round++) {
+        fxc_error err = FXC_ERROR_INIT;
+        fxc_program *p = load(sound);
+        fxc_analysis *analysis = NULL;
+        for (uint64_t left = 1 + next_random(&seed) % 3; left > 0; left--) {
+            damage(p, &seed);
+        }
+        fxc_status status = fxc_program_check(p, &err);
+        if (status == FXC_OK) {
+            assert_int_equal(fxc_program_bind(p, &err), FXC_OK);
+            assert_int_equal(fxc_analysis_new(p, &analysis, &err), FXC_OK);
+            status = fxc_require(analysis, "alias", &err);
+            rejected += status != FXC_OK;
+            accepted += status == FXC_OK;
+        }
+        if (status != FXC_OK) {
+            assert_true(err.message[0] != '\0');
+        } else {
+            for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
+                uint32_t memory = analysis->alias->value_memory[v];
+                assert_true(memory == FXC_NONE || memory < analysis->alias->memory_count);
+            }
+            for (uint32_t n = 0; n < FXC_COUNT(p, node); n++) {
+                for (uint32_t d = analysis->alias->dep_begin[n]; d < analysis->alias->dep_begin[n + 1]; d++) {
+                    assert_true(analysis->alias->dep[d] < n);
+                }
+            }
+        }
+        fxc_analysis_free(analysis);
+        fxc_program_free(p);
+    }
+    assert_true(accepted > 100 && rejected > 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),     cmocka_unit_test(test_uses),  cmocka_unit_test(test_definitions),
-        cmocka_unit_test(test_arguments), cmocka_unit_test(test_calls), cmocka_unit_test(test_depth_of_calls),
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_sound),     cmocka_unit_test(test_uses),   cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_arguments), cmocka_unit_test(test_calls),  cmocka_unit_test(test_depth_of_calls),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #define FXC_IR_TEXT_H
 
 #include "ir/program.h"
+#include "ir/text_implied.h"
 
 /* Reads the text form into a fresh program: columns and counts, owned by its arena. The caller then runs
  * fxc_program_check and fxc_program_bind. `text` need not end in NUL. Time and memory are linear in `size`. */
@@ -42,14 +43,6 @@ bool fxc_text_is_plain_char(char c, bool first);
 /* Words that mean something by themselves where a symbol's name may stand. */
 bool fxc_text_is_reserved_symbol(const char *text, size_t size);
 
-/* The stride of dimension i of a contiguous tensor, from the next dimension's stride and size: false when it is not a
- * literal that fits. The last dimension's is 1. */
-bool fxc_text_contiguous_stride(int64_t next_stride, int64_t next_size, int64_t *stride);
-
-/* The bytes of a storage without a line of its own: as many as its first tensor reaches to. False when that is not a
- * literal that fits. */
-bool fxc_text_implied_bytes(uint8_t dtype, uint32_t dims, const int64_t *size, const int64_t *stride, int64_t offset,
-                            int64_t *bytes);
 /* The origin of a storage first seen on an input or parameter of this kind. */
 uint8_t fxc_text_implied_origin(uint8_t input_kind);
 

@@ -105,6 +105,10 @@ bool fxc_parse_flags(struct fxc_text_parser *ps, const struct fxc_text_enum *tex
 bool fxc_parse_expr(struct fxc_text_parser *ps, uint32_t *expr);
 bool fxc_parse_expr_line(struct fxc_text_parser *ps);
 bool fxc_parse_symint(struct fxc_text_parser *ps, int64_t *out);
+/* The expressions read so far. */
+struct fxc_text_exprs fxc_parsed_exprs(const struct fxc_text_parser *ps);
+/* A product as a symint. */
+bool fxc_build_product(struct fxc_text_parser *ps, const struct fxc_text_product *product, int64_t *symint);
 /* A tensor, after its dtype's name. */
 bool fxc_parse_meta(struct fxc_text_parser *ps, uint8_t dtype, uint32_t *meta);
 bool fxc_parse_meta_line(struct fxc_text_parser *ps);

@@ -199,24 +199,70 @@ static bool parse_symints(struct fxc_text_parser *ps, struct fxc_stack *stack, c
     return fxc_lex_expect(&ps->lex, close);
 }
 
-/* Row-major strides of a strided tensor, zeros of any other. */
-static bool imply_strides(struct fxc_text_parser *ps, const char *at, uint8_t layout) {
-    const int64_t *sizes = ps->sizes.data;
-    uint32_t dims = ps->sizes.length;
-    int64_t stride = layout == FXC_LAYOUT_STRIDED ? 1 : 0;
-    ps->strides.length = 0;
-    for (uint32_t i = 0; i < dims; i++) {
-        if (!fxc_stack_push(ps, &ps->strides, &stride, sizeof stride)) {
+static int compare_symbols(const void *context, uint32_t a, uint32_t b) {
+    const struct fxc_text_parser *ps = context;
+    const uint32_t *names = ps->builder.column[FXC_COLUMN_symbol_name].data;
+    uint32_t a_size, b_size;
+    const char *a_text = fxc_builder_text(&ps->builder, names[a], &a_size);
+    const char *b_text = fxc_builder_text(&ps->builder, names[b], &b_size);
+    int order = memcmp(a_text, b_text, a_size < b_size ? a_size : b_size);
+    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+struct fxc_text_exprs fxc_parsed_exprs(const struct fxc_text_parser *ps) {
+    const struct fxc_vector *column = ps->builder.column;
+    return (struct fxc_text_exprs){.begin = column[FXC_COLUMN_expr_begin].data,
+                                   .op = column[FXC_COLUMN_token_op].data,
+                                   .payload = column[FXC_COLUMN_token_payload].data,
+                                   .count = column[FXC_COLUMN_expr_begin].length,
+                                   .tokens = column[FXC_COLUMN_token_op].length,
+                                   .symbols = column[FXC_COLUMN_symbol_name].length,
+                                   .compare = compare_symbols,
+                                   .context = ps};
+}
+
+bool fxc_build_product(struct fxc_text_parser *ps, const struct fxc_text_product *product, int64_t *symint) {
+    uint8_t op[FXC_TEXT_PRODUCT_TOKENS];
+    int64_t payload[FXC_TEXT_PRODUCT_TOKENS];
+    uint32_t expr, count = fxc_text_product_tokens(product, op, payload);
+    *symint = product->factor;
+    if (count == 0) {
+        return true;
+    }
+    ps->words.length = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!push_token(ps, op[i], payload[i])) {
             return false;
         }
     }
-    int64_t *strides = ps->strides.data;
-    for (uint32_t i = dims; stride != 0 && i-- > 1;) {
-        if (!fxc_text_contiguous_stride(stride, sizes[i], &stride)) {
-            return fxc_lex_fail_at(&ps->lex, at, "write the strides in braces: f32[2, s0, s1]{...}",
-                                   "strides, which these sizes do not imply");
+    if (!finish_expr(ps, &expr)) {
+        return false;
+    }
+    *symint = -1 - (int64_t)expr;
+    return true;
+}
+
+/* Row-major strides of a strided tensor, zeros of any other; from the last dimension to the first. */
+static bool imply_strides(struct fxc_text_parser *ps, const char *at, uint8_t layout) {
+    struct fxc_text_product stride = {.factor = layout == FXC_LAYOUT_STRIDED ? 1 : 0};
+    int64_t symint = 0;
+    ps->strides.length = 0;
+    for (uint32_t i = 0; i < ps->sizes.length; i++) {
+        if (!fxc_stack_push(ps, &ps->strides, &symint, sizeof symint)) {
+            return false;
         }
-        strides[i - 1] = stride;
+    }
+    for (uint32_t i = ps->sizes.length; i-- > 0;) {
+        if (!fxc_build_product(ps, &stride, &symint)) {
+            return false;
+        }
+        ((int64_t *)ps->strides.data)[i] = symint;
+        struct fxc_text_exprs exprs = fxc_parsed_exprs(ps);
+        if (i > 0 && layout == FXC_LAYOUT_STRIDED &&
+            !fxc_text_multiply_stride(&exprs, &stride, ((const int64_t *)ps->sizes.data)[i])) {
+            return fxc_lex_fail_at(&ps->lex, at, "write the strides in braces: f32[2, 3]{3, 1}",
+                                   "strides, since these sizes do not imply them");
+        }
     }
     return true;
 }

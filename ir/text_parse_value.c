@@ -119,27 +119,30 @@ static bool push_storage(struct fxc_text_parser *ps, const char *at, int64_t byt
 }
 
 /* The tensor's row is the one that was just read, or of the table. */
-static bool implied_bytes(const struct fxc_text_parser *ps, const struct fxc_text_literal *literal, int64_t *bytes) {
+static bool implied_bytes(const struct fxc_text_parser *ps, const struct fxc_text_literal *literal,
+                          struct fxc_text_product *bytes) {
     const struct fxc_vector *column = ps->builder.column;
     if (literal->kind != FXC_KIND_TENSOR) {
         return false;
     }
+    struct fxc_text_exprs exprs = fxc_parsed_exprs(ps);
     const uint32_t *begins = column[FXC_COLUMN_meta_dim_begin].data;
-    const int64_t *sizes = column[FXC_COLUMN_dim_size].data, *strides = column[FXC_COLUMN_dim_stride].data;
     uint32_t meta = (uint32_t)literal->payload, rows = column[FXC_COLUMN_meta_dim_begin].length;
     uint32_t begin = begins[meta];
     uint32_t end = meta + 1 < rows ? begins[meta + 1] : column[FXC_COLUMN_dim_size].length;
-    if (begin == end) {
-        return fxc_text_implied_bytes(((const uint8_t *)column[FXC_COLUMN_meta_dtype].data)[meta], 0, NULL, NULL,
-                                      ((const int64_t *)column[FXC_COLUMN_meta_offset].data)[meta], bytes);
+    const int64_t *sizes = NULL, *strides = NULL;
+    if (begin < end) {
+        /* Without any dimension the columns may have no memory yet, and null plus an offset is undefined. */
+        sizes = (const int64_t *)column[FXC_COLUMN_dim_size].data + begin;
+        strides = (const int64_t *)column[FXC_COLUMN_dim_stride].data + begin;
     }
-    return fxc_text_implied_bytes(((const uint8_t *)column[FXC_COLUMN_meta_dtype].data)[meta], end - begin,
-                                  sizes + begin, strides + begin,
-                                  ((const int64_t *)column[FXC_COLUMN_meta_offset].data)[meta], bytes);
+    return fxc_text_implied_bytes(&exprs, ((const uint8_t *)column[FXC_COLUMN_meta_dtype].data)[meta], end - begin,
+                                  sizes, strides, ((const int64_t *)column[FXC_COLUMN_meta_offset].data)[meta], bytes);
 }
 
 bool fxc_parse_storage(struct fxc_text_parser *ps, const struct fxc_text_literal *literal, uint8_t origin,
                        uint32_t *storage) {
+    struct fxc_text_product product;
     int64_t bytes;
     *storage = FXC_NONE;
     if (!fxc_lex_accept(&ps->lex, '@')) {
@@ -157,11 +160,11 @@ bool fxc_parse_storage(struct fxc_text_parser *ps, const struct fxc_text_literal
     if (row != known) {
         return true;
     }
-    if (!implied_bytes(ps, literal, &bytes)) {
+    if (!implied_bytes(ps, literal, &product)) {
         return fxc_lex_fail_at(&ps->lex, at, "add a line: storage @N bytes=... device=\"cpu\" intermediate",
                                "a storage with a line of its own, since its first tensor does not imply its size");
     }
-    return push_storage(ps, at, bytes, ps->device, origin);
+    return fxc_build_product(ps, &product, &bytes) && push_storage(ps, at, bytes, ps->device, origin);
 }
 
 /* storage @0 bytes=Mul(4, s0) device="cpu" intermediate */

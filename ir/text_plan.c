@@ -17,15 +17,16 @@ struct walk {
 static bool implied(const struct walk *walk, uint32_t value, uint8_t origin) {
     const struct fxc_program *p = walk->plan->program;
     uint32_t storage = p->value_storage[value];
-    int64_t bytes;
+    struct fxc_text_product bytes;
     if (p->value_kind[value] != FXC_KIND_TENSOR) {
         return false;
     }
     uint32_t meta = (uint32_t)p->value_payload[value];
     uint32_t begin = p->meta_dim_begin[meta], end = p->meta_dim_begin[meta + 1];
-    return fxc_text_implied_bytes(p->meta_dtype[meta], end - begin, p->dim_size + begin, p->dim_stride + begin,
-                                  p->meta_offset[meta], &bytes) &&
-           bytes == p->storage_bytes[storage] && p->storage_origin[storage] == origin &&
+    return fxc_text_implied_bytes(&walk->plan->exprs_view, p->meta_dtype[meta], end - begin, p->dim_size + begin,
+                                  p->dim_stride + begin, p->meta_offset[meta], &bytes) &&
+           fxc_text_is_product(&walk->plan->exprs_view, &bytes, p->storage_bytes[storage]) &&
+           p->storage_origin[storage] == origin &&
            strcmp(fxc_string(p, p->storage_device[storage]), walk->plan->device) == 0;
 }
 
@@ -252,8 +253,16 @@ static bool plan_tables(struct fxc_text_plan *plan) {
     return fxc_text_plan_lists(plan);
 }
 
+static int compare_symbols(const void *context, uint32_t a, uint32_t b) {
+    const struct fxc_program *p = context;
+    return strcmp(fxc_string(p, p->symbol_name[a]), fxc_string(p, p->symbol_name[b]));
+}
+
 static bool make(struct fxc_text_plan *plan) {
     const struct fxc_program *p = plan->program;
+    plan->exprs_view =
+        (struct fxc_text_exprs){p->expr_begin,       p->token_op,          p->token_payload, FXC_COUNT(p, expr),
+                                FXC_COUNT(p, token), FXC_COUNT(p, symbol), compare_symbols,  p};
     if (!plan_tables(plan) || !plan_places(plan) || !plan_value_names(plan)) {
         return false;
     }

@@ -36,6 +36,7 @@ struct fxc_text_plan {
     struct fxc_canon canon;
     struct fxc_canon_map map;
     struct fxc_arena arena;
+    struct fxc_text_exprs exprs_view;
     struct fxc_text_value *values;
     bool *storage_line;
     const char *device; /* of storages without a line */

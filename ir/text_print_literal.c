@@ -115,20 +115,6 @@ void fxc_print_symint(struct fxc_text_printer *pr, int64_t symint) {
 /* ---- tensors -------------------------------------------------------------------------------------------------------
  */
 
-static bool has_implied_strides(const struct fxc_program *p, uint32_t meta) {
-    uint32_t begin = p->meta_dim_begin[meta], end = p->meta_dim_begin[meta + 1];
-    int64_t stride = p->meta_layout[meta] == FXC_LAYOUT_STRIDED ? 1 : 0;
-    for (uint32_t i = end; i-- > begin;) {
-        if (p->dim_stride[i] != stride) {
-            return false;
-        }
-        if (i > begin && stride != 0 && !fxc_text_contiguous_stride(stride, p->dim_size[i], &stride)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void print_symints(struct fxc_text_printer *pr, const int64_t *symints, uint32_t begin, uint32_t end) {
     for (uint32_t i = begin; i < end; i++) {
         put(pr, i > begin ? ", " : "");
@@ -144,7 +130,8 @@ void fxc_print_meta_row(struct fxc_text_printer *pr, uint32_t meta) {
     put(pr, "[");
     print_symints(pr, p->dim_size, begin, end);
     put(pr, "]");
-    if (!has_implied_strides(p, meta)) {
+    if (!fxc_text_strides_implied(&pr->plan.exprs_view, strided, end - begin, p->dim_size + begin,
+                                  p->dim_stride + begin)) {
         put(pr, "{");
         print_symints(pr, p->dim_stride, begin, end);
         put(pr, "}");

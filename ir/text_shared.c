@@ -57,40 +57,6 @@ bool fxc_text_is_reserved_symbol(const char *text, size_t size) {
     return false;
 }
 
-bool fxc_text_contiguous_stride(int64_t next_stride, int64_t next_size, int64_t *stride) {
-    /* As in ATen: a dimension of size 0 counts as 1. */
-    int64_t factor = next_size == 0 ? 1 : next_size;
-    return next_stride >= 0 && factor >= 0 && !__builtin_mul_overflow(next_stride, factor, stride);
-}
-
-#define BITS(name, text, short_text, bits) bits,
-static const uint8_t dtype_bits[] = {FXC_DTYPE_LIST(BITS)};
-
-bool fxc_text_implied_bytes(uint8_t dtype, uint32_t dims, const int64_t *size, const int64_t *stride, int64_t offset,
-                            int64_t *bytes) {
-    int64_t last = offset, step;
-    bool empty = false;
-    if (!fxc_is_literal(offset)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < dims; i++) {
-        if (!fxc_is_literal(size[i]) || !fxc_is_literal(stride[i])) {
-            return false;
-        }
-        empty = empty || size[i] == 0;
-        if (size[i] > 0 &&
-            (__builtin_mul_overflow(size[i] - 1, stride[i], &step) || __builtin_add_overflow(last, step, &last))) {
-            return false;
-        }
-    }
-    if (empty) {
-        *bytes = 0;
-        return true;
-    }
-    return !__builtin_add_overflow(last, (int64_t)1, &last) &&
-           !__builtin_mul_overflow(last, (int64_t)(dtype_bits[dtype] / 8), bytes);
-}
-
 uint8_t fxc_text_implied_origin(uint8_t input_kind) {
     switch (input_kind) {
     case FXC_INPUT_KIND_USER_INPUT:

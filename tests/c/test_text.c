@@ -104,6 +104,32 @@ static void test_short_text(void **state) {
     fxc_program_free(program);
 }
 
+static void test_implied_products(void **state) {
+    (void)state;
+    /* Strides and bytes that follow from symbolic sizes, as sympy writes products: the number, then names in order. */
+    static const char head[] = "fxir 1.0\ndevice \"cpu\"\nsymbol s9\nsymbol s1\nmodule 0 \"\" \"\"\n";
+    static const char body[] = "graph \"g\" captured\n  input %x: f32[2, s9, 3, s1] @0\n"
+                               "  input %y: i64[Mul(2, s9), 4] @1\n  input %z: b8[s1] @2\n";
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s%s", head, body);
+    fxc_program *program = parse(text);
+    char *printed = print(program);
+    assert_string_equal(printed, text);
+    free(printed);
+    fxc_program *spelled =
+        parse("fxir 1.0\ndevice \"cpu\"\nsymbol s9\nsymbol s1\n"
+              "storage @0 bytes=Mul(Mul(24, s1), s9) device=\"cpu\" user_input\n"
+              "storage @1 bytes=Mul(64, s9) device=\"cpu\" user_input\nstorage @2 bytes=s1 device=\"cpu\" user_input\n"
+              "graph \"g\" captured\n  input %x: f32[2, s9, 3, s1]{Mul(Mul(3, s1), s9), Mul(3, s1), s1, 1} @0\n"
+              "  input %y: i64[Mul(2, s9), 4]{4, 1} @1\n  input %z: b8[s1]{1} @2\n");
+    fxc_error err = FXC_ERROR_INIT;
+    bool equal = false;
+    assert_int_equal(fxc_program_equal(program, spelled, &equal, &err), FXC_OK);
+    assert_true(equal);
+    fxc_program_free(spelled);
+    fxc_program_free(program);
+}
+
 static void test_float_spelling(void **state) {
     (void)state;
     static const char *const spellings[] = {"0.0",
@@ -200,7 +226,7 @@ static void test_error_positions(void **state) {
         {"graph \"g\" captured\ninput %x: f32[]\ninput %x: f32[]\n", "t:4:7", "does not define yet"},
         {"graph \"g\" captured\ninput %x#1: f32[]\n", "t:3:7", "a number that no other value has"},
         {"graph \"g\" captured\ninput %x: f32[] @1\n", "t:3:18", "a number that no other storage has"},
-        {"symbol s0\ngraph \"g\" captured\ninput %x: f32[s0] @0\n", "t:4:20", "a line of its own"},
+        {"symbol s0\ngraph \"g\" captured\ninput %x: f32[Add(s0, 1)] @0\n", "t:4:28", "a line of its own"},
         {"symbol s0\ngraph \"g\" captured\ninput %x: f32[2, s0, 3, s0]\n", "t:4:14", "strides"},
         {"graph \"g\" captured\n%y = f(x=1) ->\n", "t:3:15", "a literal"},
         {"graph \"g\" captured\n%y = f(x=1) -> none call=\n", "t:3:26", "an integer"},
@@ -548,21 +574,14 @@ static void test_what_says_nothing_does_not_count(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prints_what_it_parses),
-        cmocka_unit_test(test_short_text),
-        cmocka_unit_test(test_float_spelling),
-        cmocka_unit_test(test_floats_in_another_locale),
-        cmocka_unit_test(test_refused_output),
-        cmocka_unit_test(test_error_positions),
-        cmocka_unit_test(test_depth_limits),
-        cmocka_unit_test(test_shared_and_deep_lists),
-        cmocka_unit_test(test_long_expressions),
-        cmocka_unit_test(test_long_shared_string),
-        cmocka_unit_test(test_many_dimensions),
-        cmocka_unit_test(test_every_column_counts),
-        cmocka_unit_test(test_no_column_is_forgotten),
-        cmocka_unit_test(test_sharing_does_not_count),
-        cmocka_unit_test(test_what_says_nothing_does_not_count),
+        cmocka_unit_test(test_prints_what_it_parses),    cmocka_unit_test(test_short_text),
+        cmocka_unit_test(test_implied_products),         cmocka_unit_test(test_float_spelling),
+        cmocka_unit_test(test_floats_in_another_locale), cmocka_unit_test(test_refused_output),
+        cmocka_unit_test(test_error_positions),          cmocka_unit_test(test_depth_limits),
+        cmocka_unit_test(test_shared_and_deep_lists),    cmocka_unit_test(test_long_expressions),
+        cmocka_unit_test(test_long_shared_string),       cmocka_unit_test(test_many_dimensions),
+        cmocka_unit_test(test_every_column_counts),      cmocka_unit_test(test_no_column_is_forgotten),
+        cmocka_unit_test(test_sharing_does_not_count),   cmocka_unit_test(test_what_says_nothing_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,7 +199,8 @@ static enum fxc_result_memory relation_of(const struct fxc_walk *w, uint32_t nod
 
 static bool returns_in_place(const struct fxc_walk *w, uint32_t node, uint32_t result) {
     const struct fxc_op_memory *op = &w->ops[w->p->node_op[node]];
-    if (w->identity != FXC_NONE || op->role == FXC_ROLE_GETITEM || op->role == FXC_ROLE_WRITES_FIRST) {
+    if (w->identity != FXC_NONE || op->role == FXC_ROLE_WRITES_FIRST ||
+        (op->role == FXC_ROLE_GETITEM && picked_element(w, node) != FXC_NONE)) {
         return true;
     }
     return op->op->known && result < op->op->schema.result_count && op->partner[result] != FXC_NONE &&
@@ -314,10 +315,33 @@ static void replace_storage(struct fxc_walk *w, uint32_t node) {
     }
 }
 
+/* getitem of a list looks at the one element: a list of n elements with n getitems must not take n * n steps. False
+ * for getitem of a tensor, which is indexing like any other. */
+static bool pick(struct fxc_walk *w, uint32_t node) {
+    const struct fxc_program *p = w->p;
+    uint32_t first = p->node_arg_begin[node], element = picked_element(w, node);
+    if (first < p->node_arg_begin[node + 1] && p->arg_kind[first] == FXC_KIND_VALUE &&
+        p->value_kind[p->arg_payload[first]] == FXC_KIND_TENSOR) {
+        return false;
+    }
+    w->use_count = 0;
+    if (element != FXC_NONE) {
+        if (w->alias->value_memory[element] == FXC_NONE) {
+            fxc_alias_input(w, element);
+        }
+        fxc_order_view(&w->order, node, w->alias->value_memory[element]);
+    }
+    fxc_alias_result(w, node);
+    return true;
+}
+
 static void walk_node(struct fxc_walk *w, uint32_t node) {
     const struct fxc_op_memory *op = &w->ops[w->p->node_op[node]];
     w->identity = FXC_NONE;
     if (fxc_alias_call(w, node)) {
+        return;
+    }
+    if (op->role == FXC_ROLE_GETITEM && pick(w, node)) {
         return;
     }
     fxc_alias_gather(w, node);

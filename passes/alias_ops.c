@@ -96,8 +96,8 @@ static void describe_schema(const struct fxc_program *p, uint32_t op, struct fxc
     bool fills = only_fills_outputs(schema);
     bool aten = p->op_origin[op] == FXC_OP_ORIGIN_ATEN;
     out->metadata = (p->op_tags[op] & FXC_OP_TAG_INPLACE_VIEW) != 0;
-    out->copies = (p->op_tags[op] & FXC_OP_TAG_VIEW_COPY) != 0 && schema->result_count == 1 &&
-                  schema->results[0].alias_sets == 0;
+    out->copies =
+        (p->op_tags[op] & FXC_OP_TAG_VIEW_COPY) != 0 && schema->result_count == 1 && schema->results[0].alias_sets == 0;
     out->source = fxc_schema_find(schema, "source");
     out->replaces = out->metadata && starts_with(fxc_string(p, p->op_name[op]), "aten.set_.");
     out->training =
@@ -123,9 +123,9 @@ static fxc_status describe(struct fxc_arena *arena, const struct fxc_program *p,
                                   .stats = {FXC_NONE, FXC_NONE}};
     out->binds = p->op_origin[op] == FXC_OP_ORIGIN_HIGHER_ORDER &&
                  strstr(fxc_string(p, p->op_name[op]), "flex_attention") == NULL;
-    out->reads_nothing = out->role == FXC_ROLE_GETITEM ||
-                         (row != NULL && row->touch == FXC_TOUCH_NONE && !data_decides) ||
-                         (row != NULL && row->fuse == FXC_FUSE_FACTORY && row->touch == FXC_TOUCH_WRITE);
+    out->reads_nothing = row != NULL && out->role != FXC_ROLE_GETITEM &&
+                         ((row->touch == FXC_TOUCH_NONE && !data_decides) ||
+                          (row->touch == FXC_TOUCH_WRITE && row->fuse == FXC_FUSE_FACTORY));
     if (schema->known) {
         describe_schema(p, op, out);
         out->partner = FXC_NEW(arena, uint32_t, schema->schema.result_count);

@@ -1,6 +1,8 @@
 /* verify: that the program does not contradict itself. The reader has checked every index and enumerator; this pass
  * checks what the rows say of each other, so that the passes after it may rely on it. Everything is linear in the
  * size of the file. */
+#include <string.h>
+
 #include "passes/verify.h"
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
@@ -201,17 +203,20 @@ static fxc_status check_use(const struct fxc_verify *v, uint8_t kind, int64_t pa
 }
 
 /* How many values a pass meets that walks this argument. Higher-order operators have all their items looked at. */
-static uint64_t argument_refs(const struct fxc_verify *v, uint8_t kind, int64_t payload, bool higher) {
+static uint64_t argument_refs(const struct fxc_verify *v, uint32_t op, uint8_t kind, int64_t payload) {
     const struct fxc_program *p = v->p;
     if (fxc_kind_holds_list(kind)) {
+        bool higher = p->op_origin[op] == FXC_OP_ORIGIN_HIGHER_ORDER;
         return (uint64_t)v->list_refs[payload] + (higher ? p->list_begin[payload + 1] - p->list_begin[payload] : 0);
     }
-    return kind == FXC_KIND_VALUE ? v->value_refs[payload] : kind == FXC_KIND_GRAPH ? graph_inputs(p, payload) : 0;
+    if (kind == FXC_KIND_VALUE) {
+        return v->op_getitem[op] ? 1 : v->value_refs[payload];
+    }
+    return kind == FXC_KIND_GRAPH ? graph_inputs(p, payload) : 0;
 }
 
 static fxc_status check_node(struct fxc_verify *v, uint32_t graph, uint32_t node, uint64_t *refs, fxc_error *err) {
     const struct fxc_program *p = v->p;
-    bool higher = p->op_origin[p->node_op[node]] == FXC_OP_ORIGIN_HIGHER_ORDER;
     for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
         uint32_t value = FXC_NONE;
         if (check_use(v, p->arg_kind[a], p->arg_payload[a], graph, node, &value) != FXC_OK) {
@@ -221,7 +226,7 @@ static fxc_status check_node(struct fxc_verify *v, uint32_t graph, uint32_t node
             describe_value(v, value, graph, err);
             return status;
         }
-        *refs += argument_refs(v, p->arg_kind[a], p->arg_payload[a], higher);
+        *refs += argument_refs(v, p->node_op[node], p->arg_kind[a], p->arg_payload[a]);
     }
     return FXC_OK;
 }
@@ -280,12 +285,16 @@ static fxc_status prepare(struct fxc_verify *v, fxc_error *err) {
     v->list_graph = FXC_NEW(v->arena, uint32_t, lists);
     v->list_after = FXC_NEW(v->arena, uint32_t, lists);
     v->list_depth = FXC_NEW(v->arena, uint8_t, lists);
+    v->op_getitem = FXC_NEW(v->arena, bool, FXC_COUNT(p, op));
     if (v->value_graph == NULL || v->value_after == NULL || v->value_refs == NULL || v->list_refs == NULL ||
-        v->list_graph == NULL || v->list_after == NULL || v->list_depth == NULL) {
+        v->list_graph == NULL || v->list_after == NULL || v->list_depth == NULL || v->op_getitem == NULL) {
         return fxc_fail_memory(err, "verify");
     }
     for (uint32_t i = 0; i < values; i++) {
         v->value_graph[i] = FXC_NONE;
+    }
+    for (uint32_t op = 0; op < FXC_COUNT(p, op); op++) {
+        v->op_getitem[op] = strcmp(fxc_string(p, p->op_name[op]), "operator.getitem") == 0;
     }
     if (FXC_COUNT(p, graph) == 0) {
         fxc_status status = fxc_fail(err, FXC_PROGRAM, "%s", p->file);

@@ -21,6 +21,7 @@ struct fxc_verify {
      * after which all exist. */
     uint32_t *list_refs, *list_graph, *list_after;
     uint8_t *list_depth;
+    bool *op_getitem; /* per operator: picks one element and looks at no other */
 };
 #define FXC_VERIFY_MIXED (UINT32_MAX - 1)
 

@@ -169,6 +169,22 @@ static void test_lists(void **state) {
     finish(&r);
 }
 
+/* fx graphs index tensors with operator.getitem too: a view or a copy, as recorded. */
+static void test_getitem_of_tensors(void **state) {
+    (void)state;
+    struct run r = run(HEAD "graph \"main\" captured\n"
+                            "  input %x: f32[4, 3] @0\n"
+                            "  %row = operator.getitem(a=%x, b=1) -> f32[3]+3 @0\n"
+                            "  %rows = operator.getitem(a=%x, b=[0, 2]) -> f32[2, 3] @1\n"
+                            "  %add_ = aten.add_.Tensor(self=%row, other=1) -> f32[3]+3 @0\n"
+                            "  return %rows\n");
+    assert_int_equal(memory(&r, "row"), memory(&r, "x"));
+    assert_int_equal(relation(&r, "row"), FXC_MEMORY_VIEW);
+    assert_int_not_equal(memory(&r, "rows"), memory(&r, "x"));
+    assert_deps(&r, "add_", "rows:WAR");
+    finish(&r);
+}
+
 /* Records say that dropout gives memory of its own; in evaluation it returns its input. */
 static void test_dropout(void **state) {
     (void)state;
@@ -322,9 +338,11 @@ static void test_public_queries(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_edges), cmocka_unit_test(test_metadata_writes), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_dropout),     cmocka_unit_test(test_shared_body),     cmocka_unit_test(test_cond),
-        cmocka_unit_test(test_methods),     cmocka_unit_test(test_public_queries),
+        cmocka_unit_test(test_order_edges),    cmocka_unit_test(test_metadata_writes),
+        cmocka_unit_test(test_lists),          cmocka_unit_test(test_getitem_of_tensors),
+        cmocka_unit_test(test_dropout),        cmocka_unit_test(test_shared_body),
+        cmocka_unit_test(test_cond),           cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_public_queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

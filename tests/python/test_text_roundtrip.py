@@ -4,6 +4,7 @@ totals, text → program → text the same bytes. What the text must mention com
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +141,14 @@ def test_text_names_what_torch_exported() -> None:
     assert "%p_unused" in text
     assert "complex(1.0, -2.0)" in text
     assert "value=-inf" in text or "fill_value=-inf" in text
+
+
+def test_documented_example_is_what_is_printed() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "text.md").read_text().split("```")
+    examples = [block.lstrip("\n") for block in documented if block.startswith("\nfxir 1.0")]
+    assert len(examples) == 2
+    assert Program.from_bytes(examples[0].encode(), "example").text() == examples[0]
+    assert "%relu = aten.relu.default(self=%x)" in Program.from_bytes(examples[1].encode(), "shortest").text()
 
 
 def test_program_of_another_text_is_not_equal() -> None:

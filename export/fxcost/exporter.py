@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from .caches import caches_known
 from .convert import Converter, Input, Output
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
@@ -116,7 +117,7 @@ def _from_module(
     progress.stage(f"capturing {label}")
     with unchanged(model), noise.collected():
         try:
-            with watch.running():
+            with caches_known(model), watch.running():
                 program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
             dialect = "training"
             if _holds_functorch(program.graph_module):
@@ -392,10 +393,13 @@ def _explain(label: str, watch: Watch, error: Exception, log: str) -> FxcostErro
 
 
 def _user_frame(error: Exception) -> str:
-    """file:line of the innermost frame that is neither torch's nor ours."""
-    ours, torchs = os.path.dirname(__file__), os.path.dirname(torch.__file__)
+    """file:line of the innermost frame that is neither torch's, nor ours, nor Python's own."""
+    outside = (os.path.dirname(__file__), os.path.dirname(torch.__file__), os.path.dirname(os.__file__), "<")
+    packages = os.path.join(os.path.dirname(os.__file__), "site-packages")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((ours, torchs, "<")):
+        if not frame.filename.startswith(outside) or (
+            frame.filename.startswith(packages) and not frame.filename.startswith(outside[:2])
+        ):
             return f"{frame.filename}:{frame.lineno}"
     return ""
 

@@ -117,7 +117,7 @@ class Watch:
 
         name = "_checkpoint_without_reentrant_generator"
         original = getattr(checkpoints, name, None)
-        apply = checkpoints.CheckpointFunction.apply
+        apply, own = checkpoints.CheckpointFunction.apply, vars(checkpoints.CheckpointFunction).get("apply")
         if original is None:
             yield
             return
@@ -137,7 +137,10 @@ class Watch:
             yield
         finally:
             setattr(checkpoints, name, original)
-            del checkpoints.CheckpointFunction.apply  # the inherited one shows again
+            if own is not None:
+                checkpoints.CheckpointFunction.apply = own  # type: ignore[method-assign]
+            else:
+                del checkpoints.CheckpointFunction.apply  # the inherited one shows again
 
     @contextlib.contextmanager
     def _region(self, config: Region) -> Iterator[None]:

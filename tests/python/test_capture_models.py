@@ -363,3 +363,21 @@ def test_hf_settings() -> None:
     options = Options(seq=8, settings={**SMALL, "architecture": "BertForSequenceClassification", "num_labels": 5})
     model = load("hf:bert", options)
     assert model.module.classifier.out_features == 5
+
+
+def test_a_step_with_a_key_value_cache() -> None:
+    """The cache goes in and comes out as tensors; its class is no pytree before and after."""
+    transformers = pytest.importorskip("transformers")
+    known = set(torch.utils._pytree.SUPPORTED_NODES)
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SMALL, num_key_value_heads=2)).eval()
+    tokens = torch.zeros(1, 8, dtype=torch.int64)
+    with torch.no_grad():
+        cache = model(tokens).past_key_values
+        data = fxcost.capture(model, (), {"input_ids": tokens[:, :1], "past_key_values": cache}).to_bytes()
+    Analysis(Program.from_bytes(data, "step")).require("verify")
+    file = Fxir(data)
+    assert file.capture["inputs"].count("f32[1, 2, 8, 8]") == 4  # keys and values of two layers
+    returned = [file.meta(int(payload))["size"] for payload in file.output_payload]
+    assert returned == [[1, 1, 99]] + [[1, 2, 9, 8]] * 4
+    assert cache.get_seq_length() == 8
+    assert set(torch.utils._pytree.SUPPORTED_NODES) == known

@@ -13,6 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
+
 from fxcost.binding import package_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

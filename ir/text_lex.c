@@ -219,9 +219,43 @@ static bool reserve_scratch(struct fxc_lex *lx, size_t size) {
     return true;
 }
 
+/* Length of the well-formed UTF-8 sequence at the start of these bytes, 0 when there is none. */
+static size_t utf8_length(const uint8_t *s, size_t size) {
+    /* Smallest code point of each length: overlong forms are refused. */
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (s[0] < 0x80) {
+        return 1;
+    }
+    size_t length = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
+    if (s[0] < 0xC0 || s[0] > 0xF4 || length > size) {
+        return 0;
+    }
+    uint32_t code = s[0] & (0xFFu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((s[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+        code = code << 6 | (s[i] & 0x3Fu);
+    }
+    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    return code < smallest[length] || code > 0x10FFFF || surrogate ? 0 : length;
+}
+
+static bool is_utf8(const char *text, size_t size) {
+    for (size_t i = 0; i < size;) {
+        size_t length = utf8_length((const uint8_t *)text + i, size - i);
+        if (length == 0) {
+            return false;
+        }
+        i += length;
+    }
+    return true;
+}
+
 /* The closing quote's distance is not known, but an unescaped string is never longer than its line. */
 bool fxc_lex_string(struct fxc_lex *lx, struct fxc_span *out) {
     size_t used = 0, wanted = 256;
+    const char *begin = lx->at;
     if (!fxc_lex_accept(lx, '"')) {
         return fxc_lex_fail(lx, "", "a string in double quotes");
     }
@@ -248,6 +282,9 @@ bool fxc_lex_string(struct fxc_lex *lx, struct fxc_span *out) {
         return fxc_lex_fail(lx, "", "'\"'");
     }
     lx->at++;
+    if (!is_utf8(lx->scratch, used)) {
+        return fxc_lex_fail_at(lx, begin, "", "a string in UTF-8");
+    }
     *out = (struct fxc_span){used == 0 ? "" : lx->scratch, used};
     return true;
 }

@@ -48,7 +48,11 @@ bool fxc_text_multiply(const struct fxc_text_exprs *exprs, struct fxc_text_produ
         return multiply_factor(product, symint);
     }
     uint32_t expr = (uint32_t)(-1 - symint), operands = 0, products = 0;
-    for (uint32_t i = exprs->begin[expr]; i < expr_end(exprs, expr); i++) {
+    uint32_t begin = exprs->begin[expr], end = expr_end(exprs, expr);
+    if (end - begin > 2 * FXC_TEXT_PRODUCT_TOKENS) {
+        return false; /* a chain of ones may be long, and be asked for often */
+    }
+    for (uint32_t i = begin; i < end; i++) {
         bool done = true;
         switch (exprs->op[i]) {
         case FXC_TOKEN_CONST:

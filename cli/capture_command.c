@@ -98,5 +98,6 @@ fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
     if (options->output == NULL) {
         return cli_fail(err, FXC_USAGE, "fxcost capture\n  expected: -o FILE.fxir\n  found: no output");
     }
-    return capture_to(options, options->output, err);
+    fxc_status status = capture_to(options, options->output, err);
+    return status == FXC_OK ? cli_describe(options->output, err) : status;
 }

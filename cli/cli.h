@@ -45,6 +45,9 @@ fxc_status cli_fail(fxc_error *err, fxc_status status, const char *message);
 /* Opens the operand: a program file as it is, a model by capturing it into a temporary file. */
 fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err);
 
+/* Checks a program file and prints one line about it. */
+fxc_status cli_describe(const char *path, fxc_error *err);
+
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);
 fxc_status cli_print(struct cli_options *options, fxc_error *err);

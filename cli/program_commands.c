@@ -93,18 +93,15 @@ fxc_status cli_print(struct cli_options *options, fxc_error *err) {
     return status;
 }
 
-fxc_status cli_verify(struct cli_options *options, fxc_error *err) {
-    fxc_program *program;
-    fxc_analysis *analysis = NULL;
+/* Verifies a program and prints one line about it. */
+static fxc_status describe(const fxc_program *program, fxc_error *err) {
+    fxc_analysis *analysis;
     fxc_program_info info = {.struct_size = sizeof info};
-    fxc_status status = cli_open(options, &program, err);
+    fxc_status status = fxc_analysis_new(program, &analysis, err);
     if (status != FXC_OK) {
         return status;
     }
-    status = fxc_analysis_new(program, &analysis, err);
-    if (status == FXC_OK) {
-        status = fxc_require(analysis, "verify", err);
-    }
+    status = fxc_require(analysis, "verify", err);
     if (status == FXC_OK) {
         status = fxc_program_get_info(program, &info, err);
     }
@@ -114,6 +111,25 @@ fxc_status cli_verify(struct cli_options *options, fxc_error *err) {
                      info.ops);
     }
     fxc_analysis_free(analysis);
-    fxc_program_free(program);
+    return status;
+}
+
+fxc_status cli_describe(const char *path, fxc_error *err) {
+    fxc_program *program;
+    fxc_status status = fxc_program_open(path, &program, err);
+    if (status == FXC_OK) {
+        status = describe(program, err);
+        fxc_program_free(program);
+    }
+    return status;
+}
+
+fxc_status cli_verify(struct cli_options *options, fxc_error *err) {
+    fxc_program *program;
+    fxc_status status = cli_open(options, &program, err);
+    if (status == FXC_OK) {
+        status = describe(program, err);
+        fxc_program_free(program);
+    }
     return status;
 }

@@ -90,7 +90,8 @@ typedef struct fxc_program fxc_program;
 typedef bool (*fxc_write_fn)(void *context, const char *bytes, size_t size);
 
 /* Opens a .fxir file (mapped, not copied) or a text-form file, told apart by their content, and checks every index,
- * enumerator, order, alignment and size in it. Errors: FXC_IO, FXC_FORMAT, FXC_MEMORY. */
+ * enumerator, order, alignment and size in it. A mapped file must not be changed while the program lives: write a new
+ * one and rename it, as fxcost does. Errors: FXC_IO, FXC_FORMAT, FXC_MEMORY. */
 FXC_API fxc_status fxc_program_open(const char *path, fxc_program **out, fxc_error *err);
 /* The same from memory, which is copied; `name` stands for the file in messages. */
 FXC_API fxc_status fxc_program_from_memory(const void *bytes, size_t size, const char *name, fxc_program **out,

@@ -3,6 +3,8 @@ its fake values, the real model's tensors."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from torch.export import Dim
 
 import fxcost
 from fxcost.binding import Analysis, Program
-from fxcost.columns import COLUMNS, NONE
+from fxcost.columns import COLUMNS, NONE, Columns
 
 torch.set_num_threads(1)
 Captured = tuple[Fxir, torch.export.ExportedProgram]
@@ -289,7 +291,6 @@ def test_a_range_of_an_expression_is_a_constraint() -> None:
     from sympy import Symbol
     from torch.utils._sympy.value_ranges import ValueRanges
 
-    from fxcost.columns import Columns
     from fxcost.symbols import Symbols
 
     columns = Columns()
@@ -303,7 +304,6 @@ def test_a_range_of_an_expression_is_a_constraint() -> None:
 def test_an_unknown_function_makes_the_expression_opaque() -> None:
     from sympy import Symbol, sin
 
-    from fxcost.columns import Columns
     from fxcost.enums import enum
     from fxcost.symbols import Symbols
 
@@ -425,3 +425,33 @@ def test_signature_names_and_order() -> None:
     kinds = [file.enum_text("input_kind", kind) for kind in file.input_kind]
     assert list(zip(kinds, [file.text("input_target", row) for row in range(len(kinds))], strict=True)) == expected
     assert [file.enum_text("output_kind", role) for role in file.output_role] == ["user_output"]
+
+
+# ---- the writer ---------------------------------------------------------------------------------------------------
+
+
+def test_equal_rows_are_stored_once() -> None:
+    columns = Columns()
+    assert columns.string("x") == columns.string("x") == 1
+    assert columns.list_row([(2, 5)]) == columns.list_row([(2, 5)])
+    assert columns.meta_row(0, 0, 0, (2, 3), (3, 1), 0) == columns.meta_row(0, 0, 0, (2, 3), (3, 1), 0)
+    assert columns.rows["meta_dim_begin"] == [0, 2]
+    assert columns.meta_row(0, 0, 0, (2, 3), (1, 2), 0) == 1
+
+
+def test_names_that_are_no_clean_text() -> None:
+    """A NUL would end a string early, a lone surrogate is no UTF-8: the C loader accepts what is written instead."""
+    file = checked(fxcost.capture(nn.ReLU(), torch.ones(1), name="a\0b\ud800c").to_bytes())
+    assert file.capture["model"] == "a\ufffdb?c"
+
+
+def test_progress_is_erased() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with contextlib.redirect_stderr(terminal):
+        fxcost.capture(nn.ReLU(), torch.ones(1))
+    assert "capturing ReLU…" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")

@@ -29,6 +29,8 @@ class Truth:
 
     tensors: dict[Key, list[Tensor]] = field(default_factory=dict)
     writes: list[tuple[Key, frozenset[int], frozenset[int]]] = field(default_factory=list)
+    filled: dict[Key, frozenset[int]] = field(default_factory=dict)  # of the changed storages, those without a byte
+    # group (of an element's size) that stayed as it was
     reshaped: list[Key] = field(default_factory=list)  # nodes that change an argument's sizes or strides
     changed_inputs: list[str] = field(default_factory=list)
     outputs: Any = None
@@ -59,12 +61,15 @@ class Memory:
 
     def __init__(self) -> None:
         self.bytes: dict[int, tuple[Tensor, Tensor]] = {}
+        self.item_size: dict[int, int] = {}
+        self.filled: frozenset[int] = frozenset()
         self.tensors: list[tuple[int, Tensor, int]] = []
 
     def add(self, tensor: Tensor) -> None:
         address = tensor.untyped_storage().data_ptr()
         if address not in self.bytes:
             self.bytes[address] = (raw(tensor), raw(tensor).clone())
+            self.item_size[address] = tensor.element_size()
         self.tensors.append((address, tensor, tensor._version))
 
     def bumped(self) -> frozenset[int]:
@@ -74,8 +79,12 @@ class Memory:
         return found
 
     def changed(self) -> frozenset[int]:
-        """Addresses of storages with other bytes than at the last call."""
-        found = {address for address, (now, before) in self.bytes.items() if not torch.equal(now, before)}
+        """Addresses of storages with other bytes than at the last call; filled: those with no element as it was."""
+        differ = {address: now != before for address, (now, before) in self.bytes.items()}
+        found = {address for address, bytes_differ in differ.items() if bytes_differ.any()}
+        self.filled = frozenset(
+            address for address in found if differ[address].view(-1, self.item_size[address]).any(1).all()
+        )
         for address in found:
             self.bytes[address] = (self.bytes[address][0], self.bytes[address][0].clone())
         return frozenset(found)
@@ -142,6 +151,7 @@ class Runner:
         changed, bumped = self.memory.changed(), self.memory.bumped()
         if changed or bumped:
             self.truth.writes.append((key, changed, bumped))
+            self.truth.filled[key] = self.memory.filled
         if any((tensor.shape, tensor.stride()) != (shape, stride) for tensor, shape, stride in shapes):
             self.truth.reshaped.append(key)
 
@@ -302,15 +312,21 @@ def partition(places: dict[Any, int]) -> list[list[Any]]:
     return sorted(sorted(members) for members in groups.values())
 
 
-def check_writes(said: Said, truth: Truth) -> None:
+def check_writes(said: Said, truth: Truth, whole: bool = False) -> None:
     """The writes, node by node in execution order, go to the storages whose bytes change. A write that stores what is
-    there already shows in the version counter alone; operators that change metadata move that counter too."""
+    there already shows in the version counter alone; operators that change metadata move that counter too. With
+    ``whole``, whole writes must change every element: true of programs that add no zeros and scale none."""
     real = truth.storage_of()
     storage = {memory: real[place] for place, memory in said.memory.items()}
+    changes = {key: changed for key, changed, _ in truth.writes}
     written: dict[Key, set[int]] = {}
     for write in said.writes:
-        if not write.metadata:
-            written.setdefault(said.nodes[write.node], set()).add(storage[write.memory])
+        if write.metadata:
+            continue
+        key, address = said.nodes[write.node], storage[write.memory]
+        written.setdefault(key, set()).add(address)
+        if whole and write.whole and address in changes.get(key, ()):
+            assert address in truth.filled[key], f"{key} changes every element"
     assert list(written) == [key for key, _, _ in truth.writes if key in written]
     for key, changed, bumped in truth.writes:
         assert changed <= written.get(key, set()) <= changed | bumped, key

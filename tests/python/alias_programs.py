@@ -107,7 +107,7 @@ def slices_of_slices(m: nn.Module, x: Tensor) -> Tensor:
 @case((3, 4))
 def transposed_in_place(m: nn.Module, x: Tensor) -> Tensor:
     y = x * 1.5
-    y.t().add_(torch.arange(3, dtype=torch.float32))
+    y.t().add_(torch.arange(1, 4, dtype=torch.float32))
     return y.exp()
 
 
@@ -482,7 +482,7 @@ def cache_rolls(m: Any, k: Tensor) -> Tensor:
 
 @module_case()
 def batch_norm_training() -> tuple[nn.Module, tuple[Any, ...]]:
-    return nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True)).train(), (rand(2, 2, 4, 4),)
+    return nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.SiLU(inplace=True)).train(), (rand(2, 2, 4, 4),)
 
 
 @module_case()
@@ -533,7 +533,7 @@ def dropout_training_is_fresh(m: nn.Module, x: Tensor) -> Tensor:
     y = x + 1
     d = torch.nn.functional.dropout(y, 0.5, training=True)
     y.add_(1)
-    d.mul_(2)
+    d.add_(2)
     return y + d
 
 
@@ -666,7 +666,7 @@ def dynamic_views(m: nn.Module, x: Tensor) -> Tensor:
     y.view(-1, 3).add_(1)
     y[:, 0].zero_()
     r = y.t().reshape(-1)
-    r.mul_(2)
+    r.add_(2)
     x.sub_(1)
     return y.sum(1) + r.sum()
 

@@ -123,7 +123,7 @@ fxc_status fxc_flops_each(const struct fxc_rule *rule, const int32_t params[3], 
     FXC_NEED(fxc_known_result(rule, 0, &result));
     if (fxc_dtype_is_complex(fxc_work_dtype(rule, &result))) {
         FXC_NEED(params[2] != 0);
-        return count_each(rule, params[2], 0, out, err);
+        return count_each(rule, params[2], params[1], out, err);
     }
     return count_each(rule, params[0], params[1], out, err);
 }

@@ -167,7 +167,7 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
 
 /* Does this entry of an expansion ("aten.view", a packet) move data? Asked of the table through the packet's overload. */
 static bool packet_moves_data(const char *name, size_t length) {
-    static const char *const overloads[] = {"default", "int", "Tensor"};
+    static const char *const overloads[] = {"default", "int", "Tensor", "memory_format"};
     for (size_t i = 0; i < sizeof overloads / sizeof overloads[0]; i++) {
         char full[96];
         (void)snprintf(full, sizeof full, "%.*s.%s", (int)length, name, overloads[i]);

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fxcost.binding import _Sized, library
 
@@ -112,3 +115,106 @@ def test_every_row_says_something() -> None:
         assert text(row, "flop_rule"), name
         for op in filter(None, text(row, "eager").split(",")):
             assert any(other.startswith(op + ".") for other in TABLE) or hasattr(torch.ops.aten, op[5:]), (name, op)
+
+
+# ---- what eager runs ------------------------------------------------------------------------------------------------
+
+
+class Dispatched(TorchDispatchMode):
+    """The operators that eager dispatch runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops: list[str] = []
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.ops.append("aten." + op._schema.name.removeprefix("aten::"))
+        return op(*args, **(kwargs or {}))
+
+
+def r(*shape: int) -> torch.Tensor:
+    return torch.linspace(0.1, 0.9, math.prod(shape)).reshape(shape)
+
+
+# The form of a call that the eager column speaks of, where the form decides: three or more dimensions, a bias.
+SAMPLES: dict[str, tuple[Any, ...]] = {
+    "linear.default": (r(2, 3, 4), r(5, 4), r(5)),
+    "matmul.default": (r(2, 3, 4, 5), r(2, 3, 5, 6)),
+    "bmm.default": (r(2, 3, 4), r(2, 4, 5)),
+    "tensordot.default": (r(3, 4), r(4, 5), [1], [0]),
+    "inner.default": (r(3, 4), r(5, 4)),
+    "bilinear.default": (r(3, 4), r(3, 5), r(2, 4, 5), r(2)),
+    "outer.default": (r(3), r(4)),
+    "conv1d.default": (r(1, 2, 5), r(3, 2, 3)),
+    "conv2d.default": (r(1, 2, 5, 5), r(3, 2, 3, 3)),
+    "conv2d.padding": (r(1, 2, 5, 5), r(3, 2, 3, 3), None, [1, 1], "same"),
+    "conv_transpose2d.input": (r(1, 2, 5, 5), r(2, 3, 3, 3)),
+    "layer_norm.default": (r(3, 4), [4], r(4), r(4)),
+    "group_norm.default": (r(2, 4, 3), 2, r(4), r(4)),
+    "instance_norm.default": (r(2, 4, 3), None, None, None, None, True, 0.1, 1e-5, False),
+    "batch_norm.default": (r(2, 4, 3), r(4), r(4), r(4), r(4), False, 0.1, 1e-5, False),
+    "rms_norm.default": (r(2, 4), [4], r(4)),
+    "softmax.int": (r(3, 4), 1),
+    "log_softmax.int": (r(3, 4), 1),
+    "dropout.default": (r(3, 4), 0.5, True),
+    "dropout_.default": (r(3, 4), 0.5, True),
+    "feature_dropout.default": (r(3, 4, 4), 0.5, True),
+    "alpha_dropout.default": (r(3, 4), 0.5, True),
+    "cross_entropy_loss.default": (r(3, 4), torch.tensor([1, 2, 3])),
+    "nll_loss_nd.default": (r(3, 4), torch.tensor([1, 2, 3])),
+    "l1_loss.default": (r(3), r(3)),
+    "kl_div.default": (r(3), r(3)),
+    "mse_loss.default": (r(3), r(3)),
+    "cosine_similarity.default": (r(3, 4), r(3, 4)),
+    "pairwise_distance.default": (r(3, 4), r(3, 4)),
+    "max_pool1d.default": (r(1, 2, 8), [2]),
+    "max_pool2d.default": (r(1, 2, 8, 8), [2, 2]),
+    "max_pool3d.default": (r(1, 2, 8, 8, 8), [2, 2, 2]),
+    "avg_pool1d.default": (r(1, 2, 8), [2]),
+    "avg_pool2d.default": (r(1, 2, 8, 8), [2, 2]),
+    "adaptive_avg_pool1d.default": (r(1, 2, 8), [3]),
+    "adaptive_avg_pool2d.default": (r(1, 2, 8, 8), [3, 3]),
+    "adaptive_max_pool1d.default": (r(1, 2, 8), [3]),
+    "stack.default": ([r(3), r(3)],),
+    "cat.default": ([r(3), r(3)],),
+    "repeat.default": (r(3), [2, 2]),
+    "tile.default": (r(3), [2]),
+    "pad.default": (r(3, 4), [1, 1]),
+    "diff.default": (r(4),),
+    "prelu.default": (r(2, 3, 4), r(3)),
+    "to.dtype": (r(3), torch.float64),
+    "type_as.default": (r(3), r(3).double()),
+    "contiguous.default": (r(3, 4).t(),),
+    "reshape.default": (r(3, 4).t(), [12]),
+    "flatten.using_ints": (r(3, 4, 5).transpose(0, 1),),
+    "repeat_interleave.self_int": (r(3, 4), 2, 1),
+    "one_hot.default": (torch.tensor([1, 2]), 5),
+    "embedding.default": (r(5, 4), torch.tensor([1])),
+    "embedding_bag.padding_idx": (
+        *(r(5, 4), torch.tensor([1, 2]), torch.tensor([0]), False, 0, False, None, False, -1),
+    ),
+    "scaled_dot_product_attention.default": (r(1, 2, 3, 4), r(1, 2, 3, 4), r(1, 2, 3, 4)),
+    "lstm_cell.default": (r(2, 4), [r(2, 3), r(2, 3)], r(12, 4), r(12, 3), r(12), r(12)),
+    "relu6.default": (r(3),),
+    "selu.default": (r(3),),
+    "silu.default": (r(3),),
+    "gelu.default": (r(3),),
+    "log_sigmoid.default": (r(3),),
+    "square.default": (r(3),),
+    "argsort.default": (r(3),),
+    "true_divide.Tensor": (r(3), r(3)),
+    "clip.default": (r(3), 0.0, 1.0),
+    "expand_as.default": (r(3), r(3)),
+    "logsumexp.default": (r(3, 4), [1]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_eager_column_is_what_dispatch_runs(name: str) -> None:
+    row = TABLE["aten." + name]
+    packet = "aten." + name.rpartition(".")[0]
+    op = overload("aten." + name)
+    assert op is not None
+    with torch.no_grad(), Dispatched() as dispatched:
+        op(*SAMPLES[name])
+    assert dispatched.ops == (text(row, "eager").split(",") if text(row, "eager") else [packet])

@@ -340,6 +340,7 @@ def test_complex_numbers() -> None:
     assert work_of(lambda a, b: a * b, z, z) == (0, 6 * 24, 0)
     assert work_of(lambda a, b: a + b, z, z) == (0, 2 * 24, 0)
     assert work_of(torch.abs, z) == (0, 3 * 24, 24)
+    assert work_of(torch.polar, X, X) == (0, 2 * 24, 2 * 24)
 
 
 def test_dropout_in_training() -> None:

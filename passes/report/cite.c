@@ -37,6 +37,15 @@ static void dtype_text(const char *name, char *buffer, size_t size) {
     }
 }
 
+const char *fxc_main_dtype(const struct fxc_program *p, char *buffer, size_t size) {
+    int64_t dtype;
+    buffer[0] = '\0';
+    if (fxc_program_capture(p, "dtype", FXC_KIND_DTYPE, &dtype) && dtype < FXC_DTYPE_COUNT) {
+        dtype_text(fxc_enum_text("dtype", (uint32_t)dtype), buffer, size);
+    }
+    return buffer;
+}
+
 enum { MAX_SHAPES = 4, SHAPE_SIZE = 96 };
 
 const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, size_t size) {
@@ -61,12 +70,10 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
             append(buffer, size, text);
         }
     }
-    int64_t dtype;
-    if (fxc_program_capture(p, "dtype", FXC_KIND_DTYPE, &dtype) && dtype < FXC_DTYPE_COUNT) {
-        char text[32];
-        dtype_text(fxc_enum_text("dtype", (uint32_t)dtype), text, sizeof text);
+    char dtype[32];
+    if (fxc_main_dtype(p, dtype, sizeof dtype)[0] != '\0') {
         append(buffer, size, buffer[0] == '\0' ? "" : ", ");
-        append(buffer, size, text);
+        append(buffer, size, dtype);
     }
     return buffer;
 }

@@ -14,6 +14,8 @@ void fxc_put(struct fxc_stream *stream, const char *text);
 void fxc_putf(struct fxc_stream *stream, const char *format, ...) FXC_PRINTF(2, 3);
 /* Text left- or right-aligned in `width` columns, cut with an ellipsis when longer; code points count as one column. */
 void fxc_put_cell(struct fxc_stream *stream, const char *text, uint32_t width, bool right);
+/* A qualified name, left-aligned; when longer it loses its beginning, which says least. */
+void fxc_put_path(struct fxc_stream *stream, const char *text, uint32_t width);
 /* Columns a text takes. */
 uint32_t fxc_columns_of(const char *text);
 
@@ -67,6 +69,8 @@ struct fxc_view_options {
 fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                           struct fxc_rows *rows, fxc_error *err);
 
+/* "fp32": the dtype of most parameters; "" when there are none. Returns buffer. */
+const char *fxc_main_dtype(const struct fxc_program *program, char *buffer, size_t size);
 /* "1×3×224², fp32": sizes of the user's inputs and main dtype, for the line to cite. Returns buffer. */
 const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, size_t size);
 

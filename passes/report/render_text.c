@@ -63,8 +63,11 @@ static void put_head(const struct face *face) {
     (void)fxc_program_get_info(face->analysis->program, &info, NULL);
     fxc_putf(face->out, "%s\n", info.model[0] == '\0' ? info.file : info.model);
     put_field(face->out, "inputs", info.inputs);
-    (void)snprintf(text, sizeof text, "%s, %s, captured by %s in the %s dialect", info.training ? "train" : "eval",
-                   info.grad ? "grad" : "no grad", info.route, info.dialect);
+    char dtype[32];
+    (void)fxc_main_dtype(face->analysis->program, dtype, sizeof dtype);
+    (void)snprintf(text, sizeof text, "%s%s%s, %s, captured by %s in the %s dialect", dtype,
+                   dtype[0] == '\0' ? "" : ", ", info.training ? "train" : "eval", info.grad ? "grad" : "no grad",
+                   info.route, info.dialect);
     put_field(face->out, "mode", text);
     put_field(face->out, "convention",
               "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
@@ -231,7 +234,11 @@ static const char *flops_text(const struct face *face, const struct fxc_row *row
 static void put_row(const struct face *face, const struct columns *columns, const struct fxc_row *row) {
     const fxc_counts *c = &row->sum.counts;
     char text[FXC_NUMBER_SIZE], label[512];
-    fxc_put_cell(face->out, row_label(face, row, label, sizeof label), columns->name, false);
+    if (face->options->format == FXC_FORMAT_TREE) {
+        fxc_put_cell(face->out, row_label(face, row, label, sizeof label), columns->name, false);
+    } else {
+        fxc_put_path(face->out, row_label(face, row, label, sizeof label), columns->name);
+    }
     if (columns->class_name > 0) {
         fxc_put(face->out, " ");
         fxc_put_cell(face->out, short_class(face, row), columns->class_name, false);

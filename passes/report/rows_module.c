@@ -12,6 +12,7 @@ struct visit {
     uint32_t length; /* siblings folded into it, itself included */
     uint32_t last;   /* the last of them */
     const char *parent_name;
+    const char *prefix; /* "layers." when the row stands for a container too that holds nothing else, "" otherwise */
 };
 
 struct module_walk {
@@ -73,8 +74,12 @@ static bool has_something(const struct module_walk *walk, uint32_t module) {
            c->bytes_written != 0;
 }
 
-static bool is_number(const char *text) {
-    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+/* A module's name as a number, -1 when it is none. */
+static int64_t number_of(const struct fxc_program *p, uint32_t module) {
+    const char *text = fxc_string(p, p->module_name[module]);
+    size_t length = strlen(text);
+    bool digits = length > 0 && length < 10 && strspn(text, "0123456789") == length;
+    return digits ? strtol(text, NULL, 10) : -1;
 }
 
 static fxc_status prepare(struct module_walk *walk, fxc_error *err) {
@@ -156,35 +161,31 @@ static char *join(struct fxc_arena *arena, const char *parent, const char *name)
 /* Siblings from `first` on that look alike: numbered in sequence and of one shape. */
 static uint32_t run_length(const struct module_walk *walk, const uint32_t *child, uint32_t count, uint32_t first) {
     uint32_t length = 1;
-    if (walk->options->unfold || !is_number(fxc_string(walk->p, walk->p->module_name[child[first]]))) {
+    int64_t number = number_of(walk->p, child[first]);
+    if (walk->options->unfold || number < 0) {
         return 1;
     }
     while (first + length < count && walk->shape[child[first + length]] == walk->shape[child[first]] &&
-           is_number(fxc_string(walk->p, walk->p->module_name[child[first + length]]))) {
+           number_of(walk->p, child[first + length]) == number + length) {
         length++;
     }
     return length;
 }
 
 static fxc_status push_row(struct module_walk *walk, const struct visit *visit, fxc_error *err) {
-    uint32_t length = visit->length;
     struct fxc_arena *arena = &walk->rows->arena;
     struct fxc_row row = module_row(walk, visit->module, visit->times);
-    const char *own = fxc_string(walk->p, walk->p->module_name[visit->module]);
-    char range[300];
-    if (length > 1) {
-        (void)snprintf(range, sizeof range, "%.120s-%.120s", own,
+    char own[300], label[640];
+    (void)snprintf(own, sizeof own, "%.120s", fxc_string(walk->p, walk->p->module_name[visit->module]));
+    (void)snprintf(label, sizeof label, "%.300s", visit->module == 0 ? "(model)" : own);
+    if (visit->length > 1) {
+        size_t used = strlen(own);
+        (void)snprintf(own + used, sizeof own - used, "-%.120s",
                        fxc_string(walk->p, walk->p->module_name[visit->last]));
-        own = range;
+        (void)snprintf(label, sizeof label, "%.300s%s \xC3\x97%u", visit->prefix, own, visit->length); /* × */
     }
     row.name = visit->module == 0 ? fxc_arena_string(arena, "") : join(arena, visit->parent_name, own);
     row.depth = visit->depth;
-    char label[340];
-    if (length > 1) {
-        (void)snprintf(label, sizeof label, "%s \xC3\x97%u", own, length); /* × */
-    } else {
-        (void)snprintf(label, sizeof label, "%.300s", visit->module == 0 ? "(model)" : own);
-    }
     row.label = fxc_arena_string(arena, label);
     if (row.name == NULL || row.label == NULL) {
         return fxc_fail_memory(err, "report rows");
@@ -230,18 +231,13 @@ static uint32_t *sorted_children(struct module_walk *walk, uint32_t module, uint
 }
 
 /* Stacks the children of a visit, runs of equal siblings as one. */
-static fxc_status visit_children(struct module_walk *walk, const struct visit *visit, const char *name,
-                                 fxc_error *err) {
-    uint32_t count = 0;
-    uint32_t *child = sorted_children(walk, visit->module, &count);
-    if (child == NULL) {
-        return fxc_fail_memory(err, "report rows");
-    }
+static void stack_children(struct module_walk *walk, const struct visit *visit, const uint32_t *child, uint32_t count,
+                           const char *name) {
     uint32_t bottom = walk->stack_count;
     for (uint32_t i = 0; i < count;) {
         uint32_t length = run_length(walk, child, count, i);
         walk->stack[walk->stack_count++] =
-            (struct visit){child[i], visit->depth + 1, visit->times * length, length, child[i + length - 1], name};
+            (struct visit){child[i], visit->depth + 1, visit->times * length, length, child[i + length - 1], name, ""};
         i += length;
     }
     /* Reverse, so that the first child comes off the stack first. */
@@ -250,28 +246,77 @@ static fxc_status visit_children(struct module_walk *walk, const struct visit *v
         walk->stack[low] = walk->stack[--high];
         walk->stack[high] = swap;
     }
+}
+
+/* Is this a container (a ModuleList) that does nothing itself and holds one run of equal siblings? */
+static bool only_holds_a_run(const struct module_walk *walk, const struct visit *visit, const uint32_t *child,
+                             uint32_t count) {
+    const struct fxc_report *report = walk->analysis->report;
+    if (count < 2 || visit->length > 1 || visit->depth == 0 || run_length(walk, child, count, 0) != count) {
+        return false;
+    }
+    int64_t params = report->module_params[child[0]] * (int64_t)count; /* equal siblings: a part of the sum */
+    return report->module_self[visit->module].nodes == 0 && report->module_params[visit->module] == params;
+}
+
+/* The visit of the run inside such a container. */
+static fxc_status enter_run(struct module_walk *walk, struct visit *visit, const uint32_t *child, uint32_t count,
+                            fxc_error *err) {
+    const char *own = fxc_string(walk->p, walk->p->module_name[visit->module]);
+    char prefix[300];
+    (void)snprintf(prefix, sizeof prefix, "%.290s.", own);
+    *visit = (struct visit){child[0],
+                            visit->depth,
+                            visit->times * count,
+                            count,
+                            child[count - 1],
+                            join(&walk->rows->arena, visit->parent_name, own),
+                            fxc_arena_string(&walk->rows->arena, prefix)};
+    return visit->parent_name == NULL || visit->prefix == NULL ? fxc_fail_memory(err, "report rows") : FXC_OK;
+}
+
+static fxc_status visit_module(struct module_walk *walk, struct visit visit, fxc_error *err) {
+    uint32_t count = 0;
+    uint32_t *child = sorted_children(walk, visit.module, &count);
+    if (child != NULL && only_holds_a_run(walk, &visit, child, count)) {
+        FXC_TRY(enter_run(walk, &visit, child, count, err));
+        child = sorted_children(walk, visit.module, &count);
+    }
+    if (child == NULL) {
+        return fxc_fail_memory(err, "report rows");
+    }
+    FXC_TRY(push_row(walk, &visit, err));
+    if (visit.depth < walk->options->depth) {
+        stack_children(walk, &visit, child, count, walk->rows->row[walk->rows->count - 1].name);
+    }
     return FXC_OK;
+}
+
+/* A report on one module shows that module by its full name. */
+static fxc_status name_root(struct module_walk *walk, fxc_error *err) {
+    char path[512];
+    struct fxc_row *row = &walk->rows->row[0];
+    if (walk->options->root_module != 0) {
+        (void)fxc_module_path(walk->p, walk->options->root_module, path, sizeof path);
+        row->label = fxc_arena_string(&walk->rows->arena, path);
+    }
+    return row->label == NULL ? fxc_fail_memory(err, "report rows") : FXC_OK;
 }
 
 fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                               struct fxc_rows *rows, fxc_error *err) {
     struct module_walk walk = {.analysis = analysis, .p = analysis->program, .options = options, .rows = rows};
+    uint32_t root = options->root_module;
+    char parent[512] = "";
     FXC_TRY(prepare(&walk, err));
-    char root[512];
-    (void)fxc_module_path(walk.p, options->root_module, root, sizeof root);
-    walk.stack[walk.stack_count++] = (struct visit){options->root_module, 0, 1, 1, options->root_module, ""};
+    if (root != 0) {
+        (void)fxc_module_path(walk.p, walk.p->module_parent[root], parent, sizeof parent);
+    }
+    walk.stack[walk.stack_count++] = (struct visit){root, 0, 1, 1, root, parent, ""};
     while (walk.stack_count > 0) {
-        struct visit visit = walk.stack[--walk.stack_count];
-        FXC_TRY(push_row(&walk, &visit, err));
-        struct fxc_row *row = &rows->row[rows->count - 1];
-        if (visit.depth == 0 && options->root_module != 0) {
-            row->name = row->label = fxc_arena_string(&rows->arena, root);
-            if (row->name == NULL) {
-                return fxc_fail_memory(err, "report rows");
-            }
-        }
-        if (visit.depth < options->depth) {
-            FXC_TRY(visit_children(&walk, &visit, row->name, err));
+        FXC_TRY(visit_module(&walk, walk.stack[--walk.stack_count], err));
+        if (rows->count == 1) {
+            FXC_TRY(name_root(&walk, err));
         }
     }
     return FXC_OK;

@@ -68,6 +68,16 @@ void fxc_put_cell(struct fxc_stream *stream, const char *text, uint32_t width, b
     }
 }
 
+void fxc_put_path(struct fxc_stream *stream, const char *text, uint32_t width) {
+    uint32_t columns = fxc_columns_of(text);
+    if (columns <= width || width == 0) {
+        fxc_put_cell(stream, text, width, false);
+        return;
+    }
+    fxc_put(stream, "\xE2\x80\xA6"); /* … */
+    fxc_put(stream, text + prefix(text, columns - (width - 1)));
+}
+
 const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     static const char units[] = " KMGTPE";
     double value = (double)number;

@@ -26,7 +26,7 @@ static void put_csv_text(struct fxc_stream *out, const char *text) {
 
 void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                     const struct fxc_rows *rows, struct fxc_stream *out) {
-    static const char *const first[] = {"module,class", "class,", "op,", "node,op"};
+    static const char *const first[] = {"module,class", "class", "op", "node,op"};
     (void)analysis;
     fxc_putf(out,
              "%s,shape,calls,params,macs,flops,matrix_flops,vector_flops,transcendentals,int_ops,bytes_read,"
@@ -37,8 +37,10 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
         const fxc_counts *c = &row->sum.counts;
         put_csv_text(out, row->name);
         fxc_put(out, ",");
-        put_csv_text(out, row->class_name);
-        fxc_put(out, ",");
+        if (options->by == FXC_BY_MODULE || options->by == FXC_BY_NODE) {
+            put_csv_text(out, row->class_name);
+            fxc_put(out, ",");
+        }
         put_csv_text(out, row->shape);
         fxc_putf(out, ",%" PRId64 ",", row->calls);
         if (row->has_params) {

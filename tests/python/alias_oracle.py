@@ -128,6 +128,8 @@ class Runner:
         return fx.map_arg(output.args[0], lambda node: values[node])
 
     def _call(self, key: Key, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+        args: Any
+        kwargs: Any
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda used: values[used])
         if node.target is AUTOCAST:
             device, dtype, enabled, cache, body, *operands = args
@@ -180,7 +182,8 @@ def clone_sharing(value: Any, copies: dict[int, Tensor]) -> Any:
 
 def flat_inputs(program: torch.export.ExportedProgram, args: tuple[Any, ...]) -> list[Any]:
     """Inputs of the graph, in its order: parameters, buffers, constants, then the user's."""
-    user, copies, inputs = list(args), {}, []
+    user, inputs = list(args), []
+    copies: dict[int, Tensor] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "USER_INPUT":
             inputs.append(user.pop(0))

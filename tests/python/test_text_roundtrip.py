@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import alias_programs
 import pytest
+import test_flops_oracle
 import torch
 from torch import nn
 from torch.export import Dim
@@ -113,16 +115,33 @@ PROGRAMS: dict[str, Callable[[], Captured]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_round_trip(name: str) -> None:
-    torch.manual_seed(0)
-    model, args, kwargs, dynamic_shapes = PROGRAMS[name]()
-    program = Program.from_bytes(fxcost.capture(model, args, kwargs, dynamic_shapes).to_bytes(), "file")
+def check_laws(capture: fxcost.Capture) -> None:
+    program = Program.from_bytes(capture.to_bytes(), "file")
     text = program.text()
     again = Program.from_bytes(text.encode(), "text")
     assert again == program
     assert again.text() == text
     assert bytes(Analysis(again).totals()) == bytes(Analysis(program).totals())
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_round_trip(name: str) -> None:
+    torch.manual_seed(0)
+    model, args, kwargs, dynamic_shapes = PROGRAMS[name]()
+    check_laws(fxcost.capture(model, args, kwargs, dynamic_shapes))
+
+
+@pytest.mark.parametrize("case", alias_programs.CASES, ids=lambda case: case.name)
+def test_round_trip_of_memory_programs(case: alias_programs.Case) -> None:
+    model, args = case.make()
+    with torch.set_grad_enabled(not case.no_grad):
+        check_laws(fxcost.capture(model, args, dynamic_shapes={"args": case.dynamic} if case.dynamic else None))
+
+
+@pytest.mark.parametrize("build", test_flops_oracle.MODELS, ids=lambda build: build.__name__)
+def test_round_trip_of_models(build: Callable[[], tuple[nn.Module, dict[str, Any]]]) -> None:
+    model, inputs = build()
+    check_laws(fxcost.capture(model.eval(), (), inputs))
 
 
 def test_text_names_what_torch_exported() -> None:

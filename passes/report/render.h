@@ -65,6 +65,9 @@ struct fxc_view_options {
     bool raw, unfold;
 };
 
+/* FLOPs of a row: "?" when none of its nodes has a formula, with "+?" behind when some have not. */
+const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]);
+
 /* Rows for the options; the caller frees rows->arena. */
 fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                           struct fxc_rows *rows, fxc_error *err);

@@ -83,8 +83,7 @@ void fxc_render_md(const struct fxc_analysis *analysis, const struct fxc_view_op
         put_md_text(out, row->name[0] == '\0' ? row->label : row->name);
         fxc_putf(out, " | %s", row->has_params ? fxc_human(row->params, options->raw, text) : "");
         fxc_putf(out, " | %s", fxc_human(c->macs, options->raw, text));
-        fxc_putf(out, " | %s%s", fxc_human(fxc_flops_of(c), options->raw, text),
-                 row->sum.unknown_nodes > 0 ? " +?" : "");
+        fxc_putf(out, " | %s", fxc_flops_text(row, options->raw, text));
         fxc_putf(out, " | %s", fxc_human(c->bytes_read, options->raw, text));
         fxc_putf(out, " | %s |", fxc_human(c->bytes_written, options->raw, text));
         if (timed) {

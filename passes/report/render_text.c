@@ -62,12 +62,15 @@ static void put_head(const struct face *face) {
     char text[256];
     (void)fxc_program_get_info(face->analysis->program, &info, NULL);
     fxc_putf(face->out, "%s\n", info.model[0] == '\0' ? info.file : info.model);
-    put_field(face->out, "inputs", info.inputs);
+    put_field(face->out, "inputs", info.inputs[0] == '\0' ? "not recorded" : info.inputs);
     char dtype[32];
     (void)fxc_main_dtype(face->analysis->program, dtype, sizeof dtype);
-    (void)snprintf(text, sizeof text, "%s%s%s, %s, captured by %s in the %s dialect", dtype,
-                   dtype[0] == '\0' ? "" : ", ", info.training ? "train" : "eval", info.grad ? "grad" : "no grad",
-                   info.route, info.dialect);
+    int used = snprintf(text, sizeof text, "%s%s%s, %s", dtype, dtype[0] == '\0' ? "" : ", ",
+                        info.training ? "train" : "eval", info.grad ? "grad" : "no grad");
+    if (info.route[0] != '\0' && used > 0 && (size_t)used < sizeof text) {
+        (void)snprintf(text + used, sizeof text - (size_t)used, ", captured by %s in the %s dialect", info.route,
+                       info.dialect);
+    }
     put_field(face->out, "mode", text);
     put_field(face->out, "convention",
               "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
@@ -76,7 +79,8 @@ static void put_head(const struct face *face) {
                        face->analysis->device->description);
         put_field(face->out, "device", text);
     }
-    (void)snprintf(text, sizeof text, "fxcost %s, torch %s", fxc_version(), info.torch_version);
+    (void)snprintf(text, sizeof text, "fxcost %s, torch %s", fxc_version(),
+                   info.torch_version[0] == '\0' ? "not recorded" : info.torch_version);
     put_field(face->out, "versions", text);
 }
 
@@ -217,20 +221,6 @@ static void put_titles(const struct face *face, const struct columns *columns) {
     fxc_put(face->out, "\n");
 }
 
-/* A row all of whose computing nodes lack a formula shows "?", one with some shows a "+" behind its FLOPs. */
-static const char *flops_text(const struct face *face, const struct fxc_row *row, char buffer[FXC_NUMBER_SIZE]) {
-    char plain[FXC_NUMBER_SIZE];
-    int64_t flops = fxc_flops_of(&row->sum.counts);
-    if (row->sum.unknown_nodes == 0) {
-        return number(face, flops, buffer);
-    }
-    if (flops == 0) {
-        return "?";
-    }
-    (void)snprintf(buffer, FXC_NUMBER_SIZE, "%.24s+?", number(face, flops, plain));
-    return buffer;
-}
-
 static void put_row(const struct face *face, const struct columns *columns, const struct fxc_row *row) {
     const fxc_counts *c = &row->sum.counts;
     char text[FXC_NUMBER_SIZE], label[512];
@@ -250,7 +240,7 @@ static void put_row(const struct face *face, const struct columns *columns, cons
         put_number_cell(face, number(face, row->params, text));
     }
     put_number_cell(face, number(face, c->macs, text));
-    put_number_cell(face, flops_text(face, row, text));
+    put_number_cell(face, fxc_flops_text(row, face->options->raw, text));
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
     put_number_cell(face, number(face, c->bytes_read, text));

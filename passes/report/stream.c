@@ -96,6 +96,19 @@ const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     return buffer;
 }
 
+const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]) {
+    int64_t flops = fxc_flops_of(&row->sum.counts);
+    if (row->sum.unknown_nodes > 0 && flops == 0) {
+        return "?";
+    }
+    (void)fxc_human(flops, raw, buffer);
+    if (row->sum.unknown_nodes > 0) {
+        size_t length = strlen(buffer);
+        (void)snprintf(buffer + length, FXC_NUMBER_SIZE - length, "+?");
+    }
+    return buffer;
+}
+
 const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     (void)fxc_human(number, raw, buffer);
     size_t length = strlen(buffer);

@@ -6,8 +6,7 @@ static bool is_literal(int64_t symint) {
     return symint >= 0;
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------
- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 
 static bool multiply_factor(struct fxc_text_product *product, int64_t factor) {
     return factor > 0 && !__builtin_mul_overflow(product->factor, factor, &product->factor);
@@ -117,8 +116,7 @@ bool fxc_text_is_product(const struct fxc_text_exprs *exprs, const struct fxc_te
     return true;
 }
 
-/* ---- strides -------------------------------------------------------------------------------------------------------
- */
+/* ---- strides ----------------------------------------------------------------------------------------------------- */
 
 bool fxc_text_multiply_stride(const struct fxc_text_exprs *exprs, struct fxc_text_product *stride, int64_t size) {
     return fxc_text_multiply(exprs, stride, size == 0 ? 1 : size);
@@ -138,8 +136,7 @@ bool fxc_text_strides_implied(const struct fxc_text_exprs *exprs, bool strided, 
     return true;
 }
 
-/* ---- storages ------------------------------------------------------------------------------------------------------
- */
+/* ---- storages ---------------------------------------------------------------------------------------------------- */
 
 #define BITS(name, text, short_text, bits) bits,
 static const uint8_t dtype_bits[] = {FXC_DTYPE_LIST(BITS)};

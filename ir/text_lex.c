@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- failures ------------------------------------------------------------------------------------------------------
- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 /* What stands at a place, cut and made printable. */
 static void describe(const struct fxc_lex *lx, const char *at, char out[40]) {
@@ -79,8 +78,7 @@ bool fxc_lex_fail_memory(struct fxc_lex *lx) {
     return false;
 }
 
-/* ---- lines ---------------------------------------------------------------------------------------------------------
- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 static void skip_spaces(struct fxc_lex *lx) {
     while (lx->at < lx->end && (*lx->at == ' ' || *lx->at == '\t' || *lx->at == '\r')) {
@@ -122,8 +120,7 @@ bool fxc_lex_end_line(struct fxc_lex *lx) {
     return fxc_lex_at_end_of_line(lx) || fxc_lex_fail(lx, "", "the end of the line");
 }
 
-/* ---- characters and words ------------------------------------------------------------------------------------------
- */
+/* ---- characters and words ---------------------------------------------------------------------------------------- */
 
 bool fxc_lex_accept(struct fxc_lex *lx, char c) {
     if (fxc_lex_peek(lx) != c) {
@@ -164,8 +161,7 @@ bool fxc_lex_expect_word(struct fxc_lex *lx, const char *word) {
     return fxc_lex_is(fxc_lex_word(lx), word) || fxc_lex_fail_at(lx, at, "", "'%s'", word);
 }
 
-/* ---- strings -------------------------------------------------------------------------------------------------------
- */
+/* ---- strings ----------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9') {
@@ -289,8 +285,7 @@ bool fxc_lex_string(struct fxc_lex *lx, struct fxc_span *out) {
     return true;
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static bool is_digit(const struct fxc_lex *lx) {
     return lx->at < lx->end && *lx->at >= '0' && *lx->at <= '9';

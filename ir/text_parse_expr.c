@@ -11,8 +11,7 @@ static bool push_token(struct fxc_text_parser *ps, uint8_t token, int64_t payloa
     return push_word(ps, token) && push_word(ps, payload);
 }
 
-/* ---- tokens --------------------------------------------------------------------------------------------------------
- */
+/* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
 static bool push_symbol(struct fxc_text_parser *ps, const char *at, uint32_t string) {
     uint32_t row;
@@ -72,8 +71,7 @@ static bool parse_leaf(struct fxc_text_parser *ps, const char *at, struct fxc_sp
     return fxc_parse_name(ps, &string) && push_symbol(ps, at, string);
 }
 
-/* ---- expressions ---------------------------------------------------------------------------------------------------
- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static bool parse_operand(struct fxc_text_parser *ps, uint32_t depth) {
     uint8_t token;
@@ -182,8 +180,7 @@ bool fxc_parse_symint(struct fxc_text_parser *ps, int64_t *out) {
     return true;
 }
 
-/* ---- tensors -------------------------------------------------------------------------------------------------------
- */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 static bool parse_symints(struct fxc_text_parser *ps, struct fxc_stack *stack, char close) {
     int64_t symint;

@@ -1,8 +1,7 @@
 /* The statements of graphs, parameters and leftover values. */
 #include "ir/text_parse.h"
 
-/* ---- graphs --------------------------------------------------------------------------------------------------------
- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
 /* In the first pass, so that a literal may name a graph that comes later. */
 bool fxc_parse_graph_name(struct fxc_text_parser *ps) {
@@ -129,8 +128,7 @@ bool fxc_parse_return_line(struct fxc_text_parser *ps) {
     return true;
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------------------
- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 static bool parse_argument(struct fxc_text_parser *ps) {
     struct fxc_builder *b = &ps->builder;
@@ -253,8 +251,7 @@ bool fxc_parse_node_line(struct fxc_text_parser *ps) {
     return parse_attributes(ps);
 }
 
-/* ---- parameters and leftover values --------------------------------------------------------------------------------
- */
+/* ---- parameters and leftover values ------------------------------------------------------------------------------ */
 
 /* param %w = parameter "fc.weight" module=1 requires_grad, or with the value's definition after its name */
 bool fxc_parse_param_line(struct fxc_text_parser *ps) {

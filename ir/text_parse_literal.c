@@ -18,8 +18,7 @@ static struct fxc_text_literal literal(uint8_t kind, int64_t payload) {
     return (struct fxc_text_literal){.payload = payload, .fixup = FXC_NONE, .kind = kind};
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------------------------
- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 /* The items above `base` become a row. Nested lists were flushed before, so theirs are smaller. */
 static bool flush_list(struct fxc_text_parser *ps, uint32_t base, uint32_t *list) {
@@ -96,8 +95,7 @@ bool fxc_parse_list_line(struct fxc_text_parser *ps) {
            fxc_parse_list_row(ps, &list) && fxc_stack_push(ps, &ps->list_rows, &list, sizeof list);
 }
 
-/* ---- operators -----------------------------------------------------------------------------------------------------
- */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static uint8_t implied_origin(const char *name) {
     return strncmp(name, "aten.", 5) == 0            ? FXC_OP_ORIGIN_ATEN
@@ -139,8 +137,7 @@ bool fxc_parse_op(struct fxc_text_parser *ps, uint32_t *op) {
     return fxc_parse_named_row(ps, &ps->ops, FXC_COLUMN_op_name, "operator", at, string, op);
 }
 
-/* ---- kind(...) -----------------------------------------------------------------------------------------------------
- */
+/* ---- kind(...) --------------------------------------------------------------------------------------------------- */
 
 static bool parse_enum_literal(struct fxc_text_parser *ps, uint8_t kind, const struct fxc_text_enum *texts,
                                struct fxc_text_literal *out) {
@@ -208,8 +205,7 @@ static bool parse_call(struct fxc_text_parser *ps, uint8_t kind, struct fxc_text
     return done && fxc_lex_expect(&ps->lex, ')');
 }
 
-/* ---- words ---------------------------------------------------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static uint32_t find_text(struct fxc_span word, const struct fxc_text_enum *texts) {
     for (uint32_t i = 0; i < texts->count; i++) {
@@ -280,8 +276,7 @@ static bool parse_word(struct fxc_text_parser *ps, const struct context *context
     return parse_call(ps, (uint8_t)kind, out);
 }
 
-/* ---- any literal ---------------------------------------------------------------------------------------------------
- */
+/* ---- any literal ------------------------------------------------------------------------------------------------- */
 
 static bool parse_percent(struct fxc_text_parser *ps, const struct context *context, struct fxc_text_literal *out) {
     struct fxc_text_subject subject;

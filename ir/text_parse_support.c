@@ -22,8 +22,7 @@ bool fxc_stack_push(struct fxc_text_parser *ps, struct fxc_stack *stack, const v
     return true;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 struct fxc_text_named *fxc_text_name_add(struct fxc_text_parser *ps, struct fxc_text_names *names, const void *key,
                                          size_t size, uint32_t row, bool *known) {
@@ -134,8 +133,7 @@ bool fxc_parse_row_number(struct fxc_text_parser *ps, uint32_t next) {
     return number == next || fxc_lex_fail_at(&ps->lex, at, "rows are numbered from 0, in order", "number %u", next);
 }
 
-/* ---- enumerations and flags ----------------------------------------------------------------------------------------
- */
+/* ---- enumerations and flags -------------------------------------------------------------------------------------- */
 
 bool fxc_parse_enum(struct fxc_text_parser *ps, const struct fxc_text_enum *texts, const char *what, uint8_t *out) {
     (void)fxc_lex_peek(&ps->lex);

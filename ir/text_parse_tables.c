@@ -54,8 +54,7 @@ bool fxc_parse_op_line(struct fxc_text_parser *ps) {
     return add_row_name(ps, &ps->ops, name, row);
 }
 
-/* ---- symbols and constraints ---------------------------------------------------------------------------------------
- */
+/* ---- symbols and constraints ------------------------------------------------------------------------------------- */
 
 /* min=2 max=16 hint=4 unbacked: what a symbol and a constraint may say. */
 struct range {
@@ -129,8 +128,7 @@ bool fxc_parse_constraint_line(struct fxc_text_parser *ps) {
     return true;
 }
 
-/* ---- modules, regions, sources, calls ------------------------------------------------------------------------------
- */
+/* ---- modules, regions, sources, calls ---------------------------------------------------------------------------- */
 
 /* "in 3" where there is a parent. */
 static bool parse_parent(struct fxc_text_parser *ps, uint32_t *parent) {

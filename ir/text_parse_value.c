@@ -4,8 +4,7 @@
 
 #include "ir/text_parse.h"
 
-/* ---- subjects and references ---------------------------------------------------------------------------------------
- */
+/* ---- subjects and references ------------------------------------------------------------------------------------- */
 
 bool fxc_parse_subject(struct fxc_text_parser *ps, struct fxc_text_subject *out) {
     (void)fxc_lex_peek(&ps->lex);
@@ -67,8 +66,7 @@ void fxc_push_reference(struct fxc_text_parser *ps, enum fxc_column column, cons
     fxc_builder_push(&ps->builder, column, &value);
 }
 
-/* ---- definitions ---------------------------------------------------------------------------------------------------
- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 static bool add_name(struct fxc_text_parser *ps, const struct fxc_text_subject *subject, uint32_t value) {
     uint32_t key[2] = {ps->scope, subject->name};
@@ -107,8 +105,7 @@ bool fxc_define_value(struct fxc_text_parser *ps, const struct fxc_text_subject 
            fxc_stack_push(ps, &ps->value_places, &subject->at, sizeof subject->at) && add_name(ps, subject, *value);
 }
 
-/* ---- storages ------------------------------------------------------------------------------------------------------
- */
+/* ---- storages ---------------------------------------------------------------------------------------------------- */
 
 static bool push_storage(struct fxc_text_parser *ps, const char *at, int64_t bytes, uint32_t device, uint8_t origin) {
     fxc_push_storage_bytes(&ps->builder, bytes);
@@ -191,8 +188,7 @@ bool fxc_parse_storage_line(struct fxc_text_parser *ps) {
     return push_storage(ps, at, bytes, device, origin);
 }
 
-/* ---- at the end ----------------------------------------------------------------------------------------------------
- */
+/* ---- at the end -------------------------------------------------------------------------------------------------- */
 
 static bool resolve(struct fxc_text_parser *ps, const uint32_t *name_of, const struct fxc_text_fixup *fixup) {
     const struct fxc_text_subject *subject = &fixup->subject;

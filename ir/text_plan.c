@@ -4,8 +4,7 @@
 
 #include "ir/error.h"
 
-/* ---- where values and storages are defined ------------------------------------------------------------------------
- */
+/* ---- where values and storages are defined ----------------------------------------------------------------------- */
 
 struct walk {
     struct fxc_text_plan *plan;
@@ -144,8 +143,7 @@ static bool plan_places(struct fxc_text_plan *plan) {
     return true;
 }
 
-/* ---- names that need a number --------------------------------------------------------------------------------------
- */
+/* ---- names that need a number ------------------------------------------------------------------------------------ */
 
 /* Marks the rows whose name (a string column) is empty or occurs more than once. */
 static bool *plan_names(struct fxc_text_plan *plan, const uint32_t *name, uint32_t count) {
@@ -192,8 +190,7 @@ static bool plan_value_names(struct fxc_text_plan *plan) {
     return done;
 }
 
-/* ---- rows that are written once ------------------------------------------------------------------------------------
- */
+/* ---- rows that are written once ---------------------------------------------------------------------------------- */
 
 static bool start_table(struct fxc_text_plan *plan, struct fxc_text_table *table, uint32_t canonical) {
     table->number = FXC_NEW(&plan->arena, uint32_t, canonical);

@@ -13,8 +13,7 @@ static void put_numbered(struct fxc_text_printer *pr, const char *word, uint32_t
     fxc_print_int(pr, number);
 }
 
-/* ---- expressions ---------------------------------------------------------------------------------------------------
- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static void print_symbol(struct fxc_text_printer *pr, int64_t payload) {
     const struct fxc_program *p = pr->program;
@@ -112,8 +111,7 @@ void fxc_print_symint(struct fxc_text_printer *pr, int64_t symint) {
     put(pr, constant ? ")" : "");
 }
 
-/* ---- tensors -------------------------------------------------------------------------------------------------------
- */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 static void print_symints(struct fxc_text_printer *pr, const int64_t *symints, uint32_t begin, uint32_t end) {
     for (uint32_t i = begin; i < end; i++) {
@@ -157,8 +155,7 @@ static void print_meta(struct fxc_text_printer *pr, uint32_t meta) {
     }
 }
 
-/* ---- values, operators, graphs -------------------------------------------------------------------------------------
- */
+/* ---- values, operators, graphs ----------------------------------------------------------------------------------- */
 
 void fxc_print_value_name(struct fxc_text_printer *pr, uint32_t value, bool numbered) {
     const struct fxc_program *p = pr->program;
@@ -192,8 +189,7 @@ static void print_graph(struct fxc_text_printer *pr, uint32_t graph) {
     put(pr, ")");
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------------------------
- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 static const char *opening(uint8_t kind) {
     switch (kind) {
@@ -250,8 +246,7 @@ void fxc_print_list_row(struct fxc_text_printer *pr, uint32_t list) {
     print_items(pr, FXC_KIND_LIST, list, FXC_NONE);
 }
 
-/* ---- any literal ---------------------------------------------------------------------------------------------------
- */
+/* ---- any literal ------------------------------------------------------------------------------------------------- */
 
 static void print_call(struct fxc_text_printer *pr, uint8_t kind, const char *text) {
     put(pr, fxc_text_kinds.text[kind]);

@@ -45,8 +45,7 @@ static void assert_laws(const fxc_program *program) {
     free(second.bytes);
 }
 
-/* ---- what is printed -----------------------------------------------------------------------------------------------
- */
+/* ---- what is printed --------------------------------------------------------------------------------------------- */
 
 #define TOY                                                                                                            \
     "fxir 1.0\n"                                                                                                       \
@@ -196,8 +195,7 @@ static void test_refused_output(void **state) {
     fxc_program_free(program);
 }
 
-/* ---- where it fails ------------------------------------------------------------------------------------------------
- */
+/* ---- where it fails ---------------------------------------------------------------------------------------------- */
 
 static void test_error_positions(void **state) {
     (void)state;
@@ -272,8 +270,7 @@ static void test_depth_limits(void **state) {
     }
 }
 
-/* ---- hostile programs ----------------------------------------------------------------------------------------------
- */
+/* ---- hostile programs -------------------------------------------------------------------------------------------- */
 
 static uint32_t string_of(struct fxc_builder *b, const char *text) {
     return fxc_builder_string(b, text, strlen(text));
@@ -418,8 +415,7 @@ static void test_many_dimensions(void **state) {
     fxc_program_free(program);
 }
 
-/* ---- equality ------------------------------------------------------------------------------------------------------
- */
+/* ---- equality ---------------------------------------------------------------------------------------------------- */
 
 static char *read_everything(void) {
     FILE *file = fopen(FXC_TEST_DATA "/fuzz/corpus/text/everything.txt", "rb");

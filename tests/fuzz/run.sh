@@ -14,7 +14,7 @@ for reader in reader text; do
   if [ -f "tests/fuzz/$reader.dict" ]; then
     dictionary=(-dict="tests/fuzz/$reader.dict")
   fi
-  "build/fuzz/tests/fuzz/fuzz_$reader" "$found" "tests/fuzz/corpus/$reader" "${dictionary[@]}" \
+  "build/fuzz/tests/fuzz/fuzz_$reader" "$found" "tests/fuzz/corpus/$reader" "tests/fuzz/regressions/$reader" "${dictionary[@]}" \
     -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix=build/fuzz/
 done

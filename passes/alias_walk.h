@@ -27,7 +27,7 @@ struct fxc_op_memory {
     bool reads_nothing;                     /* looks at no element of its arguments */
     bool overwrites;                        /* what it writes it does not read */
     bool whole;                             /* writes every element of what it writes */
-    bool copies;        /* its result is never a view, though lift_fresh_copy is recorded as one */
+    bool copies;                            /* its result is never a view, though lift_fresh_copy is recorded as one */
     bool binds;                             /* operands after the body are the body's inputs */
     uint32_t training, probability, source; /* arguments of the schema, or FXC_NONE */
     uint32_t stats[2];                      /* running_mean, running_var */

@@ -112,8 +112,8 @@ static int64_t scattered_bytes(const struct traffic_pass *pass, uint32_t node, s
     return 0;
 }
 
-/* Does the node hand on an argument's memory and write none? Then nothing runs: a view, a reshape or contiguous that had
- * nothing to do, dropout in eval. */
+/* Does the node hand on an argument's memory and write none? Then nothing runs: a view, a reshape or contiguous that
+ * had nothing to do, dropout in eval. */
 static bool only_aliases(const struct traffic_pass *pass, uint32_t node) {
     const struct fxc_alias *alias = pass->analysis->alias;
     uint8_t memory = alias->result_memory[pass->p->node_result[node]];
@@ -165,7 +165,8 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
 /* ---- kernels per operator ------------------------------------------------------------------------------------------
  */
 
-/* Does this entry of an expansion ("aten.view", a packet) move data? Asked of the table through the packet's overload. */
+/* Does this entry of an expansion ("aten.view", a packet) move data? Asked of the table through the packet's overload.
+ */
 static bool packet_moves_data(const char *name, size_t length) {
     static const char *const overloads[] = {"default", "int", "Tensor", "memory_format"};
     for (size_t i = 0; i < sizeof overloads / sizeof overloads[0]; i++) {

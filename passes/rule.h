@@ -22,10 +22,11 @@ struct fxc_tensor {
     uint8_t rank, dtype;
 };
 
-/* Result of a shape rule: sizes of result `index` (0 for a single tensor). */
+/* Result of a shape rule: sizes of result `index` (0 for a single tensor), which the pass sets. */
 enum { FXC_MAX_RANK = 64 };
 struct fxc_shape {
     int64_t size[FXC_MAX_RANK];
+    uint32_t index; /* which result is asked for */
     uint8_t rank;
 };
 

@@ -39,13 +39,22 @@
     X(pad)                                                                                                             \
     X(loss)                                                                                                            \
     X(class_loss)                                                                                                      \
+    X(pixel_shuffle)                                                                                                   \
+    X(pixel_unshuffle)                                                                                                 \
     X(glu)                                                                                                             \
+    /* shape_rules_several.c */                                                                                        \
+    X(split)                                                                                                           \
+    X(chunk)                                                                                                           \
+    X(topk)                                                                                                            \
+    X(recurrent)                                                                                                       \
     /* shape_rules_matrix.c */                                                                                         \
     X(mm)                                                                                                              \
     X(bmm)                                                                                                             \
     X(matmul)                                                                                                          \
     X(linear)                                                                                                          \
     X(grouped_mm)                                                                                                      \
+    X(outer)                                                                                                           \
+    X(mv)                                                                                                              \
     X(einsum)                                                                                                          \
     X(sdpa)                                                                                                            \
     /* shape_rules_window.c */                                                                                         \

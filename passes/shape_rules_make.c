@@ -149,3 +149,33 @@ fxc_status fxc_shape_glu(const struct fxc_rule *rule, struct fxc_shape *out, fxc
     out->size[dim] /= 2;
     return FXC_OK;
 }
+
+/* Channels become pixels: (..., C * r * r, H, W) gives (..., C, H * r, W * r). */
+fxc_status fxc_shape_pixel_shuffle(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    int64_t factor, area;
+    (void)err;
+    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank >= 3);
+    FXC_TELL(fxc_rule_int(rule, FXC_NAME_upscale_factor, 0, &factor) && factor > 0 && !fxc_mul(factor, factor, &area));
+    fxc_shape_of(&tensor, out);
+    int64_t *last = &out->size[out->rank - 3];
+    last[0] /= area;
+    FXC_TELL(!fxc_mul(last[1], factor, &last[1]) && !fxc_mul(last[2], factor, &last[2]));
+    return FXC_OK;
+}
+
+/* And back. */
+fxc_status fxc_shape_pixel_unshuffle(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    int64_t factor, area;
+    (void)err;
+    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank >= 3);
+    FXC_TELL(fxc_rule_int(rule, FXC_NAME_downscale_factor, 0, &factor) && factor > 0 &&
+             !fxc_mul(factor, factor, &area));
+    fxc_shape_of(&tensor, out);
+    int64_t *last = &out->size[out->rank - 3];
+    FXC_TELL(!fxc_mul(last[0], area, &last[0]));
+    last[1] /= factor;
+    last[2] /= factor;
+    return FXC_OK;
+}

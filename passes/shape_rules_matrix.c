@@ -34,6 +34,31 @@ fxc_status fxc_shape_bmm(const struct fxc_rule *rule, struct fxc_shape *out, fxc
     return FXC_OK;
 }
 
+/* mv and addmv: (M, K) and (K) give (M). */
+fxc_status fxc_shape_mv(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor a, b;
+    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
+    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_vec, &b) && a.rank == 2 && b.rank == 1);
+    if (a.size[1] != b.size[0]) {
+        return fxc_shape_conflict(rule, err, "mat", &a, "vec", &b, "equal inner sizes");
+    }
+    out->rank = 1;
+    out->size[0] = a.size[0];
+    return FXC_OK;
+}
+
+/* outer: (N) and (M) give (N, M). */
+fxc_status fxc_shape_outer(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor a, b;
+    (void)err;
+    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_self, &a) && fxc_shape_argument(rule, FXC_NAME_vec2, &b));
+    FXC_TELL(a.rank == 1 && b.rank == 1);
+    out->rank = 2;
+    out->size[0] = a.size[0];
+    out->size[1] = b.size[0];
+    return FXC_OK;
+}
+
 /* torch.matmul: the last two dimensions multiply, those before broadcast; a vector lends a dimension of one and takes
  * it back. */
 fxc_status fxc_shape_matmul(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {

@@ -57,6 +57,7 @@ static fxc_status conv_size(const struct fxc_rule *rule, uint32_t dim, int64_t s
     return FXC_OK;
 }
 
+/* input and weight of a convolution of any kind. */
 static fxc_status known_conv(const struct fxc_rule *rule, struct fxc_tensor *input, struct fxc_tensor *weight) {
     FXC_TELL(fxc_shape_argument(rule, FXC_NAME_input, input) && fxc_shape_argument(rule, FXC_NAME_weight, weight));
     /* With a batch dimension or without one. */
@@ -67,6 +68,11 @@ static fxc_status known_conv(const struct fxc_rule *rule, struct fxc_tensor *inp
 fxc_status fxc_shape_conv(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor input, weight;
     int64_t groups, channels;
+    bool transposed;
+    FXC_TELL(fxc_rule_bool(rule, FXC_NAME_transposed, false, &transposed));
+    if (transposed) {
+        return fxc_shape_conv_transposed(rule, out, err);
+    }
     FXC_TRY(known_conv(rule, &input, &weight));
     FXC_TELL(fxc_rule_int(rule, FXC_NAME_groups, 1, &groups));
     uint32_t spatial = weight.rank - 2u, first = input.rank - spatial;

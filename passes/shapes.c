@@ -158,14 +158,17 @@ static fxc_status disagree(const struct fxc_rule *rule, const struct fxc_shape *
     return status;
 }
 
-/* Runs the node's shape rule. A result without recorded sizes is left as it is: its sizes are data. */
-static fxc_status derive(const struct fxc_rule *rule, fxc_shape_rule run, struct fxc_shapes *s, fxc_error *err) {
+/* Runs the node's shape rule for one of its results. A result without recorded sizes is left as it is: its sizes are
+ * data. */
+static fxc_status derive_value(const struct fxc_rule *rule, fxc_shape_rule run, uint32_t value, uint32_t index,
+                               struct fxc_shapes *s, fxc_error *err) {
     struct fxc_tensor recorded;
     struct fxc_shape derived;
-    uint32_t result = rule->program->node_result[rule->node];
-    if (!fxc_rule_value(rule, result, &recorded) || recorded.numel < 0) {
+    if (!fxc_rule_value(rule, value, &recorded) || recorded.numel < 0 || s->source[value] != FXC_SHAPE_RECORDED) {
         return FXC_OK;
     }
+    derived.index = index;
+    derived.rank = 0;
     fxc_status status = run(rule, &derived, err);
     if (status == FXC_UNKNOWN_OPS) {
         return FXC_OK;
@@ -175,10 +178,23 @@ static fxc_status derive(const struct fxc_rule *rule, fxc_shape_rule run, struct
         (derived.rank > 0 && memcmp(derived.size, recorded.size, derived.rank * sizeof derived.size[0]) != 0)) {
         return disagree(rule, &derived, &recorded, err);
     }
-    if (s->source[result] == FXC_SHAPE_RECORDED) {
-        s->source[result] = FXC_SHAPE_RULE;
-        s->recorded_values--;
-        s->rule_values++;
+    s->source[value] = FXC_SHAPE_RULE;
+    s->recorded_values--;
+    s->rule_values++;
+    return FXC_OK;
+}
+
+static fxc_status derive(const struct fxc_rule *rule, fxc_shape_rule run, struct fxc_shapes *s, fxc_error *err) {
+    const struct fxc_program *p = rule->program;
+    uint32_t result = p->node_result[rule->node];
+    if (p->value_kind[result] != FXC_KIND_LIST) {
+        return derive_value(rule, run, result, 0, s, err);
+    }
+    uint32_t list = (uint32_t)p->value_payload[result], begin = p->list_begin[list];
+    for (uint32_t i = begin; i < p->list_begin[list + 1]; i++) {
+        if (p->item_kind[i] == FXC_KIND_VALUE && p->value_producer[p->item_payload[i]] == rule->node) {
+            FXC_TRY(derive_value(rule, run, (uint32_t)p->item_payload[i], i - begin, s, err));
+        }
     }
     return FXC_OK;
 }

@@ -19,6 +19,7 @@ struct cli_options {
     int dim_count;
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;
+    uint32_t threads; /* of a sweep; 0: as many as there are processors */
     bool fail_on_unknown, help, version;
     bool reported; /* the Python side has already said what went wrong */
 };
@@ -49,6 +50,7 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
 fxc_status cli_describe(const char *path, fxc_error *err);
 
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
+fxc_status cli_sweep(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);
 fxc_status cli_print(struct cli_options *options, fxc_error *err);
 fxc_status cli_verify(struct cli_options *options, fxc_error *err);

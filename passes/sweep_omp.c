@@ -1,38 +1,26 @@
-/* libfxcost_omp: totals at many values of a dynamic dimension, in parallel. */
+/* libfxcost_omp: a sweep in parallel. */
+#include <omp.h>
+
 #include "fxcost/omp.h"
 
-#include <inttypes.h>
-#include <omp.h>
-#include <stdio.h>
+/* Points a thread takes at a time: enough to pay for an analysis of its own, few enough to balance. */
+enum { CHUNK = 64 };
 
-/* One point: an analysis of its own, so that threads share nothing but the immutable program. */
-static fxc_status point(const fxc_program *program, const char *option, int64_t value, fxc_totals *totals,
-                        fxc_error *err) {
-    char text[24];
-    fxc_analysis *analysis;
-    fxc_status status = fxc_analysis_new(program, &analysis, err);
-    if (status != FXC_OK) {
-        return status;
+fxc_status fxc_omp_sweep(const fxc_program *program, const fxc_sweep_grid *grid, uint32_t threads,
+                         const fxc_sweep_columns *columns, fxc_error *err) {
+    size_t points;
+    fxc_status failed = fxc_sweep_count(grid, &points, err);
+    if (failed != FXC_OK) {
+        return failed;
     }
-    (void)snprintf(text, sizeof text, "%" PRId64, value);
-    status = fxc_analysis_set(analysis, option, text, err);
-    if (status == FXC_OK) {
-        status = fxc_analysis_totals(analysis, totals, err);
-    }
-    fxc_analysis_free(analysis);
-    return status;
-}
-
-fxc_status fxc_omp_sweep(const fxc_program *program, const char *option, const int64_t *values, size_t count,
-                         uint32_t threads, fxc_totals *totals, fxc_error *err) {
-    fxc_status failed = FXC_OK;
-    size_t failed_at = count;
+    size_t chunks = points / CHUNK + (points % CHUNK != 0), failed_at = chunks;
     int team = threads == 0 ? omp_get_max_threads() : (int)threads;
-    /* Points are independent and each is written once, so any number of threads gives the same bytes. */
-#pragma omp parallel for num_threads(team) schedule(dynamic) if (team > 1 && count > 1)
-    for (size_t i = 0; i < count; i++) {
+    /* Chunks are independent and each point is written once, so any number of threads gives the same bytes. */
+#pragma omp parallel for num_threads(team) schedule(dynamic) if (team > 1 && chunks > 1)
+    for (size_t i = 0; i < chunks; i++) {
         fxc_error local = FXC_ERROR_INIT;
-        fxc_status status = point(program, option, values[i], &totals[i], &local);
+        size_t first = i * CHUNK, count = points - first < CHUNK ? points - first : CHUNK;
+        fxc_status status = fxc_sweep(program, grid, first, count, columns, &local);
         if (status != FXC_OK) {
 #pragma omp critical(fxc_sweep_error)
             if (i < failed_at) { /* the first in order, whichever thread saw it */

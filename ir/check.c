@@ -84,9 +84,8 @@ struct payload_limits {
     int64_t low[FXC_KIND_COUNT], high[FXC_KIND_COUNT];
 };
 
-static struct payload_limits payload_limits(const struct fxc_program *p, bool newer) {
+static struct payload_limits payload_limits(const struct fxc_program *p) {
     struct payload_limits limits;
-    int64_t enum_slack = newer ? 255 : 0;
     memset(&limits, 0, sizeof limits);
 #define LIMIT(kind, least, most) (limits.low[FXC_KIND_##kind] = (least), limits.high[FXC_KIND_##kind] = (most))
 #define ROWS(kind, group) LIMIT(kind, 0, (int64_t)FXC_COUNT(p, group) - 1)
@@ -99,10 +98,10 @@ static struct payload_limits payload_limits(const struct fxc_program *p, bool ne
     LIMIT(FLOAT, INT64_MIN, INT64_MAX);
     ROWS(COMPLEX, list);
     ROWS(STRING, string);
-    LIMIT(DTYPE, 0, FXC_DTYPE_COUNT - 1 + enum_slack);
+    LIMIT(DTYPE, 0, FXC_DTYPE_COUNT - 1);
     ROWS(DEVICE, string);
-    LIMIT(LAYOUT, 0, FXC_LAYOUT_COUNT - 1 + enum_slack);
-    LIMIT(MEMORY_FORMAT, 0, FXC_MEMORY_FORMAT_COUNT - 1 + enum_slack);
+    LIMIT(LAYOUT, 0, FXC_LAYOUT_COUNT - 1);
+    LIMIT(MEMORY_FORMAT, 0, FXC_MEMORY_FORMAT_COUNT - 1);
     ROWS(VALUE, value);
     ROWS(GRAPH, graph);
     ROWS(OP, op);
@@ -148,15 +147,69 @@ static fxc_status refuse(const struct fxc_program *p, const struct fxc_column_in
 }
 
 /* A copy of an enum column with unknown enumerators read as OPAQUE: only for files of a newer minor version. */
-static const void *sanitise(struct fxc_program *p, const struct fxc_column_info *info, const uint8_t *data,
-                            uint32_t count) {
+static fxc_status sanitise_enum(struct fxc_program *p, uint32_t column, fxc_error *err) {
+    const struct fxc_column_info *info = &fxc_columns[column];
+    const uint8_t *data = p->column[column];
+    uint32_t count = p->count[info->group];
     uint8_t *copy = fxc_arena_alloc(&p->arena, count);
-    if (copy != NULL) {
-        for (uint32_t i = 0; i < count; i++) {
-            copy[i] = data[i] < info->bound ? data[i] : info->opaque;
+    if (copy == NULL) {
+        return fxc_fail_memory(err, p->file);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i] = data[i] < info->bound ? data[i] : info->opaque;
+    }
+    p->column[column] = copy;
+    return FXC_OK;
+}
+
+/* What a payload of a newer minor version is read as: unknown dtypes and the like as OPAQUE, and the payload of a kind
+ * that is unknown itself, whatever it meant, as the empty string. */
+static int64_t known_payload(uint8_t kind, uint8_t original_kind, int64_t payload) {
+    if (original_kind >= FXC_KIND_COUNT) {
+        return 0;
+    }
+    switch (kind) {
+    case FXC_KIND_DTYPE:
+        return payload >= FXC_DTYPE_COUNT ? FXC_DTYPE_OPAQUE : payload;
+    case FXC_KIND_LAYOUT:
+        return payload >= FXC_LAYOUT_COUNT ? FXC_LAYOUT_OPAQUE : payload;
+    case FXC_KIND_MEMORY_FORMAT:
+        return payload >= FXC_MEMORY_FORMAT_COUNT ? FXC_MEMORY_FORMAT_OPAQUE : payload;
+    default:
+        return payload;
+    }
+}
+
+/* The same for a column of kinds and the column of payloads behind it. */
+static fxc_status sanitise_kinds(struct fxc_program *p, uint32_t column, fxc_error *err) {
+    const uint8_t *kinds = p->column[column];
+    const int64_t *payloads = p->column[column + 1];
+    uint32_t count = p->count[fxc_columns[column].group];
+    int64_t *copy = FXC_NEW(&p->arena, int64_t, count);
+    if (copy == NULL) {
+        return fxc_fail_memory(err, p->file);
+    }
+    FXC_TRY(sanitise_enum(p, column, err));
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i] = known_payload(((const uint8_t *)p->column[column])[i], kinds[i], payloads[i]);
+    }
+    p->column[column + 1] = copy;
+    return FXC_OK;
+}
+
+/* A file of a newer minor version may hold enumerators that this library does not know: they read as OPAQUE. */
+static fxc_status sanitise(struct fxc_program *p, fxc_error *err) {
+    for (uint32_t column = 0; column < FXC_COLUMN_COUNT; column++) {
+        if (p->column[column] == NULL) {
+            continue;
+        }
+        if (fxc_columns[column].check == FXC_CHECK_ENUM) {
+            FXC_TRY(sanitise_enum(p, column, err));
+        } else if (fxc_columns[column].check == FXC_CHECK_KIND) {
+            FXC_TRY(sanitise_kinds(p, column, err));
         }
     }
-    return copy;
+    return FXC_OK;
 }
 
 static fxc_status check_begin(const struct fxc_program *p, const struct fxc_column_info *info, const uint32_t *data,
@@ -175,7 +228,7 @@ static fxc_status check_begin(const struct fxc_program *p, const struct fxc_colu
     return FXC_OK;
 }
 
-static fxc_status check_column(struct fxc_program *p, uint32_t column, bool newer, const struct payload_limits *limits,
+static fxc_status check_column(const struct fxc_program *p, uint32_t column, const struct payload_limits *limits,
                                fxc_error *err) {
     const struct fxc_column_info *info = &fxc_columns[column];
     const void *data = p->column[column];
@@ -203,10 +256,6 @@ static fxc_status check_column(struct fxc_program *p, uint32_t column, bool newe
     case FXC_CHECK_ENUM:
     case FXC_CHECK_KIND:
         bad = bad_enum8(data, count, bound);
-        if (bad != count && newer) {
-            p->column[column] = sanitise(p, info, data, count);
-            return p->column[column] == NULL ? fxc_fail_memory(err, p->file) : FXC_OK;
-        }
         break;
     case FXC_CHECK_PAYLOAD:
         bad = bad_payload(data, p->column[column - 1], count, limits);
@@ -309,10 +358,12 @@ static fxc_status check_lists(const struct fxc_program *p, fxc_error *err) {
 }
 
 fxc_status fxc_program_check(struct fxc_program *p, fxc_error *err) {
-    bool newer = p->version_minor > FXC_FORMAT_MINOR;
-    struct payload_limits limits = payload_limits(p, newer);
+    if (p->version_minor > FXC_FORMAT_MINOR) {
+        FXC_TRY(sanitise(p, err));
+    }
+    struct payload_limits limits = payload_limits(p);
     for (uint32_t column = 0; column < FXC_COLUMN_COUNT; column++) {
-        FXC_TRY(check_column(p, column, newer, &limits, err));
+        FXC_TRY(check_column(p, column, &limits, err));
     }
     FXC_TRY(check_strings(p, err));
     FXC_TRY(check_parents(p, "module", p->module_parent, FXC_COUNT(p, module), err));

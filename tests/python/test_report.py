@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, Run, Toy
+from fxir_reader import Fxir
 
 import fxcost
 from fxcost.binding import Analysis, Program, Status, enumeration
-from fxcost.columns import COLUMNS, OPTIONAL
+from fxcost.columns import COLUMNS, OPTIONAL, serialize
 
 
 def test_analyze_toy() -> None:
@@ -126,3 +127,18 @@ def test_enumerations_come_from_the_library() -> None:
     assert enumeration("dtype")["float32"] == 0
     with pytest.raises(KeyError):
         enumeration("planet")
+
+
+def test_newer_minor_versions_read_as_far_as_known(toy_file: Path) -> None:
+    """Unknown enumerators of a newer minor version read as opaque; the same values in a 1.0 file are damage."""
+    columns = {name: array.copy() for name, array in Fxir(toy_file.read_bytes()).column.items()}
+    columns["capture_kind"][0], columns["capture_payload"][0] = 200, 10**9
+    columns["op_origin"][1] = 99
+    columns["meta_dtype"][-1] = 120
+    newer = Program.from_bytes(serialize(columns, (1, 7)))
+    assert newer.info().format_minor == 7
+    assert Program.from_bytes(newer.text().encode()).text() == newer.text()
+    assert Analysis(newer).totals().nodes == 2
+    for version, words in (((1, 0), "damaged"), ((2, 0), "update fxcost")):
+        with pytest.raises(fxcost.FxcostError, match=words):
+            Program.from_bytes(serialize(columns, version))

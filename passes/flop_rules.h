@@ -58,9 +58,11 @@
     X(bilinear)                                                                                                        \
     X(grouped_mm)                                                                                                      \
     X(conv)                                                                                                            \
+    X(conv_backward)                                                                                                   \
     X(einsum)                                                                                                          \
     /* flop_rules_attention.c, flop_rules_recurrent.c */                                                               \
     X(sdpa)                                                                                                            \
+    X(sdpa_backward)                                                                                                   \
     X(native_mha)                                                                                                      \
     X(encoder_layer)                                                                                                   \
     X(lstm)                                                                                                            \
@@ -141,8 +143,10 @@ FXC_FLOP_RULE_LIST(X)
 #define BILINEAR FXC_FLOPS(bilinear, "bilinear", 0, 0, 0)
 #define GROUPED_MM FXC_FLOPS(grouped_mm, "grouped_mm", 0, 0, 0)
 #define CONV(form) FXC_FLOPS(conv, "conv(" #form ")", FXC_CONV_##form, 0, 0)
+#define CONV_BACKWARD FXC_FLOPS(conv_backward, "conv_backward", 0, 0, 0)
 
 #define SDPA FXC_FLOPS(sdpa, "sdpa", 0, 0, 0)
+#define SDPA_BACKWARD FXC_FLOPS(sdpa_backward, "sdpa_backward", 0, 0, 0)
 #define NATIVE_MHA FXC_FLOPS(native_mha, "native_mha", 0, 0, 0)
 #define ENCODER_LAYER FXC_FLOPS(encoder_layer, "encoder_layer", 0, 0, 0)
 #define LSTM FXC_FLOPS(lstm, "lstm", 0, 0, 0)

@@ -14,44 +14,76 @@ static void count_scores(struct fxc_tally *tally, uint8_t dtype, struct scores s
     fxc_tally_work(tally, dtype, fxc_linear(tally, per_score, scores.count, -2, scores.rows), scores.count);
 }
 
-/* Batch times heads: the leading dimensions broadcast; grouped-query attention repeats the heads of key and value, so
- * the query's count. */
-static bool attention_batch(const struct fxc_tensor *query, const struct fxc_tensor *key, bool grouped,
-                            struct fxc_tally *tally, int64_t *batch) {
+/* Batch times heads: the leading dimensions broadcast. Grouped-query attention repeats the heads of key and value, so
+ * there the query's count. */
+static bool attention_batch(const struct fxc_tensor *query, const struct fxc_tensor *key, struct fxc_tally *tally,
+                            int64_t *batch) {
     uint32_t rank = query->rank > key->rank ? query->rank : key->rank;
     *batch = 1;
     for (uint32_t from_end = 3; from_end <= rank; from_end++) {
         int64_t q = from_end <= query->rank ? query->size[query->rank - from_end] : 1;
         int64_t k = from_end <= key->rank ? key->size[key->rank - from_end] : 1;
-        bool heads = from_end == 3;
-        if (q != k && q != 1 && k != 1 && !(grouped && heads)) {
+        bool grouped = from_end == 3 && k > 0 && q % k == 0;
+        if (q != k && q != 1 && k != 1 && !grouped) {
             return false;
         }
-        *batch = fxc_times(tally, *batch, q == 1 && !(grouped && heads) ? k : q);
+        *batch = fxc_times(tally, *batch, q == 1 ? k : q);
     }
     return true;
 }
 
-fxc_status fxc_flops_sdpa(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
-    struct fxc_tensor query, key, value, mask;
-    struct fxc_tally tally = {.out = out};
+/* What both directions of attention work on. */
+struct attention {
+    struct fxc_tensor query;
+    struct scores scores;
+    int64_t query_depth, value_depth;
+    bool masked, dropped; /* a mask is added, scores are dropped */
+};
+
+static bool known_attention(const struct fxc_rule *rule, struct fxc_tally *tally, struct attention *out) {
+    struct fxc_tensor key, value, mask;
     int64_t batch;
     double dropout = 0;
-    bool grouped;
-    (void)params;
-    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_query, &query) && fxc_known_tensor(rule, FXC_NAME_key, &key) &&
-             fxc_known_tensor(rule, FXC_NAME_value, &value));
-    FXC_NEED(query.rank >= 2 && key.rank >= 2 && value.rank >= 2);
-    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_enable_gqa, false, &grouped));
-    FXC_NEED(attention_batch(&query, &key, grouped, &tally, &batch));
-    int64_t depth = fxc_plus(&tally, query.size[query.rank - 1], value.size[value.rank - 1]);
-    struct scores scores = {.rows = fxc_times(&tally, batch, query.size[query.rank - 2])};
-    scores.count = fxc_times(&tally, scores.rows, key.size[key.rank - 2]);
-    fxc_tally_macs(&tally, query.dtype, fxc_times(&tally, scores.count, depth));
+    if (!fxc_known_tensor(rule, FXC_NAME_query, &out->query) || !fxc_known_tensor(rule, FXC_NAME_key, &key) ||
+        !fxc_known_tensor(rule, FXC_NAME_value, &value) || out->query.rank < 2 || key.rank < 2 || value.rank < 2 ||
+        !attention_batch(&out->query, &key, tally, &batch)) {
+        return false;
+    }
+    out->query_depth = out->query.size[out->query.rank - 1];
+    out->value_depth = value.size[value.rank - 1];
+    out->scores.rows = fxc_times(tally, batch, out->query.size[out->query.rank - 2]);
+    out->scores.count = fxc_times(tally, out->scores.rows, key.size[key.rank - 2]);
+    out->masked = fxc_rule_tensor2(rule, FXC_NAME_attn_mask, FXC_NAME_attn_bias, &mask) && mask.dtype != FXC_DTYPE_BOOL;
+    out->dropped = fxc_rule_float(rule, FXC_NAME_dropout_p, &dropout) && dropout > 0;
+    return true;
+}
 
-    bool added = fxc_rule_tensor2(rule, FXC_NAME_attn_mask, FXC_NAME_attn_bias, &mask) && mask.dtype != FXC_DTYPE_BOOL;
-    bool dropped = fxc_rule_float(rule, FXC_NAME_dropout_p, &dropout) && dropout > 0;
-    count_scores(&tally, query.dtype, scores, added, dropped);
+fxc_status fxc_flops_sdpa(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct attention a;
+    (void)params;
+    FXC_NEED(known_attention(rule, &tally, &a));
+    int64_t depth = fxc_plus(&tally, a.query_depth, a.value_depth);
+    fxc_tally_macs(&tally, a.query.dtype, fxc_times(&tally, a.scores.count, depth));
+    count_scores(&tally, a.query.dtype, a.scores, a.masked, a.dropped);
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* Five products: the scores again (Dq), the gradients of scores and value (Dv each), of query and key (Dq each). Per
+ * score: scale, mask, exp of the difference to the row's logarithm, and grad = p (dp - delta), scaled: 5 operations;
+ * dropout 2 in each direction; delta, a dot product of gradient and output, per row. */
+fxc_status fxc_flops_sdpa_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                   fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct attention a;
+    (void)params;
+    FXC_NEED(known_attention(rule, &tally, &a));
+    int64_t depth = fxc_linear(&tally, 3, a.query_depth, 2, a.value_depth);
+    fxc_tally_macs(&tally, a.query.dtype, fxc_times(&tally, a.scores.count, depth));
+    int64_t per_row = fxc_linear(&tally, 2, a.value_depth, -1, 1);
+    fxc_tally_work(&tally, a.query.dtype,
+                   fxc_linear(&tally, 5 + a.masked + (a.dropped ? 4 : 0), a.scores.count, per_row, a.scores.rows),
+                   a.scores.count);
     return fxc_tally_end(&tally, rule, err);
 }
 

@@ -151,3 +151,29 @@ fxc_status fxc_flops_conv(const struct fxc_rule *rule, const int32_t params[3], 
     int64_t positions = channels == 0 ? 0 : (transposed ? input.numel : result.numel) / channels;
     return count_macs(rule, &tally, input.dtype, fxc_times(&tally, weight.numel, positions), err);
 }
+
+/* The gradients of input and weight are convolutions with as many multiply-adds as the forward one; that of the bias is
+ * a sum. output_mask says which are wanted. */
+fxc_status fxc_flops_conv_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                   fxc_error *err) {
+    struct fxc_tensor input, weight, gradient;
+    struct fxc_tally tally = {.out = out};
+    int64_t wanted[3];
+    bool transposed;
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_input, &input) && fxc_known_tensor(rule, FXC_NAME_weight, &weight) &&
+             fxc_known_tensor(rule, FXC_NAME_grad_output, &gradient) && weight.rank >= 2);
+    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_transposed, false, &transposed));
+    uint32_t mask = fxc_rule_list(rule, FXC_NAME_output_mask);
+    for (uint32_t i = 0; i < 3; i++) {
+        FXC_NEED(fxc_rule_item_int(rule, mask, i, &wanted[i]));
+    }
+    int64_t channels = weight.size[0];
+    int64_t positions = channels == 0 ? 0 : (transposed ? input.numel : gradient.numel) / channels;
+    int64_t macs = fxc_times(&tally, weight.numel, positions);
+    if (wanted[2] != 0) {
+        int64_t sums = gradient.rank >= 2 ? gradient.size[1] : 0;
+        fxc_tally_work(&tally, input.dtype, gradient.numel > sums ? gradient.numel - sums : 0, 0);
+    }
+    return count_macs(rule, &tally, input.dtype, fxc_times(&tally, (wanted[0] != 0) + (wanted[1] != 0), macs), err);
+}

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from costs import Function, torch_matrix_flops, totals_of
 from torch import Tensor, nn
+from torch.utils import flop_counter
 
 transformers = pytest.importorskip("transformers", reason="transformers is needed for the models of this test")
 
@@ -406,6 +407,19 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (r(2, 5, 8), r(2, 7, 8), r(2, 7, 8), r(5, 7)),
     ),
 }
+for mask in ([True, True, True], [False, True, False]):
+    CASES[f"convolution_backward {mask}"] = (
+        lambda g, x, w, m=mask: torch.ops.aten.convolution_backward(
+            g, x, w, [6], [2, 1], [1, 0], [1, 1], False, [0, 0], 1, m
+        ),
+        (r(2, 6, 5, 6), r(2, 4, 9, 8), r(6, 4, 3, 3)),
+    )
+CASES["convolution_backward transposed"] = (
+    lambda g, x, w: torch.ops.aten.convolution_backward(
+        g, x, w, None, [2, 2], [0, 0], [1, 1], True, [0, 0], 1, [True, True, False]
+    ),
+    (r(2, 6, 11, 13), r(2, 4, 5, 6), r(4, 6, 3, 3)),
+)
 for equation, *shapes in [
     ("bij,bjk->bik", (2, 3, 5), (2, 5, 7)),
     ("ij,kj", (3, 5), (7, 5)),
@@ -497,6 +511,24 @@ def test_operator_that_flop_counter_misses(name: str) -> None:
     assert expected > 0
     assert totals.unknown_nodes == 0
     assert totals.counts.matrix_flops == expected
+
+
+def test_attention_backward() -> None:
+    """FlopCounterMode knows the backward of the CUDA kernels; its formula is the oracle of the CPU kernel's."""
+    q, k, v = r(2, 3, 5, 8), r(2, 3, 7, 8), r(2, 3, 7, 8)
+
+    def backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Any:
+        out, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            gradient, q, k, v, out, logsumexp, 0.0, False
+        )
+
+    with torch.no_grad():
+        totals = totals_of(Function(backward), (r(2, 3, 5, 8), q, k, v))
+    assert totals.unknown_nodes == 0
+    assert totals.counts.matrix_flops == flop_counter.sdpa_flop_count(
+        q.shape, k.shape, v.shape
+    ) + flop_counter.sdpa_backward_flop_count(q.shape, q.shape, k.shape, v.shape)
 
 
 def test_complex_product_is_four_real_ones() -> None:

@@ -4,11 +4,7 @@
 #include <string.h>
 
 #include "ir/error.h"
-#include "passes/flop_rules.h"
-#include "passes/shape_rules.h"
-
-#define RULE(function) .shape = fxc_shape_##function, .shape_name = #function
-#define RECORDED .shape = NULL, .shape_name = "-"
+#include "ir/rules.h"
 
 const struct fxc_op_row fxc_op_rows[] = {
 #define FAMILY(family)

@@ -4,15 +4,6 @@
 
 #include "fxcost/fxcost.h"
 
-struct fxc_rule;  /* passes/rule.h: a node seen through its arguments */
-struct fxc_shape; /* passes/rule.h: a result under construction */
-
-/* Derives sizes of the result from the arguments. FXC_OK, or an error that names the node. */
-typedef fxc_status (*fxc_shape_rule)(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
-/* Counts the work of one execution; params are the row's. Sets only macs .. int_ops. */
-typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
-                                    fxc_error *err);
-
 /* How an op fuses. */
 #define FXC_FUSE_LIST(X)                                                                                               \
     X(POINTWISE, "pointwise")   /* one output element from the same element of each input */                           \
@@ -80,11 +71,11 @@ enum fxc_alias_override {
 };
 
 struct fxc_op_row {
-    const char *name;   /* qualified overload, "aten.add.Tensor" */
-    const char *schema; /* ATen's own text after the name */
-    fxc_shape_rule shape;
+    const char *name;       /* qualified overload, "aten.add.Tensor" */
+    const char *schema;     /* ATen's own text after the name */
+    uint8_t shape;          /* enum fxc_shape_rule_id of ir/rules.h */
     const char *shape_name; /* "-" when there is none: the recorded shape is kept */
-    fxc_flop_rule flops;    /* NULL: unknown */
+    uint8_t flops;          /* enum fxc_flop_rule_id of ir/rules.h */
     int32_t params[3];
     const char *flop_name;
     uint8_t fuse, touch, autocast, alias;

@@ -2,6 +2,12 @@
  * that has no value, is unknown: its counts stay zero and its coverage says that they mean nothing. */
 #include "passes/flop_rules.h"
 
+static const fxc_flop_rule rules[FXC_FLOP_RULE_COUNT] = {
+#define X(name) [FXC_FLOPS_##name] = fxc_flops_##name,
+    FXC_FLOP_RULE_LIST(X)
+#undef X
+};
+
 static bool is_nothing(const fxc_counts *counts) {
     return (counts->macs | counts->matrix_flops | counts->vector_flops | counts->transcendentals | counts->int_ops) ==
            0;
@@ -10,14 +16,14 @@ static bool is_nothing(const fxc_counts *counts) {
 static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
                              uint8_t *coverage, fxc_error *err) {
     *coverage = FXC_COVERAGE_UNKNOWN;
-    if (row == NULL || row->flops == NULL) {
+    if (row == NULL || row->flops == FXC_FLOPS_UNKNOWN) {
         return FXC_OK;
     }
-    if (row->flops == fxc_flops_zero) {
+    if (row->flops == FXC_FLOPS_zero) {
         *coverage = FXC_COVERAGE_ZERO;
         return FXC_OK;
     }
-    fxc_status status = row->flops(rule, row->params, counts, err);
+    fxc_status status = rules[row->flops](rule, row->params, counts, err);
     if (status == FXC_UNKNOWN_OPS) {
         *counts = (fxc_counts){0};
         return FXC_OK;

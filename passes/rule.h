@@ -30,6 +30,12 @@ struct fxc_shape {
     uint8_t rank;
 };
 
+/* Derives sizes of the result from the arguments. FXC_OK, or an error that names the node. */
+typedef fxc_status (*fxc_shape_rule)(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
+/* Counts the work of one execution; params are the row's. Sets only macs .. int_ops. */
+typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                    fxc_error *err);
+
 /* The argument `name`: kind and payload; false when absent (left at its default). */
 bool fxc_rule_arg(const struct fxc_rule *rule, enum fxc_name name, enum fxc_kind *kind, int64_t *payload);
 /* The argument as a tensor; false when absent, None or no tensor. */

@@ -1,67 +1,13 @@
-/* Shape rules: sizes of a result from the sizes of the arguments.
+/* Shape rules: sizes of a result from the sizes of the arguments, one function for each name of FXC_SHAPE_RULE_LIST
+ * (ir/rules.h).
  *
  * A rule returns FXC_OK with out set, FXC_UNKNOWN_OPS when it cannot tell (a size has no value, an argument is computed
  * while running): the recording is then kept; or FXC_PROGRAM when the arguments contradict each other. */
 #ifndef FXC_PASSES_SHAPE_RULES_H
 #define FXC_PASSES_SHAPE_RULES_H
 
+#include "ir/rules.h"
 #include "passes/rule.h"
-
-#define FXC_SHAPE_RULE_LIST(X)                                                                                         \
-    /* shape_rules.c */                                                                                                \
-    X(broadcast)                                                                                                       \
-    X(same)                                                                                                            \
-    X(reduce)                                                                                                          \
-    X(cat)                                                                                                             \
-    X(stack)                                                                                                           \
-    X(index_select)                                                                                                    \
-    X(gather)                                                                                                          \
-    X(embedding)                                                                                                       \
-    X(repeat)                                                                                                          \
-    /* shape_rules_view.c */                                                                                           \
-    X(view)                                                                                                            \
-    X(flatten)                                                                                                         \
-    X(transpose)                                                                                                       \
-    X(swap_last)                                                                                                       \
-    X(permute)                                                                                                         \
-    X(unsqueeze)                                                                                                       \
-    X(squeeze)                                                                                                         \
-    X(expand)                                                                                                          \
-    X(select)                                                                                                          \
-    X(slice)                                                                                                           \
-    X(narrow)                                                                                                          \
-    /* shape_rules_make.c */                                                                                           \
-    X(sized)                                                                                                           \
-    X(arange)                                                                                                          \
-    X(other)                                                                                                           \
-    X(getitem)                                                                                                         \
-    X(index)                                                                                                           \
-    X(pad)                                                                                                             \
-    X(loss)                                                                                                            \
-    X(class_loss)                                                                                                      \
-    X(pixel_shuffle)                                                                                                   \
-    X(pixel_unshuffle)                                                                                                 \
-    X(glu)                                                                                                             \
-    /* shape_rules_several.c */                                                                                        \
-    X(split)                                                                                                           \
-    X(chunk)                                                                                                           \
-    X(topk)                                                                                                            \
-    X(recurrent)                                                                                                       \
-    /* shape_rules_matrix.c */                                                                                         \
-    X(mm)                                                                                                              \
-    X(bmm)                                                                                                             \
-    X(matmul)                                                                                                          \
-    X(linear)                                                                                                          \
-    X(grouped_mm)                                                                                                      \
-    X(outer)                                                                                                           \
-    X(mv)                                                                                                              \
-    X(einsum)                                                                                                          \
-    X(sdpa)                                                                                                            \
-    /* shape_rules_window.c */                                                                                         \
-    X(conv)                                                                                                            \
-    X(conv_transposed)                                                                                                 \
-    X(pool)                                                                                                            \
-    X(adaptive_pool)
 
 #define X(name) fxc_status fxc_shape_##name(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
 FXC_SHAPE_RULE_LIST(X)

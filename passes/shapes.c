@@ -5,6 +5,12 @@
 #include "ir/expr.h"
 #include "passes/shape_rules.h"
 
+static const fxc_shape_rule rules[FXC_SHAPE_RULE_COUNT] = {
+#define X(name) [FXC_SHAPE_##name] = fxc_shape_##name,
+    FXC_SHAPE_RULE_LIST(X)
+#undef X
+};
+
 /* What is computed once per meta row. */
 struct metas {
     int64_t *size, *stride; /* per dim row; -1 without a value */
@@ -212,8 +218,8 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);
-        if (row != NULL && row->shape != NULL) {
-            FXC_TRY(derive(&rule, row->shape, s, err));
+        if (row != NULL && row->shape != FXC_SHAPE_RECORDED_ONLY) {
+            FXC_TRY(derive(&rule, rules[row->shape], s, err));
         }
     }
     analysis->shapes = s;

@@ -4,6 +4,7 @@
  * such as wrap_with_autocast) runs its body once per execution; any other (cond, while_loop, scan, ...) runs it an
  * unknown number of times, and so do the graphs that such a body calls. */
 #include "ir/ops.h"
+#include "ir/rules.h"
 #include "passes/analysis.h"
 
 struct walk {
@@ -40,7 +41,7 @@ static fxc_status count_caller(struct walk *walk, uint32_t caller, uint32_t node
 static fxc_status follow(struct walk *walk, uint32_t caller, uint32_t node, uint32_t callee, fxc_error *err) {
     struct fxc_tree *tree = walk->tree;
     const struct fxc_op_row *row = fxc_node_row(walk->p, node);
-    bool once = row != NULL && row->flops != NULL;
+    bool once = row != NULL && row->flops != FXC_FLOPS_UNKNOWN;
     if (tree->graph_times[caller] > 0 || !tree->graph_known[caller]) {
         if (tree->graph_owner[callee] == FXC_NONE) {
             tree->graph_owner[callee] = node;

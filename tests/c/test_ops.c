@@ -34,8 +34,8 @@ static void test_rows_are_complete(void **state) {
     for (uint32_t i = 0; i < fxc_op_row_count; i++) {
         const struct fxc_op_row *row = &fxc_op_rows[i];
         assert_true(row->flop_name[0] != '\0' && row->doc[0] != '\0' && row->eager != NULL);
-        assert_int_equal(row->flops == NULL, strcmp(row->flop_name, "unknown") == 0);
-        assert_int_equal(row->shape == NULL, strcmp(row->shape_name, "-") == 0);
+        assert_int_equal(row->flops == FXC_FLOPS_UNKNOWN, strcmp(row->flop_name, "unknown") == 0);
+        assert_int_equal(row->shape == FXC_SHAPE_RECORDED_ONLY, strcmp(row->shape_name, "-") == 0);
         assert_true(row->fuse < FXC_FUSE_COUNT && row->touch < FXC_TOUCH_COUNT);
         assert_true(row->autocast < FXC_AUTOCAST_COUNT && row->alias < FXC_ALIAS_COUNT);
         /* What moves no data computes nothing. */

@@ -20,7 +20,7 @@ struct cli_options {
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;
     uint32_t threads; /* of a sweep; 0: as many as there are processors */
-    bool fail_on_unknown, help, version;
+    bool fail_on_unknown, against_recorded, help, version;
     bool reported; /* the Python side has already said what went wrong */
 };
 
@@ -48,6 +48,9 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
 
 /* Checks a program file and prints one line about it. */
 fxc_status cli_describe(const char *path, fxc_error *err);
+/* Runs the shape rules against the recording; prints, per operator, what follows from a rule and what rests on it. */
+fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analysis, const char *label, FILE *stream,
+                                fxc_error *err);
 
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
 fxc_status cli_sweep(struct cli_options *options, fxc_error *err);

@@ -41,6 +41,8 @@ static const struct option {
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
     {"--unfold", NULL, "show every module, equal siblings and idle ones too", FLAG, AT(render.unfold)},
     {"--fail-on-unknown", NULL, "exit with 1 when an operator has no formula", FLAG, AT(fail_on_unknown)},
+    {"--against-recorded", NULL, "verify: hold the shape rules against the recorded shapes", FLAG,
+     AT(against_recorded)},
     {"--batch", "N", "capture: batch size of the example inputs", CAPTURE, 0},
     {"--seq", "N", "capture: sequence length", CAPTURE, 0},
     {"--image", "N[xM]", "capture: height (and width) of images", CAPTURE, 0},
@@ -66,7 +68,7 @@ void cli_print_help(FILE *stream) {
                 stream);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value == NULL ? "" : options[i].value;
-        (void)fprintf(stream, "  %-17s %-7s %s\n", options[i].name, value, options[i].help);
+        (void)fprintf(stream, "  %-18s %-7s %s\n", options[i].name, value, options[i].help);
     }
     (void)fputs("\nExit codes:\n", stream);
 #define X(name, number, text) (void)fprintf(stream, "  %2d  %s\n", number, text);

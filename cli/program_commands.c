@@ -124,11 +124,31 @@ fxc_status cli_describe(const char *path, fxc_error *err) {
     return status;
 }
 
+/* verify --against-recorded, under the sizes of --dim. */
+static fxc_status compare(const struct cli_options *options, const fxc_program *program, fxc_error *err) {
+    fxc_analysis *analysis;
+    struct cli_output output;
+    fxc_status status = fxc_analysis_new(program, &analysis, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = set_options(options, analysis, err);
+    if (status == FXC_OK) {
+        status = cli_output_open(&output, options->output, err);
+    }
+    if (status == FXC_OK) {
+        status = cli_against_recorded(program, analysis, options->operand, output.stream, err);
+        status = cli_output_close(&output, status, err);
+    }
+    fxc_analysis_free(analysis);
+    return status;
+}
+
 fxc_status cli_verify(struct cli_options *options, fxc_error *err) {
     fxc_program *program;
     fxc_status status = cli_open(options, &program, err);
     if (status == FXC_OK) {
-        status = describe(program, err);
+        status = options->against_recorded ? compare(options, program, err) : describe(program, err);
         fxc_program_free(program);
     }
     return status;

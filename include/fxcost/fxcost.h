@@ -216,6 +216,33 @@ typedef struct fxc_render_options {
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);
 
+/* ---- shapes ----------------------------------------------------------------------------------------------------- */
+
+/* Where the shape of a value comes from. */
+typedef enum fxc_value_source {
+    FXC_SOURCE_NONE = 0, /* no tensor: it has no shape */
+    FXC_SOURCE_INPUT,    /* an input of its graph: given, not derived */
+    FXC_SOURCE_RULE,     /* derived from the arguments by the operator's shape rule, and equal to what was recorded */
+    FXC_SOURCE_RECORDED, /* no rule derived it: it rests on what the capture recorded */
+} fxc_value_source;
+
+typedef struct fxc_value_info {
+    size_t struct_size;
+    const char *name;  /* FX name of the value, "" for an element of a list result */
+    uint32_t producer; /* node that computes it, FXC_NONE for an input of its graph */
+    uint8_t kind;      /* enum fxc_kind (enums.h); the fields below are of tensors, 0 or NULL for anything else */
+    uint8_t dtype;     /* enum fxc_dtype, FXC_DTYPE_OPAQUE for what is no tensor */
+    uint8_t rank;
+    uint8_t source;        /* fxc_value_source */
+    int64_t numel;         /* elements; -1 when a size depends on a symbol that has no value */
+    int64_t offset;        /* storage offset in elements; -1 without a value */
+    const int64_t *size;   /* [rank]; -1 without a value. Both valid while the analysis keeps its facts */
+    const int64_t *stride; /* [rank], in elements; -1 without a value */
+} fxc_value_info;
+/* Shape and origin of one value (fxc_program_info.values of them), under the values given to symbols. Runs the pass
+ * `shapes`, whose errors it returns: FXC_PROGRAM when a rule contradicts the recording. FXC_USAGE past the end. */
+FXC_API fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err);
+
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
 /* How a tensor relates to the memory of the arguments of the node that returns it. */

@@ -1,0 +1,43 @@
+/* The shapes fact as the public header shows it. */
+#include "passes/analysis.h"
+
+static uint8_t source_of(const struct fxc_analysis *analysis, uint32_t value) {
+    if (analysis->program->value_kind[value] != FXC_KIND_TENSOR) {
+        return FXC_SOURCE_NONE;
+    }
+    if (analysis->program->value_producer[value] == FXC_NONE) {
+        return FXC_SOURCE_INPUT;
+    }
+    return analysis->shapes->source[value] == FXC_SHAPE_RULE ? FXC_SOURCE_RULE : FXC_SOURCE_RECORDED;
+}
+
+fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    if (out->struct_size < sizeof *out) {
+        return fxc_fail(err, FXC_USAGE, "fxc_analysis_value: struct_size is smaller than this version's structure");
+    }
+    if (value >= FXC_COUNT(p, value)) {
+        fxc_status status = fxc_fail(err, FXC_USAGE, "fxc_analysis_value");
+        fxc_expected(err, "an index below %u", FXC_COUNT(p, value));
+        fxc_found(err, "%u", value);
+        return status;
+    }
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(shapes), err));
+    const struct fxc_shapes *s = analysis->shapes;
+    *out = (fxc_value_info){
+        .struct_size = out->struct_size,
+        .name = fxc_string(p, p->value_name[value]),
+        .producer = p->value_producer[value],
+        .kind = p->value_kind[value],
+        .dtype = s->dtype[value],
+        .source = source_of(analysis, value),
+    };
+    if (out->source != FXC_SOURCE_NONE) {
+        out->rank = s->rank[value];
+        out->numel = s->numel[value];
+        out->offset = s->offset[value];
+        out->size = s->size + s->dim_begin[value];
+        out->stride = s->stride + s->dim_begin[value];
+    }
+    return FXC_OK;
+}

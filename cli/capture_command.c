@@ -68,6 +68,29 @@ static fxc_status capture_to(struct cli_options *options, const char *file, fxc_
     return python == NULL ? no_python(err) : run_python(python, options, file, &options->reported, err);
 }
 
+/* Opens a file under another name, so that messages speak of the model and not of a temporary file. */
+static fxc_status open_as(const char *path, const char *name, fxc_program **program, fxc_error *err) {
+    struct stat info;
+    FILE *file = fopen(path, "rb");
+    char *bytes = NULL;
+    fxc_status status = FXC_IO;
+    if (file != NULL && fstat(fileno(file), &info) == 0) {
+        size_t size = (size_t)info.st_size;
+        bytes = malloc(size + 1);
+        if (bytes != NULL && fread(bytes, 1, size, file) == size) {
+            status = fxc_program_from_memory(bytes, size, name, program, err);
+        }
+    }
+    if (status == FXC_IO) {
+        (void)cli_fail(err, FXC_IO, "capturing a model\n  expected: the captured program in TMPDIR\n  found: none");
+    }
+    free(bytes);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return status;
+}
+
 fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err) {
     if (options->operand == NULL) {
         return no_operand(err);
@@ -85,9 +108,9 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
     (void)close(descriptor);
     fxc_status status = capture_to(options, path, err);
     if (status == FXC_OK) {
-        status = fxc_program_open(path, program, err);
+        status = open_as(path, options->operand, program, err);
     }
-    (void)unlink(path); /* the mapping stays */
+    (void)unlink(path);
     return status;
 }
 

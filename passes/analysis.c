@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,14 +79,34 @@ static uint32_t find_symbol(const struct fxc_program *p, const char *name) {
     return FXC_NONE;
 }
 
-static fxc_status check_range(const struct fxc_program *p, uint32_t symbol, int64_t value, fxc_error *err) {
+/* "batch (2 to 64), s77 (2 to any)": the symbols of a program by the name a user would give. Returns buffer. */
+static const char *symbol_names(const struct fxc_program *p, char *buffer, size_t size) {
+    size_t used = 0;
+    (void)snprintf(buffer, size, "it has none");
+    for (uint32_t i = 0; i < FXC_COUNT(p, symbol) && used < size; i++) {
+        const char *dim = fxc_string(p, p->symbol_dim[i]);
+        char low[24] = "any", high[24] = "any";
+        if ((p->symbol_flags[i] & FXC_SYMBOL_FLAG_HAS_MIN) != 0) {
+            (void)snprintf(low, sizeof low, "%" PRId64, p->symbol_min[i]);
+        }
+        if ((p->symbol_flags[i] & FXC_SYMBOL_FLAG_HAS_MAX) != 0) {
+            (void)snprintf(high, sizeof high, "%" PRId64, p->symbol_max[i]);
+        }
+        used += (size_t)snprintf(buffer + used, size - used, "%s%s (%s to %s)", i == 0 ? "" : ", ",
+                                 dim[0] == '\0' ? fxc_string(p, p->symbol_name[i]) : dim, low, high);
+    }
+    return buffer;
+}
+
+static fxc_status check_range(const struct fxc_program *p, uint32_t symbol, const char *name, int64_t value,
+                              fxc_error *err) {
     uint8_t flags = p->symbol_flags[symbol];
     bool low = (flags & FXC_SYMBOL_FLAG_HAS_MIN) != 0 && value < p->symbol_min[symbol];
     bool high = (flags & FXC_SYMBOL_FLAG_HAS_MAX) != 0 && value > p->symbol_max[symbol];
     if (!low && !high) {
         return FXC_OK;
     }
-    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: dimension %s", p->file, fxc_string(p, p->symbol_dim[symbol]));
+    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: dimension %s", p->file, name);
     if (low) {
         fxc_expected(err, "at least %" PRId64 ", the range of the capture", p->symbol_min[symbol]);
     } else {
@@ -101,9 +122,12 @@ static fxc_status set_symbol(struct fxc_analysis *analysis, const char *name, co
     struct fxc_binding binding = {.known = true, .given = true};
     if (symbol == FXC_NONE) {
         fxc_status status = fxc_fail(err, FXC_USAGE, "%s: option dim.%s", p->file, name);
-        fxc_expected(err, "a dynamic dimension of this program");
-        fxc_found(err, "no symbol of that name among %u", FXC_COUNT(p, symbol));
-        fxc_advice(err, "capture with dynamic_shapes to have dimensions to set");
+        char names[200];
+        fxc_expected(err, "a dynamic dimension of this program: %s", symbol_names(p, names, sizeof names));
+        fxc_found(err, "'%s'", name);
+        if (FXC_COUNT(p, symbol) == 0) {
+            fxc_advice(err, "capture with dynamic_shapes to have dimensions to set");
+        }
         return status;
     }
     if (value[0] == '\0') {
@@ -117,7 +141,7 @@ static fxc_status set_symbol(struct fxc_analysis *analysis, const char *name, co
         if (errno != 0 || *end != '\0') {
             return one_of(err, name, "an integer", value);
         }
-        FXC_TRY(check_range(p, symbol, binding.value, err));
+        FXC_TRY(check_range(p, symbol, name, binding.value, err));
     }
     analysis->bindings[symbol] = binding;
     fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);

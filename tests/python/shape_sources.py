@@ -1,0 +1,81 @@
+"""Where the shapes of a captured program come from: what the shapes pass derives, and what it takes as recorded."""
+
+from __future__ import annotations
+
+import collections
+from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
+from dataclasses import dataclass, field
+from typing import Any
+
+from alias_oracle import NodeInfo
+
+from fxcost import binding
+from fxcost.errors import FxcostError
+
+INPUT, RULE, RECORDED = 1, 2, 3  # enum fxc_value_source
+
+
+class ValueInfo(binding._Sized):
+    """``fxc_value_info``."""
+
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("producer", c_uint32)]
+    _fields_ += [(name, c_uint8) for name in ("kind", "dtype", "rank", "source")]
+    _fields_ += [("numel", c_int64), ("offset", c_int64), ("size", POINTER(c_int64)), ("stride", POINTER(c_int64))]
+
+
+@dataclass
+class Sources:
+    """Values that nodes compute, by where their shape comes from, and what the flops pass does not know."""
+
+    rule: int = 0
+    recorded: collections.Counter[str] = field(default_factory=collections.Counter)  # per operator
+    unknown: collections.Counter[str] = field(default_factory=collections.Counter)  # nodes per operator
+    contradiction: str = ""
+
+    @property
+    def values(self) -> int:
+        return self.rule + self.recorded.total()
+
+    def add(self, other: Sources) -> None:
+        self.rule += other.rule
+        self.recorded.update(other.recorded)
+        self.unknown.update(other.unknown)
+
+    def share(self) -> float:
+        """Per cent of the values that have a rule."""
+        return 100 * self.rule / self.values if self.values else 100.0
+
+
+def _get(function: str, kind: Any, handle: c_void_p, index: int) -> Any:
+    info, error = kind(), binding._Error()
+    call = getattr(binding.library(), function)
+    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(kind), POINTER(binding._Error)]
+    status = call(handle, index, byref(info), byref(error))
+    if status != 0:
+        raise FxcostError(error.message.decode() or function, binding.Status(status).name)
+    return info
+
+
+def sources_of(data: bytes, name: str = "memory") -> Sources:
+    """Runs the shape rules of a captured program against its recording. A contradiction ends the pass, so that there
+    is at most one."""
+    found = Sources()
+    program = binding.Program.from_bytes(data, name)
+    analysis = binding.Analysis(program)
+    try:
+        analysis.require("shapes")
+    except FxcostError as error:
+        found.contradiction = " ".join(str(error).split())
+        return found
+    count = program.info().nodes
+    ops = [_get("fxc_program_get_node", NodeInfo, program._handle, node).op.decode() for node in range(count)]
+    for value in range(program.info().values):
+        info = _get("fxc_analysis_value", ValueInfo, analysis._handle, value)
+        if info.source == RULE:
+            found.rule += 1
+        elif info.source == RECORDED:
+            found.recorded[ops[info.producer]] += 1
+    for node, op in enumerate(ops):
+        if analysis.node(node).coverage == 2:  # FXC_COVERAGE_UNKNOWN
+            found.unknown[op] += 1
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,10 @@ import torch  # noqa: E402
 from fxcost.binding import package_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "examples"))
+
+from toy import Toy  # noqa: E402
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -40,17 +45,6 @@ def run(native: str) -> Run:
         return subprocess.run([native, *map(str, arguments)], capture_output=True, text=True, env=clean, timeout=300)
 
     return call
-
-
-class Toy(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = torch.nn.Linear(5, 4)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.linear(x)
-        x += 1.0
-        return x
 
 
 @pytest.fixture(scope="session")

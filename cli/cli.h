@@ -14,6 +14,7 @@ struct cli_options {
     const char *operand;       /* the file, model or pattern; NULL when absent */
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *convention, *profile;
+    const char *quantity;           /* of a formula; NULL for all */
     const char *output;             /* -o, NULL for standard output */
     const char *dims[CLI_MAX_DIMS]; /* NAME=VALUE */
     int dim_count;
@@ -53,6 +54,7 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
                                 fxc_error *err);
 
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
+fxc_status cli_formula(struct cli_options *options, fxc_error *err);
 fxc_status cli_sweep(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);
 fxc_status cli_print(struct cli_options *options, fxc_error *err);

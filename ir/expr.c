@@ -230,9 +230,14 @@ static const uint8_t operands[FXC_TOKEN_COUNT] = {
 
 bool fxc_expr_eval(const struct fxc_program *p, const struct fxc_binding *bindings, uint32_t expr,
                    struct fxc_number *out) {
+    return fxc_tokens_eval(p, bindings, p->expr_begin[expr], p->expr_begin[expr + 1], out);
+}
+
+bool fxc_tokens_eval(const struct fxc_program *p, const struct fxc_binding *bindings, uint32_t begin, uint32_t end,
+                     struct fxc_number *out) {
     struct fxc_number stack[STACK];
     uint32_t depth = 0;
-    for (uint32_t t = p->expr_begin[expr]; t < p->expr_begin[expr + 1]; t++) {
+    for (uint32_t t = begin; t < end; t++) {
         uint8_t op = p->token_op[t];
         uint32_t take = operands[op];
         struct fxc_number result;

@@ -30,6 +30,10 @@ struct fxc_number {
 bool fxc_expr_eval(const struct fxc_program *program, const struct fxc_binding *bindings, uint32_t expr,
                    struct fxc_number *out);
 
+/* The same for a part of an expression: the tokens from begin to end - 1. */
+bool fxc_tokens_eval(const struct fxc_program *program, const struct fxc_binding *bindings, uint32_t begin,
+                     uint32_t end, struct fxc_number *out);
+
 /* A symint as an integer; false when it has no value or is no integer. */
 bool fxc_symint_eval(const struct fxc_program *program, const struct fxc_binding *bindings, int64_t symint,
                      int64_t *out);

@@ -68,6 +68,9 @@ fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_
 /* Drops the facts that depend on these options (bits of enum fxc_option), and those that need them. */
 void fxc_drop_facts(struct fxc_analysis *analysis, uint32_t options);
 
+/* Checks the program's constraints on expressions under the bindings (passes/constraints.c). */
+fxc_status fxc_check_constraints(const struct fxc_analysis *analysis, fxc_error *err);
+
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
 /* tree: how often each graph runs in one run of graph 0, and the module of each node. */

@@ -27,6 +27,9 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
 
 /* Runs one pass whose needs are met, and drops what a failed pass left. */
 static fxc_status run(struct fxc_analysis *analysis, uint32_t fact, fxc_error *err) {
+    if ((fxc_passes[fact].options & FXC_OPTION_SYMBOLS) != 0) {
+        FXC_TRY(fxc_check_constraints(analysis, err));
+    }
     fxc_status status = fxc_passes[fact].run(analysis, err);
     if (status == FXC_OK) {
         analysis->facts |= 1u << fact;

@@ -116,6 +116,18 @@ class ProgramInfo(_Sized):
     _fields_ += [("inputs", c_char_p), ("training", c_bool), ("grad", c_bool)]
 
 
+class FormulaInfo(_Sized):
+    """``fxc_formula_info``: a closed form and how it was found."""
+
+    _fields_ = [("struct_size", c_size_t), ("quantity", c_char_p), ("text", c_char_p), ("kind", c_uint8)]
+    _fields_ += [(name, c_uint32) for name in ("terms", "steps", "solved_at", "verified_at", "refused_at")]
+    _fields_ += [("unknown_nodes", c_int64)]
+
+
+class _Size(Structure):
+    _fields_ = [("dim", c_char_p), ("value", c_int64)]
+
+
 class _RenderOptions(_Sized):
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
     _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool)]
@@ -138,6 +150,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_require": (c_int32, [c_void_p, c_char_p, _ERROR]),
     "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
     "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
+    "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
+    "fxc_formula_free": (None, [c_void_p]),
+    "fxc_formula_get_info": (c_int32, [c_void_p, POINTER(FormulaInfo), _ERROR]),
+    "fxc_formula_step": (c_char_p, [c_void_p, c_uint32]),
+    "fxc_formula_evaluate": (c_int32, [c_void_p, POINTER(_Size), c_size_t, POINTER(c_int64), _ERROR]),
     "fxc_analysis_render": (c_int32, [c_void_p, POINTER(_RenderOptions), _WRITE, c_void_p, _ERROR]),
 }
 
@@ -281,6 +298,32 @@ class Analysis:
             if value is not None:
                 setattr(request, name, value.encode() if isinstance(value, str) else value)
         return _collect(lambda write: _call("fxc_analysis_render", self._handle, byref(request), write, None))
+
+
+class Formula:
+    """A quantity of a program as an exact formula in its dynamic dimensions (include/fxcost/formula.h)."""
+
+    def __init__(self, program: Program, quantity: str) -> None:
+        self.program = program
+        self._handle = c_void_p()
+        _call("fxc_formula_new", program._handle, quantity.encode(), byref(self._handle))
+        info = FormulaInfo()
+        _call("fxc_formula_get_info", self._handle, byref(info))
+        self.kind = ("polynomial", "piecewise", "none")[info.kind]
+        self.text = info.text.decode()
+        self.steps = [library().fxc_formula_step(self._handle, i).decode() for i in range(info.steps)]
+        self.solved_at, self.verified_at, self.refused_at = info.solved_at, info.verified_at, info.refused_at
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            library().fxc_formula_free(self._handle)
+
+    def evaluate(self, **sizes: int) -> int:
+        """The value at these sizes; FxcostError out of the captured ranges."""
+        rows = (_Size * len(sizes))(*(_Size(name.encode(), size) for name, size in sizes.items()))
+        value = c_int64()
+        _call("fxc_formula_evaluate", self._handle, rows, len(sizes), byref(value))
+        return value.value
 
 
 def seconds_or_none(seconds: float) -> float | None:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .binding import Analysis, Program, seconds_or_none
+from .binding import Analysis, Formula, Program, seconds_or_none
 from .errors import FxcostError
 
 if TYPE_CHECKING:
@@ -118,6 +118,12 @@ class Report:
     def nodes(self) -> list[Row]:
         """Rows of all nodes in execution order."""
         return [Row._from_json(row) for row in self._rows("node")]
+
+    def formula(self, quantity: str = "flops") -> str:
+        """A total as an exact formula in the dynamic dimensions, ``"2*batch*seq*(123 + seq)"``: ``flops``, ``macs``,
+        ``matrix_flops``, ``vector_flops``, ``transcendentals``, ``int_ops``, ``bytes``, ``bytes_read``,
+        ``bytes_written``, ``kernels`` or ``params``. Empty when there is none."""
+        return Formula(self.program, quantity).text
 
     def to_dict(self, by: str = "module") -> dict[str, Any]:
         """The JSON report (docs/report.schema.json) as Python data."""

@@ -37,6 +37,8 @@ static void put_json(FILE *out, const fxc_formula *formula, const fxc_formula_in
     } else {
         put_json_string(out, info->text);
     }
+    (void)fputs(", \"domain\": ", out);
+    put_json_string(out, info->domain);
     (void)fputs(", \"steps\": [", out);
     for (uint32_t i = 0; i < info->steps; i++) {
         (void)fputs(i == 0 ? "" : ", ", out);
@@ -55,6 +57,9 @@ static void put_text(FILE *out, const fxc_formula *formula, const fxc_formula_in
         return;
     }
     (void)fprintf(out, "%-15s  %s\n", info->quantity, info->text);
+    if (info->domain[0] != '\0') {
+        (void)fprintf(out, "                 for %s\n", info->domain);
+    }
     for (uint32_t i = 0; i < info->steps; i++) {
         (void)fprintf(out, "%s%s", i == 0 ? "                 piecewise, with steps at " : ", ",
                       fxc_formula_step(formula, i));

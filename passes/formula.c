@@ -19,7 +19,7 @@ struct fxc_formula {
     uint32_t refused;
     int64_t unknown_nodes;
     uint32_t steps; /* that occur in the polynomial */
-    const char *quantity, *text;
+    const char *quantity, *text, *domain;
     const char *step[FXC_POLY_VARS];
     struct fxc_arena arena;
 };
@@ -64,7 +64,8 @@ static fxc_status describe(struct fxc_formula *f, fxc_error *err) {
     }
     f->found.kind = f->steps == 0 ? FXC_FORMULA_POLYNOMIAL : FXC_FORMULA_PIECEWISE;
     f->text = fxc_polynomial_text(&f->found.polynomial, v, &f->arena);
-    return f->text == NULL ? fxc_fail_memory(err, "closed form") : FXC_OK;
+    f->domain = fxc_domain_text(&f->found, v, &f->arena);
+    return f->text == NULL || f->domain == NULL ? fxc_fail_memory(err, "closed form") : FXC_OK;
 }
 
 static fxc_status find(const fxc_program *program, uint32_t quantity, struct fxc_formula *f, fxc_error *err) {
@@ -115,6 +116,7 @@ fxc_status fxc_formula_get_info(const fxc_formula *f, fxc_formula_info *info, fx
         .struct_size = info->struct_size,
         .quantity = f->quantity,
         .text = any ? f->text : "",
+        .domain = any ? f->domain : "",
         .kind = f->found.kind,
         .terms = any ? f->found.polynomial.terms : 0,
         .steps = f->steps,
@@ -156,7 +158,7 @@ static fxc_status bind(struct fxc_analysis *analysis, const fxc_size *sizes, siz
 static fxc_status point_of(const fxc_formula *f, const struct fxc_binding *bindings, fxc_point point, fxc_error *err) {
     const struct fxc_variables *v = &f->variables;
     for (uint32_t i = 0; i < v->symbols + v->steps; i++) {
-        if (!occurs(&f->found.polynomial, i)) {
+        if (!occurs(&f->found.polynomial, i) && (i >= v->symbols || (f->found.narrowed >> i & 1u) == 0)) {
             continue;
         }
         struct fxc_number number = {.symbol = FXC_NONE};
@@ -175,6 +177,13 @@ static fxc_status point_of(const fxc_formula *f, const struct fxc_binding *bindi
             fxc_found(err, "none for '%s'",
                       number.symbol == FXC_NONE ? "a step"
                                                 : fxc_string(v->program, v->program->symbol_dim[number.symbol]));
+            return status;
+        }
+        if (i < v->symbols && (f->found.narrowed >> i & 1u) != 0 && number.i < f->found.from[i]) {
+            fxc_status status = fxc_fail(err, FXC_USAGE, "%s: closed form of %s", v->program->file, f->quantity);
+            fxc_expected(err, "%s, where the formula holds", f->domain);
+            fxc_found(err, "%" PRId64, number.i);
+            fxc_advice(err, "analyse the program at this size");
             return status;
         }
         point[i] = number.i;

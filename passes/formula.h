@@ -55,6 +55,8 @@ bool fxc_steps_value(const struct fxc_variables *variables, const struct fxc_bin
 struct fxc_found {
     uint8_t kind; /* fxc_formula_kind */
     uint32_t solved_at, verified_at;
+    uint32_t narrowed; /* bits: symbols of which smaller sizes than `from` are left out */
+    int64_t from[FXC_FORMULA_SYMBOLS];
     struct fxc_polynomial polynomial;
 };
 fxc_status fxc_formula_search(struct fxc_sampler *sampler, struct fxc_found *found, fxc_error *err);
@@ -62,6 +64,8 @@ fxc_status fxc_formula_search(struct fxc_sampler *sampler, struct fxc_found *fou
 /* Text from the arena; NULL when memory is out. */
 const char *fxc_polynomial_text(const struct fxc_polynomial *polynomial, const struct fxc_variables *variables,
                                 struct fxc_arena *arena);
+const char *fxc_domain_text(const struct fxc_found *found, const struct fxc_variables *variables,
+                            struct fxc_arena *arena);
 const char *fxc_tokens_text(const struct fxc_program *program, uint32_t begin, uint32_t end, struct fxc_arena *arena);
 
 #endif

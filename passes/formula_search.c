@@ -200,19 +200,72 @@ static fxc_status attempt(struct search *s, uint8_t kind, bool *found, fxc_error
     return FXC_OK;
 }
 
-static fxc_status run(struct search *s, fxc_error *err) {
-    bool found, any;
-    for (uint32_t i = 0; i < symbols(s); i++) {
-        s->groups[i] = 1u << i;
+/* Without steps, then with them. */
+static fxc_status attempt_both(struct search *s, bool *found, fxc_error *err) {
+    bool any;
+    for (uint32_t v = 0; v < s->rows.vars; v++) {
+        s->groups[v] = v < symbols(s) ? 1u << v : 0;
     }
-    FXC_TRY(attempt(s, FXC_FORMULA_POLYNOMIAL, &found, err));
-    if (!found) {
+    FXC_TRY(attempt(s, FXC_FORMULA_POLYNOMIAL, found, err));
+    if (!*found) {
         FXC_TRY(choose_steps(s, &any, err));
         if (any) {
-            FXC_TRY(attempt(s, FXC_FORMULA_PIECEWISE, &found, err));
+            FXC_TRY(attempt(s, FXC_FORMULA_PIECEWISE, found, err));
         }
     }
+    return FXC_OK;
+}
+
+/* Empty tensors and those of one element can cost otherwise than all others: an expanded operand of an empty result is
+ * not read at all. Leaves out sizes below `from`; *changed is false when there are none. */
+static void leave_out(struct search *s, const int64_t *captured, int64_t from, bool *changed) {
+    *changed = false;
+    for (uint32_t i = 0; i < symbols(s); i++) {
+        int64_t low = captured[i] < from && from <= s->sampler->near[i] ? from : captured[i];
+        *changed = *changed || low != s->sampler->low[i];
+        s->sampler->low[i] = low;
+    }
+}
+
+/* Takes back what was left out in vain, symbol by symbol, as far as the formula verifies there too. */
+static fxc_status widen(struct search *s, const int64_t *captured, fxc_error *err) {
+    for (uint32_t i = 0; i < symbols(s); i++) {
+        int64_t low = s->sampler->low[i];
+        uint32_t verified = s->found->verified_at;
+        bool holds = low != captured[i];
+        if (holds) {
+            s->sampler->low[i] = captured[i];
+            FXC_TRY(verify(s, &holds, err));
+        }
+        if (!holds) {
+            s->sampler->low[i] = low;
+            s->found->verified_at = verified;
+        }
+    }
+    return FXC_OK;
+}
+
+static fxc_status run(struct search *s, fxc_error *err) {
+    enum { LARGEST_LEFT_OUT = 2 };
+    int64_t captured[FXC_FORMULA_SYMBOLS];
     const struct fxc_sampler *sampler = s->sampler;
+    bool found = false;
+    memcpy(captured, sampler->low, sizeof captured);
+    FXC_TRY(attempt_both(s, &found, err));
+    for (int64_t from = 1; from <= LARGEST_LEFT_OUT && !found; from++) {
+        bool changed;
+        leave_out(s, captured, from, &changed);
+        if (changed) {
+            FXC_TRY(attempt_both(s, &found, err));
+        }
+        if (changed && found) {
+            FXC_TRY(widen(s, captured, err));
+        }
+    }
+    for (uint32_t i = 0; i < symbols(s); i++) {
+        s->found->from[i] = sampler->low[i];
+        s->found->narrowed |= sampler->low[i] != captured[i] ? 1u << i : 0;
+    }
     if (!found && sampler->refused > 0 && sampler->refused * 2 > sampler->evaluated) {
         if (err != NULL && err->struct_size >= sizeof *err) {
             *err = sampler->refusal;

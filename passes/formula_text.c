@@ -284,3 +284,14 @@ const char *fxc_polynomial_text(const struct fxc_polynomial *p, const struct fxc
     head = add_term("", factor, head, arena);
     return head == NULL ? NULL : over(join(arena, "%s*(%s)", head, sum), p->denominator, arena);
 }
+
+const char *fxc_domain_text(const struct fxc_found *found, const struct fxc_variables *v, struct fxc_arena *arena) {
+    const char *text = "";
+    for (uint32_t i = 0; i < v->symbols && text != NULL; i++) {
+        if ((found->narrowed >> i & 1u) != 0) {
+            text = join(arena, "%s%s%s >= %" PRId64, text, text[0] == '\0' ? "" : ", ",
+                        symbol_text(v->program, v->symbol[i]), found->from[i]);
+        }
+    }
+    return text;
+}

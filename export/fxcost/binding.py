@@ -119,7 +119,8 @@ class ProgramInfo(_Sized):
 class FormulaInfo(_Sized):
     """``fxc_formula_info``: a closed form and how it was found."""
 
-    _fields_ = [("struct_size", c_size_t), ("quantity", c_char_p), ("text", c_char_p), ("kind", c_uint8)]
+    _fields_ = [("struct_size", c_size_t), ("quantity", c_char_p), ("text", c_char_p), ("domain", c_char_p)]
+    _fields_ += [("kind", c_uint8)]
     _fields_ += [(name, c_uint32) for name in ("terms", "steps", "solved_at", "verified_at", "refused_at")]
     _fields_ += [("unknown_nodes", c_int64)]
 
@@ -310,7 +311,7 @@ class Formula:
         info = FormulaInfo()
         _call("fxc_formula_get_info", self._handle, byref(info))
         self.kind = ("polynomial", "piecewise", "none")[info.kind]
-        self.text = info.text.decode()
+        self.text, self.domain = info.text.decode(), info.domain.decode()
         self.steps = [library().fxc_formula_step(self._handle, i).decode() for i in range(info.steps)]
         self.solved_at, self.verified_at, self.refused_at = info.solved_at, info.verified_at, info.refused_at
 

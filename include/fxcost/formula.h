@@ -34,8 +34,9 @@ typedef struct fxc_formula fxc_formula;
 typedef struct fxc_formula_info {
     size_t struct_size;
     const char *quantity;
-    const char *text; /* "2*batch*seq*(1179648 + seq)"; "" of FXC_FORMULA_NONE */
-    uint8_t kind;     /* fxc_formula_kind */
+    const char *text;   /* "2*batch*seq*(1179648 + seq)"; "" of FXC_FORMULA_NONE */
+    const char *domain; /* "batch >= 1" when the formula does not hold at smaller sizes, else "" */
+    uint8_t kind;       /* fxc_formula_kind */
     uint32_t terms;
     uint32_t steps;        /* of a piecewise formula: see fxc_formula_step */
     uint32_t solved_at;    /* points that determined the coefficients, */
@@ -48,7 +49,7 @@ typedef struct fxc_formula_info {
  * symbols, solves for the coefficients exactly, and verifies them at further points. The points are the same in every
  * call. Every operator's cost is a polynomial in sizes of bounded degree, or in the steps that the capture recorded in
  * its sizes, so agreement at more points than coefficients leaves no room for another formula of the same terms; a
- * quantity that disagrees at one point has none.
+ * quantity that disagrees at one point has none. Sizes 0 and 1 are left out where they cost otherwise (`domain`).
  * FXC_USAGE for another quantity or more symbols than it can handle; FXC_PROGRAM where the program contradicts itself
  * at most points of the ranges; FXC_OVERFLOW, FXC_MEMORY. FXC_OK also where there is no formula. */
 FXC_API fxc_status fxc_formula_new(const fxc_program *program, const char *quantity, fxc_formula **out, fxc_error *err);
@@ -65,8 +66,8 @@ typedef struct fxc_size {
     const char *dim;
     int64_t value;
 } fxc_size;
-/* The formula's value. FXC_USAGE for a size out of the captured range or a violated constraint, FXC_UNBOUND when a
- * dimension of the formula has no size, FXC_OVERFLOW; FXC_UNKNOWN_OPS when there is no formula. */
+/* The formula's value. FXC_USAGE for a size out of the captured range or the domain, or a violated constraint,
+ * FXC_UNBOUND when a dimension of the formula has no size, FXC_OVERFLOW; FXC_UNKNOWN_OPS when there is no formula. */
 FXC_API fxc_status fxc_formula_evaluate(const fxc_formula *formula, const fxc_size *sizes, size_t count, int64_t *value,
                                         fxc_error *err);
 

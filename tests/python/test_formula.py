@@ -336,6 +336,30 @@ def test_what_is_piecewise_says_where(models: Callable[[str], Model]) -> None:
     assert Formula(models("adaptive").program, "macs").kind == "piecewise"
 
 
+class Positions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.embedding(torch.arange(x.shape[1]).expand(x.shape[0], -1))
+
+
+def test_empty_tensors_are_left_out_where_they_cost_otherwise() -> None:
+    """An expanded row is read once, however many rows it stands for, but not for none: at batch 0 it is not read."""
+    dims = {0: torch.export.Dim("batch", min=0, max=40), 1: torch.export.Dim("seq", min=0, max=50)}
+    with torch.no_grad():
+        captured = fxcost.capture(Positions(), (torch.zeros(3, 7, 8),), dynamic_shapes=(dims,))
+    program = Program.from_bytes(captured.to_bytes())
+    read, flops = Formula(program, "bytes_read"), Formula(program, "flops")
+    assert read.domain == "batch >= 1" and flops.domain == "" and flops.text == "8*batch*seq"
+    for batch, seq in ((1, 0), (1, 1), (2, 50), (40, 3)):
+        assert read.evaluate(batch=batch, seq=seq) == totals_at(program, {"batch": batch, "seq": seq})["bytes_read"]
+    assert flops.evaluate(batch=0, seq=9) == totals_at(program, {"batch": 0, "seq": 9})["flops"] == 0
+    with pytest.raises(fxcost.FxcostError, match="batch >= 1, where the formula holds"):
+        read.evaluate(batch=0, seq=9)
+
+
 def test_report_and_command(models: Callable[[str], Model], run: Run) -> None:
     model = models("llama")
     text = fxcost.open(model.file).formula("matrix_flops")

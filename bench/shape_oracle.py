@@ -88,7 +88,8 @@ def main() -> int:
     shipped = sum(family == "torch export example" for family, _ in captured)
     print(
         f"\n{len(captured) - shipped} models and {shipped} export examples, {total.values} values, "
-        f"{total.share():.2f} % by rule, {total.recorded.total()} recorded, "
+        f"{total.share():.2f} % by rule, {total.recorded.total()} recorded "
+        f"({total.unsized} of them without a size before the data is seen), "
         f"{len(contradictions)} contradictions, {len(failed)} not captured"
     )
     return int(bool(contradictions))

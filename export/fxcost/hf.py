@@ -191,14 +191,15 @@ def _inputs(module: Any, config: Any, options: Options, dtype: torch.dtype) -> d
         return torch.zeros(batch, options.seq or 128, dtype=torch.int64)
 
     def pixels() -> torch.Tensor:
-        channels, height, width = _image(config, options)
-        return torch.zeros(batch, channels, height, width, dtype=dtype)
+        frames = [int(config.num_frames)] if _is_video(config) else []
+        return torch.zeros(batch, *frames, *_image(config, options), dtype=dtype)
 
     makers = {
         "input_ids": tokens,
         "pixel_values": pixels,
         "input_features": lambda: _features(config, batch, dtype),
-        "input_values": lambda: torch.zeros(batch, options.seq or AUDIO_RATE, dtype=dtype),
+        "input_values": lambda: _samples(config, batch, options, dtype),
+        "past_values": lambda: torch.zeros(batch, config.context_length, config.num_input_channels, dtype=dtype),
     }
     if main not in makers or main not in accepted:
         main = next((name for name in makers if name in accepted), "")
@@ -208,9 +209,9 @@ def _inputs(module: Any, config: Any, options: Options, dtype: torch.dtype) -> d
             "a FILE.py:NAME function that returns the model and its inputs",
         )
     inputs[main] = makers[main]()
-    if main == "input_ids" and "pixel_values" in accepted and hasattr(config, "text_config"):
+    if main == "input_ids" and "pixel_values" in accepted and _sees(config):
         inputs["pixel_values"] = pixels()
-    if main == "input_ids" and _is_encoder(config) and "attention_mask" in accepted:
+    if main == "input_ids" and _is_masked(config) and "attention_mask" in accepted:
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
     if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
         limit = getattr(config, "max_target_positions", None) or options.seq or 128
@@ -218,12 +219,30 @@ def _inputs(module: Any, config: Any, options: Options, dtype: torch.dtype) -> d
     return inputs
 
 
-def _is_encoder(config: Any) -> bool:
+def _sees(config: Any) -> bool:
+    """Models of text and images; to others that take pixels an image is optional."""
+    return hasattr(config, "text_config") or hasattr(config, "image_size")
+
+
+# Encoder-decoder models whose encoder has no path without a mask.
+_ALWAYS_MASKED = ("longt5", "switch_transformers")
+
+
+def _is_masked(config: Any) -> bool:
     """Text encoders are given a mask, as their tokenizers give one; decoders run the causal path without."""
     import transformers
 
     masked = transformers.models.auto.modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return config.model_type in masked and not getattr(config, "is_encoder_decoder", False)
+    if getattr(config, "is_encoder_decoder", False):
+        return config.model_type in _ALWAYS_MASKED
+    return config.model_type in masked
+
+
+def _is_video(config: Any) -> bool:
+    import transformers
+
+    videos = transformers.models.auto.modeling_auto.MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
+    return config.model_type in videos and hasattr(config, "num_frames")
 
 
 def _image(config: Any, options: Options) -> tuple[int, int, int]:
@@ -234,7 +253,17 @@ def _image(config: Any, options: Options) -> tuple[int, int, int]:
 
 
 def _features(config: Any, batch: int, dtype: torch.dtype) -> torch.Tensor:
-    """Log-mel features: as many frames as fill the encoder's positions (its convolutions halve them)."""
-    bins = int(getattr(config, "num_mel_bins", 80))
-    frames = 2 * int(getattr(config, "max_source_positions", 1500))
-    return torch.zeros(batch, bins, frames, dtype=dtype)
+    """Log-mel features: as many frames as fill the encoder's positions (its convolutions halve them), bins first or,
+    in the older models of speech, bins last."""
+    positions = int(getattr(config, "max_source_positions", 1500))
+    if hasattr(config, "input_feat_per_channel"):
+        return torch.zeros(batch, positions, int(config.input_feat_per_channel), dtype=dtype)
+    return torch.zeros(batch, int(getattr(config, "num_mel_bins", 80)), 2 * positions, dtype=dtype)
+
+
+def _samples(config: Any, batch: int, options: Options, dtype: torch.dtype) -> torch.Tensor:
+    """A second of sound, for codecs with channels; where the configuration has mel bins, a spectrogram."""
+    if hasattr(config, "num_mel_bins") and hasattr(config, "max_length"):
+        return torch.zeros(batch, int(config.max_length), int(config.num_mel_bins), dtype=dtype)
+    channels = [int(config.audio_channels)] if hasattr(config, "audio_channels") else []
+    return torch.zeros(batch, *channels, options.seq or AUDIO_RATE, dtype=dtype)

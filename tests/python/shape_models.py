@@ -20,6 +20,10 @@ Build = Callable[[], Model]
 TWO = {"num_hidden_layers": 2}
 TEXT_AND_VISION = {"text_config.num_hidden_layers": 1, "vision_config.num_hidden_layers": 1}
 BART = {"encoder_layers": 1, "decoder_layers": 1}
+FOUR = {"depths": [1, 1, 1, 1]}
+# Layer drop and masking draw numbers that decide which operators run, so torch.export cannot see past them.
+WAV2VEC2 = {**TWO, "layerdrop": 0.0, "apply_spec_augment": False}
+SOUND = ("wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "sew", "encodec", "moonshine")
 
 # family -> architecture -> settings of its configuration
 ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
@@ -46,6 +50,11 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "canine": TWO,
         "layoutlm": TWO,
         "xlnet": {"n_layer": 2},
+        "xlm": {"n_layers": 2},
+        "luke": TWO,
+        "tapas": TWO,
+        "reformer": {},
+        "perceiver": {},
         "esm": {**TWO, "vocab_size": 40, "pad_token_id": 1},
     },
     "decoder": {
@@ -68,12 +77,18 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "olmo2": TWO,
         "stablelm": TWO,
         "codegen": {"n_layer": 2},
+        "ctrl": {"n_layer": 2},
+        "cohere": TWO,
+        "biogpt": TWO,
+        "xglm": {"num_layers": 2},
+        "imagegpt": {"n_layer": 2},
     },
     "encoder-decoder": {
         "t5": {"num_layers": 1, "num_decoder_layers": 1},
         "bart": BART,
         "pegasus": BART,
-        "m2m_100": BART,
+        "m2m_100": {**BART, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0},
+        "blenderbot": BART,
         "longt5": {"num_layers": 1, "num_decoder_layers": 1},
         "prophetnet": {"num_encoder_layers": 1, "num_decoder_layers": 1},
     },
@@ -84,30 +99,38 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "dinov2": TWO,
         "swin": {"depths": [2, 2, 1, 1]},
         "swinv2": {"depths": [1, 2, 1, 1]},
-        "convnext": {"depths": [1, 1, 1, 1]},
-        "convnextv2": {"depths": [1, 1, 1, 1]},
-        "resnet": {"depths": [1, 1, 1, 1]},
-        "regnet": {"depths": [1, 1, 1, 1]},
+        "convnext": FOUR,
+        "convnextv2": FOUR,
+        "resnet": FOUR,
+        "regnet": FOUR,
         "mobilenet_v2": {},
         "efficientnet": {},
         "mobilevit": {},
-        "poolformer": {"depths": [1, 1, 1, 1]},
-        "segformer": {"depths": [1, 1, 1, 1]},
-        "pvt_v2": {"depths": [1, 1, 1, 1]},
-        "cvt": {"depth": [1, 1, 1]},
+        "poolformer": FOUR,
+        "segformer": FOUR,
+        "pvt_v2": FOUR,
+        "cvt": {},
         "levit": {"depths": [1, 1, 1]},
-        "focalnet": {"depths": [1, 1, 1, 1]},
-        "hiera": {"depths": [1, 1, 1, 1]},
+        "focalnet": FOUR,
+        "hiera": FOUR,
         "yolos": TWO,
         "dpt": {**TWO, "backbone_out_indices": [0, 0, 1, 1], "is_hybrid": False},
         "vit_mae": TWO,
+        "vitdet": TWO,
+        "bit": FOUR,
+        "mobilenet_v1": {},
+        "swin2sr": {"depths": [1, 1], "num_heads": [4, 4]},
+        "sam": {"vision_config.num_hidden_layers": 1, "vision_config.global_attn_indexes": [0]},
+        "mask2former": {},
     },
     "audio": {
         "whisper": BART,
-        "wav2vec2": TWO,
-        "hubert": TWO,
-        "wavlm": TWO,
-        "sew": TWO,
+        "wav2vec2": WAV2VEC2,
+        "hubert": WAV2VEC2,
+        "wavlm": WAV2VEC2,
+        "sew": WAV2VEC2,
+        "wav2vec2-conformer": WAV2VEC2,
+        "moonshine": {},
         "audio-spectrogram-transformer": TWO,
         "speech_to_text": BART,
         "encodec": {},
@@ -119,6 +142,15 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "vilt": TWO,
         "git": {**TWO, "vision_config.num_hidden_layers": 1},
         "owlvit": TEXT_AND_VISION,
+        "llava": TEXT_AND_VISION,
+        "paligemma": TEXT_AND_VISION,
+        "altclip": TEXT_AND_VISION,
+        "clipseg": TEXT_AND_VISION,
+        "flava": {},
+        "align": {},
+        "groupvit": {},
+        "bridgetower": {},
+        "layoutlmv3": TWO,
     },
     "mixture of experts": {
         "mixtral": TWO,
@@ -127,25 +159,33 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "olmoe": TWO,
         "deepseek_v3": {**TWO, "first_k_dense_replace": 1, "n_routed_experts": 16, "n_group": 4, "topk_group": 2},
         "switch_transformers": {"num_layers": 2, "num_decoder_layers": 2, "num_sparse_encoder_layers": 1},
+        "granitemoe": {**TWO, "num_local_experts": 4},
+        "jetmoe": TWO,
         "gpt_oss": {**TWO, "num_local_experts": 8},
     },
     "state space": {
         "mamba": TWO,
         "mamba2": {**TWO, "chunk_size": 8},
         "rwkv": TWO,
+        "falcon_mamba": TWO,
+        "jamba": {"num_hidden_layers": 4, "num_experts": 4, "use_mamba_kernels": False},
+        "bamba": {**TWO, "attn_layer_indices": [1]},
+        "nemotron_h": TWO,
+        "xlstm": TWO,
         "recurrent_gemma": {"num_hidden_layers": 3},
     },
     "time and video": {
         "timesformer": TWO,
         "videomae": TWO,
+        "vivit": TWO,
         "patchtst": TWO,
-        "decision_transformer": {"n_layer": 2},
+        "patchtsmixer": {},
     },
 }
 
 
 def architecture(kind: str, settings: dict[str, Any]) -> Model:
-    seq = 4096 if kind in ("wav2vec2", "hubert", "wavlm", "sew", "encodec") else 16
+    seq = 4096 if kind in SOUND else 16
     return load(f"hf:{kind}", Options(batch=2, seq=seq, settings=dict(settings)))
 
 

@@ -29,6 +29,7 @@ class Sources:
 
     rule: int = 0
     recorded: collections.Counter[str] = field(default_factory=collections.Counter)  # per operator
+    unsized: int = 0  # recorded ones whose size depends on data, so that no rule can run
     unknown: collections.Counter[str] = field(default_factory=collections.Counter)  # nodes per operator
     contradiction: str = ""
 
@@ -39,6 +40,7 @@ class Sources:
     def add(self, other: Sources) -> None:
         self.rule += other.rule
         self.recorded.update(other.recorded)
+        self.unsized += other.unsized
         self.unknown.update(other.unknown)
 
     def share(self) -> float:
@@ -75,6 +77,7 @@ def sources_of(data: bytes, name: str = "memory") -> Sources:
             found.rule += 1
         elif info.source == RECORDED:
             found.recorded[ops[info.producer]] += 1
+            found.unsized += info.numel < 0
     for node, op in enumerate(ops):
         if analysis.node(node).coverage == 2:  # FXC_COVERAGE_UNKNOWN
             found.unknown[op] += 1

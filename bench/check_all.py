@@ -96,6 +96,35 @@ def round_trips(folder: Path) -> Iterator[Result]:
         yield Result(f"{path.stem}: text, parse, print; equal programs; equal totals", str(same), "True", same)
 
 
+# ---- shapes and memory ---------------------------------------------------------------------------------------------
+
+
+def _last_line(script: str, *arguments: str) -> tuple[str, bool]:
+    """The last line that a script of this folder prints, and whether it found nothing wrong."""
+    command = [sys.executable, str(ROOT / "bench" / script), *arguments]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    lines = (answer.stdout if answer.stdout.strip() else answer.stderr).strip().splitlines()
+    return lines[-1] if lines else "nothing printed", answer.returncode == 0
+
+
+def shape_oracle(folder: Path) -> Iterator[Result]:
+    """Shape rules against the recording of many architectures, evaluation and training (bench/shape_oracle.py)."""
+    del folder
+    figure, holds = _last_line("shape_oracle.py")
+    yield Result("every value of every captured graph", figure, "no contradiction", holds)
+
+
+def operator_sweeps(folder: Path) -> Iterator[Result]:
+    """Sample inputs of all of torch's operators (bench/ops_sweep.py, bench/alias_sweep.py)."""
+    del folder
+    for what, script, *arguments in (
+        ("shapes and matrix FLOPs, samples", "ops_sweep.py", "--samples", "3"),
+        ("aliasing and writes against real tensors, samples", "alias_sweep.py"),
+    ):
+        figure, holds = _last_line(script, *arguments)
+        yield Result(what, figure, "none differs", holds)
+
+
 # ---- a model without weights ---------------------------------------------------------------------------------------
 
 LLAMA_70B = (
@@ -219,8 +248,8 @@ def fuzzing(folder: Path) -> Iterator[Result]:
 CHECKS = {
     check.__name__: check
     for check in (
-        *(matrix_flops, round_trips, seventy_billion, against_flop_counter, million_nodes, whole_process, mutations),
-        fuzzing,
+        *(matrix_flops, round_trips, shape_oracle, operator_sweeps, seventy_billion, against_flop_counter),
+        *(million_nodes, whole_process, mutations, fuzzing),
     )
 }
 

@@ -86,11 +86,11 @@ def main() -> int:
         print(f"\n{title}: {'' if lines else 'none'}")
         print(*lines, sep="\n", end="\n" if lines else "")
     shipped = sum(family == "torch export example" for family, _ in captured)
+    sized = total.values - total.unsized
     print(
         f"\n{len(captured) - shipped} models and {shipped} export examples, {total.values} values, "
-        f"{total.share():.2f} % by rule, {total.recorded.total()} recorded "
-        f"({total.unsized} of them without a size before the data is seen), "
-        f"{len(contradictions)} contradictions, {len(failed)} not captured"
+        f"{total.share():.2f} % by rule ({100 * total.rule / max(sized, 1):.2f} % of the {sized} whose size does not "
+        f"depend on data), {len(contradictions)} contradictions, {len(failed)} not captured"
     )
     return int(bool(contradictions))
 

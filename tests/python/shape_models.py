@@ -53,7 +53,7 @@ ARCHITECTURES: dict[str, dict[str, dict[str, Any]]] = {
         "xlm": {"n_layers": 2},
         "luke": TWO,
         "tapas": TWO,
-        "reformer": {},
+        "reformer": {"axial_pos_shape": [4, 4]},
         "perceiver": {},
         "esm": {**TWO, "vocab_size": 40, "pad_token_id": 1},
     },

@@ -52,8 +52,7 @@ static void put_json(FILE *out, const fxc_formula *formula, const fxc_formula_in
 
 static void put_text(FILE *out, const fxc_formula *formula, const fxc_formula_info *info) {
     if (info->kind == FXC_FORMULA_NONE) {
-        (void)fprintf(out, "%-15s  no polynomial, and none in the steps of the recorded sizes: no formula\n",
-                      info->quantity);
+        (void)fprintf(out, "%-15s  no polynomial, with or without steps: no formula\n", info->quantity);
         return;
     }
     (void)fprintf(out, "%-15s  %s\n", info->quantity, info->text);

@@ -55,7 +55,7 @@ static fxc_status describe(struct fxc_formula *f, fxc_error *err) {
     }
     for (uint32_t i = 0; i < v->steps; i++) {
         if (occurs(&f->found.polynomial, v->symbols + i)) {
-            const char *text = fxc_tokens_text(v->program, v->step[i].begin, v->step[i].end, &f->arena);
+            const char *text = fxc_variable_text(v, v->symbols + i, &f->arena);
             if (text == NULL) {
                 return fxc_fail_memory(err, "closed form");
             }
@@ -168,8 +168,7 @@ static fxc_status point_of(const fxc_formula *f, const struct fxc_binding *bindi
             number.i = bindings[v->symbol[i]].value;
             number.symbol = v->symbol[i];
         } else {
-            const struct fxc_step *step = &v->step[i - v->symbols];
-            known = fxc_tokens_eval(v->program, bindings, step->begin, step->end, &number) && !number.is_float;
+            known = fxc_step_value(v, i - v->symbols, bindings, &number.i);
         }
         if (!known) {
             fxc_status status = fxc_fail(err, FXC_UNBOUND, "%s: closed form of %s", v->program->file, f->quantity);

@@ -6,10 +6,14 @@
 #include "passes/analysis.h"
 #include "passes/polynomial.h"
 
-/* A part of a recorded size that is no polynomial, such as ceil(height / 2): tokens begin to end - 1. */
+/* A part of a recorded size that is no polynomial, such as ceil(height / 2): tokens begin to end - 1. Or, with a
+ * modulus, the residue of another variable, or their greatest common divisor. */
 struct fxc_step {
     uint32_t begin, end;
     uint32_t symbols; /* bit i: reads symbol i of the formula */
+    int64_t modulus;  /* 0 for a part of a recorded size */
+    uint32_t of;      /* variable */
+    bool gcd;
 };
 
 /* The variables of a formula: symbols, then steps. */
@@ -48,8 +52,11 @@ int64_t fxc_sampler_far(struct fxc_sampler *sampler, uint32_t symbol);
  * constraint, whose cost is beyond 64 bits, or where the program contradicts itself. */
 fxc_status fxc_sampler_value(struct fxc_sampler *sampler, fxc_point point, int64_t *value, bool *known, fxc_error *err);
 
-/* The steps of a point from its symbols; false when one has no value. */
-bool fxc_steps_value(const struct fxc_variables *variables, const struct fxc_binding *bindings, fxc_point point);
+/* Step `index`; false when it has no value. */
+bool fxc_step_value(const struct fxc_variables *variables, uint32_t index, const struct fxc_binding *bindings,
+                    int64_t *out);
+/* The same of a value of the variable that a step with a modulus is of. */
+int64_t fxc_residue_value(const struct fxc_step *step, int64_t of);
 
 /* What the search found. */
 struct fxc_found {
@@ -64,6 +71,8 @@ fxc_status fxc_formula_search(struct fxc_sampler *sampler, struct fxc_found *fou
 /* Text from the arena; NULL when memory is out. */
 const char *fxc_polynomial_text(const struct fxc_polynomial *polynomial, const struct fxc_variables *variables,
                                 struct fxc_arena *arena);
+/* A symbol's name, or a step. */
+const char *fxc_variable_text(const struct fxc_variables *variables, uint32_t variable, struct fxc_arena *arena);
 const char *fxc_domain_text(const struct fxc_found *found, const struct fxc_variables *variables,
                             struct fxc_arena *arena);
 const char *fxc_tokens_text(const struct fxc_program *program, uint32_t begin, uint32_t end, struct fxc_arena *arena);

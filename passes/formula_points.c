@@ -70,7 +70,7 @@ static void add_step(struct fxc_variables *v, uint32_t begin, uint32_t end) {
         }
     }
     if (v->symbols + v->steps < FXC_POLY_VARS) {
-        v->step[v->steps++] = (struct fxc_step){begin, end, symbols_of(v, begin, end)};
+        v->step[v->steps++] = (struct fxc_step){.begin = begin, .end = end, .symbols = symbols_of(v, begin, end)};
     }
 }
 
@@ -114,13 +114,39 @@ static void collect_all(struct fxc_variables *v) {
     }
 }
 
-bool fxc_steps_value(const struct fxc_variables *v, const struct fxc_binding *bindings, fxc_point point) {
+int64_t fxc_residue_value(const struct fxc_step *step, int64_t of) {
+    int64_t a = step->modulus, b = of % step->modulus;
+    b = b < 0 ? b + a : b;
+    while (step->gcd && b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return step->gcd ? a : b;
+}
+
+bool fxc_step_value(const struct fxc_variables *v, uint32_t index, const struct fxc_binding *bindings, int64_t *out) {
+    const struct fxc_step *step = &v->step[index];
+    struct fxc_number number = {.i = 0};
+    if (step->modulus == 0) {
+        bool known = fxc_tokens_eval(v->program, bindings, step->begin, step->end, &number) && !number.is_float;
+        *out = number.i;
+        return known;
+    }
+    if (step->of < v->symbols) {
+        number.i = bindings[v->symbol[step->of]].value;
+    } else if (!fxc_step_value(v, step->of - v->symbols, bindings, &number.i)) { /* of an earlier step */
+        return false;
+    }
+    *out = fxc_residue_value(step, number.i);
+    return true;
+}
+
+static bool set_steps(const struct fxc_variables *v, const struct fxc_binding *bindings, fxc_point point) {
     for (uint32_t i = 0; i < v->steps; i++) {
-        struct fxc_number number;
-        if (!fxc_tokens_eval(v->program, bindings, v->step[i].begin, v->step[i].end, &number) || number.is_float) {
+        if (!fxc_step_value(v, i, bindings, &point[v->symbols + i])) {
             return false;
         }
-        point[v->symbols + i] = number.i;
     }
     return true;
 }
@@ -183,7 +209,7 @@ fxc_status fxc_sampler_value(struct fxc_sampler *s, fxc_point point, int64_t *va
             (struct fxc_binding){.value = point[i], .known = true, .given = true};
     }
     fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);
-    if (fxc_check_constraints(analysis, NULL) != FXC_OK || !fxc_steps_value(&s->variables, analysis->bindings, point)) {
+    if (fxc_check_constraints(analysis, NULL) != FXC_OK || !set_steps(&s->variables, analysis->bindings, point)) {
         return FXC_OK;
     }
     s->evaluated++;

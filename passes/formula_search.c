@@ -6,13 +6,13 @@
 
 #include "passes/formula.h"
 
-enum { MAX_DEGREE = 4, TRIES = 50, LINES = 2, SPARE = 12, VERIFY = 24, WALK = 24 };
+enum { MAX_DEGREE = 4, TRIES = 50, LINES = 2, SPARE = 12, VERIFY = 24, WALK = 24, LARGEST_MODULUS = 16 };
 
 struct rows {
     uint32_t vars, count;
     int64_t *point, *value; /* room for ROWS of them */
 };
-enum { ROWS = FXC_POLY_TERMS + SPARE };
+enum { ROWS = FXC_POLY_TERMS + SPARE, LINE_ROWS = 120 };
 
 struct search {
     struct fxc_sampler *sampler;
@@ -21,6 +21,7 @@ struct search {
     struct rows rows;
     struct fxc_basis basis;
     struct fxc_found *found;
+    uint32_t recorded_steps;
 };
 
 static uint32_t symbols(const struct search *s) {
@@ -187,6 +188,79 @@ static fxc_status choose_steps(struct search *s, bool *any, fxc_error *err) {
     return FXC_OK;
 }
 
+/* ---- residues ---------------------------------------------------------------------------------------------------- */
+
+/* Whether the line that is drawn becomes a polynomial when a residue joins its variables. */
+static fxc_status residue_explains(struct search *s, const struct fxc_step *step, uint32_t symbol, bool *found,
+                                   fxc_error *err) {
+    uint32_t groups[FXC_POLY_VARS], last = s->rows.vars - 1;
+    const uint32_t degree = 2;
+    for (uint32_t r = 0; r < s->rows.count; r++) {
+        int64_t *point = s->rows.point + (size_t)r * s->rows.vars;
+        point[last] = fxc_residue_value(step, point[step->of]);
+    }
+    for (uint32_t v = 0; v < last; v++) {
+        groups[v] = s->groups[v] >> symbol & 1u;
+    }
+    groups[last] = 1;
+    fxc_basis_build(&s->basis, s->rows.vars, groups, 1, &degree);
+    *found = false;
+    return s->basis.full || s->basis.count + SPARE > s->rows.count ? FXC_OK : fit(s, found, err);
+}
+
+/* Looks for the residue that explains a line along a symbol, as adaptive pooling needs, whose windows overlap by
+ * gcd(size, windows): the rule is of the operator, and in no recorded size. The step is added when it is found. */
+static fxc_status find_residue(struct search *s, uint32_t symbol, bool *found, fxc_error *err) {
+    struct fxc_variables *v = &s->sampler->variables;
+    fxc_point base = {0};
+    int64_t value;
+    uint32_t before = s->rows.vars;
+    *found = false;
+    if (before == FXC_POLY_VARS) {
+        return FXC_OK;
+    }
+    s->rows.vars++;
+    s->rows.count = 0;
+    bool drawn;
+    FXC_TRY(draw(s, base, FXC_NONE, base, &value, &drawn, err));
+    if (drawn) {
+        FXC_TRY(draw_rows(s, base, symbol, LINE_ROWS, &drawn, err));
+    }
+    struct fxc_step step = {.symbols = 0};
+    for (int64_t m = 2; drawn && !*found && m <= LARGEST_MODULUS; m++) {
+        for (uint32_t k = 0; !*found && k < 2 * before; k++) {
+            step = (struct fxc_step){.modulus = m, .of = k / 2, .gcd = k % 2 == 0, .symbols = s->groups[k / 2]};
+            if ((step.symbols >> symbol & 1u) != 0) {
+                FXC_TRY(residue_explains(s, &step, symbol, found, err));
+            }
+        }
+    }
+    if (*found) {
+        s->groups[before] = step.symbols;
+        v->step[v->steps++] = step;
+    } else {
+        s->rows.vars = before;
+    }
+    return FXC_OK;
+}
+
+static fxc_status find_residues(struct search *s, bool *any, fxc_error *err) {
+    *any = false;
+    for (uint32_t i = 0; i < symbols(s); i++) {
+        bool found;
+        FXC_TRY(line_degree(s, i, &found, err));
+        if (!found) {
+            FXC_TRY(find_residue(s, i, &found, err));
+            *any = *any || found;
+            if (!found) {
+                *any = false;
+                return FXC_OK;
+            }
+        }
+    }
+    return FXC_OK;
+}
+
 /* ---- the search -------------------------------------------------------------------------------------------------- */
 
 static fxc_status attempt(struct search *s, uint8_t kind, bool *found, fxc_error *err) {
@@ -200,15 +274,23 @@ static fxc_status attempt(struct search *s, uint8_t kind, bool *found, fxc_error
     return FXC_OK;
 }
 
-/* Without steps, then with them. */
-static fxc_status attempt_both(struct search *s, bool *found, fxc_error *err) {
+/* Without steps, with those of the recorded sizes, and with residues. */
+static fxc_status attempt_all(struct search *s, bool *found, fxc_error *err) {
     bool any;
+    s->sampler->variables.steps = s->recorded_steps;
+    s->rows.vars = symbols(s) + s->recorded_steps;
     for (uint32_t v = 0; v < s->rows.vars; v++) {
         s->groups[v] = v < symbols(s) ? 1u << v : 0;
     }
     FXC_TRY(attempt(s, FXC_FORMULA_POLYNOMIAL, found, err));
     if (!*found) {
         FXC_TRY(choose_steps(s, &any, err));
+        if (any) {
+            FXC_TRY(attempt(s, FXC_FORMULA_PIECEWISE, found, err));
+        }
+    }
+    if (!*found) {
+        FXC_TRY(find_residues(s, &any, err));
         if (any) {
             FXC_TRY(attempt(s, FXC_FORMULA_PIECEWISE, found, err));
         }
@@ -251,12 +333,12 @@ static fxc_status run(struct search *s, fxc_error *err) {
     const struct fxc_sampler *sampler = s->sampler;
     bool found = false;
     memcpy(captured, sampler->low, sizeof captured);
-    FXC_TRY(attempt_both(s, &found, err));
+    FXC_TRY(attempt_all(s, &found, err));
     for (int64_t from = 1; from <= LARGEST_LEFT_OUT && !found; from++) {
         bool changed;
         leave_out(s, captured, from, &changed);
         if (changed) {
-            FXC_TRY(attempt_both(s, &found, err));
+            FXC_TRY(attempt_all(s, &found, err));
         }
         if (changed && found) {
             FXC_TRY(widen(s, captured, err));
@@ -282,8 +364,8 @@ fxc_status fxc_formula_search(struct fxc_sampler *sampler, struct fxc_found *fou
     }
     s->sampler = sampler;
     s->found = found;
-    s->rows.vars = sampler->variables.symbols + sampler->variables.steps;
-    s->rows.point = calloc((size_t)ROWS * (s->rows.vars + 1), sizeof *s->rows.point);
+    s->recorded_steps = sampler->variables.steps;
+    s->rows.point = calloc((size_t)ROWS * FXC_POLY_VARS, sizeof *s->rows.point);
     s->rows.value = calloc(ROWS, sizeof *s->rows.value);
     found->kind = FXC_FORMULA_NONE;
     fxc_status status =

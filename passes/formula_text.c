@@ -201,13 +201,23 @@ static int64_t gcd(int64_t a, int64_t b) {
     return a < 0 ? -a : a;
 }
 
-static const char *variable_text(const struct fxc_variables *v, uint32_t variable, struct fxc_arena *arena) {
+static struct part variable_part(const struct fxc_variables *v, uint32_t variable, struct fxc_arena *arena) {
     if (variable < v->symbols) {
-        return symbol_text(v->program, v->symbol[variable]);
+        return (struct part){.text = symbol_text(v->program, v->symbol[variable])};
     }
     const struct fxc_step *step = &v->step[variable - v->symbols];
-    struct part part = tokens_part(v->program, step->begin, step->end, arena);
-    return part.text == NULL ? NULL : wrapped(arena, &part, ATOM);
+    if (step->modulus == 0) {
+        return tokens_part(v->program, step->begin, step->end, arena);
+    }
+    struct part of = variable_part(v, step->of, arena); /* an earlier variable */
+    if (of.text == NULL) {
+        return of;
+    }
+    return (struct part){.text = join(arena, "%s(%s, %" PRId64 ")", step->gcd ? "gcd" : "mod", of.text, step->modulus)};
+}
+
+const char *fxc_variable_text(const struct fxc_variables *v, uint32_t variable, struct fxc_arena *arena) {
+    return variable_part(v, variable, arena).text;
 }
 
 /* "x*y^2", "" for 1. */
@@ -217,7 +227,8 @@ static const char *monomial_text(const struct fxc_monomial *m, const struct fxc_
         if (m->power[i] == 0) {
             continue;
         }
-        const char *name = variable_text(v, i, arena), *star = text[0] == '\0' ? "" : "*";
+        struct part part = variable_part(v, i, arena);
+        const char *name = part.text == NULL ? NULL : wrapped(arena, &part, ATOM), *star = text[0] == '\0' ? "" : "*";
         text = name == NULL       ? NULL
                : m->power[i] == 1 ? join(arena, "%s%s%s", text, star, name)
                                   : join(arena, "%s%s%s^%u", text, star, name, (unsigned)m->power[i]);

@@ -24,7 +24,7 @@ extern "C" {
 
 typedef enum fxc_formula_kind {
     FXC_FORMULA_POLYNOMIAL = 0, /* a polynomial in the dimensions */
-    FXC_FORMULA_PIECEWISE = 1,  /* a polynomial in them and in steps: ceil, floor, mod, min or max of them */
+    FXC_FORMULA_PIECEWISE = 1,  /* a polynomial in them and in steps: ceil, floor, mod, gcd, min or max of them */
     FXC_FORMULA_NONE = 2,       /* neither was found: no formula is given, never a fit */
 } fxc_formula_kind;
 

@@ -247,7 +247,8 @@ def evaluate_text(text: str, sizes: Sizes) -> Fraction:
     """What a person would compute from the formula."""
     python = re.sub(r"\b(\d+)\b", r"Fraction(\1)", text.replace("^", "**"))
     names: dict[str, Any] = {name: Fraction(size) for name, size in sizes.items()}
-    known = {"ceil": math.ceil, "floor": math.floor, "min": min, "max": max, "mod": lambda a, b: a % b}
+    gcd = lambda a, b: math.gcd(int(a), int(b))  # noqa: E731
+    known = {"gcd": gcd, "ceil": math.ceil, "floor": math.floor, "min": min, "max": max, "mod": lambda a, b: a % b}
     return Fraction(eval(python, {"__builtins__": {}, "Fraction": Fraction}, names | known))
 
 
@@ -302,7 +303,7 @@ def test_derived_dimensions() -> None:
 # ---- closed forms ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bert", "llama", "t5", "vit", "resnet18", "attention"])
+@pytest.mark.parametrize("name", ["bert", "llama", "t5", "vit", "resnet18", "adaptive", "attention"])
 def test_closed_forms(models: Callable[[str], Model], name: str) -> None:
     model = models(name)
     formulas = {quantity: Formula(model.program, quantity) for quantity in QUANTITIES}
@@ -331,9 +332,30 @@ def test_what_is_piecewise_says_where(models: Callable[[str], Model]) -> None:
     formula = Formula(models("resnet18").program, "matrix_flops")
     steps = {f"ceil({dim}/{2**k})" for dim in ("height", "width") for k in range(1, 6)}
     assert formula.kind == "piecewise" and set(formula.steps) == steps
-    # The windows of adaptive pooling overlap by a rule of its own, which no recorded size holds: no formula is made up.
-    assert Formula(models("adaptive").program, "vector_flops").text == ""
-    assert Formula(models("adaptive").program, "macs").kind == "piecewise"
+    # Two windows over n overlap in one element when n is odd: n + 2 - gcd(n, 2) elements are added up.
+    steps = set(Formula(models("adaptive").program, "vector_flops").steps)
+    assert any(step.startswith("gcd(") and "height" in step for step in steps)
+
+
+class Pyramid(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        pool = nn.functional.adaptive_avg_pool1d
+        return torch.cat([pool(x, 3), pool(x, 5)], -1)
+
+
+def test_what_has_no_formula_is_given_none(run: Run, tmp_path: Path) -> None:
+    """Windows of the two poolings overlap by gcd(length, 3) and gcd(length, 5), and neither is recorded."""
+    length = torch.export.Dim("length", min=8, max=4000)
+    with torch.no_grad():
+        captured = fxcost.capture(Pyramid(), (torch.zeros(2, 4, 30),), dynamic_shapes=({2: length},))
+    file = captured.save(tmp_path / "pyramid.fxir")
+    formula = Formula(Program.open(file), "flops")
+    assert (formula.kind, formula.text, formula.steps, formula.refused_at) == ("none", "", [], 0)
+    with pytest.raises(fxcost.FxcostError, match="no closed form"):
+        formula.evaluate(length=30)
+    answer = run("formula", file, "--quantity", "flops")
+    assert answer.returncode == 0 and "no formula" in answer.stdout
+    assert Formula(Program.open(file), "bytes_written").kind == "polynomial"
 
 
 class Positions(nn.Module):

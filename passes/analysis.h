@@ -12,12 +12,12 @@
 /* Facts, one per pass, in pipeline order. Fact name = pass name = file name. */
 #define FXC_FACT_LIST(X)                                                                                               \
     X(verify)                                                                                                          \
-    X(tree)                                                                                                            \
     X(shapes)                                                                                                          \
     X(alias)                                                                                                           \
     X(flops)                                                                                                           \
     X(params)                                                                                                          \
     X(traffic)                                                                                                         \
+    X(tree)                                                                                                            \
     X(cost)                                                                                                            \
     X(report)
 
@@ -73,10 +73,9 @@ fxc_status fxc_check_constraints(const struct fxc_analysis *analysis, fxc_error 
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
-/* tree: how often each graph runs in one run of graph 0, and the module of each node. */
+/* tree: how often each graph runs in one run of graph 0. */
 struct fxc_tree {
-    int64_t *graph_times;  /* per graph; 0 when it is not part of graph 0's run */
-    uint8_t *graph_known;  /* per graph; false inside control flow whose trip count is not known */
+    int64_t *graph_times;  /* per graph; 0 when no run, or an unknown number of them, is counted */
     uint32_t *graph_owner; /* per graph: the first node that calls it, FXC_NONE for graph 0 and unused ones */
 };
 

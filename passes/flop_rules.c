@@ -112,6 +112,28 @@ static fxc_status count_each(const struct fxc_rule *rule, int64_t flops, int64_t
 
 /* ---- rules ------------------------------------------------------------------------------------------------------- */
 
+bool fxc_body_length(const struct fxc_rule *rule, int64_t *out) {
+    struct fxc_tensor rows;
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_xs);
+    if (list == FXC_NONE) {
+        list = fxc_rule_list(rule, FXC_NAME_operand1);
+    }
+    if (!fxc_known_item(rule, list, 0, &rows) || rows.rank == 0) {
+        return false;
+    }
+    *out = rows.size[0];
+    return true;
+}
+
+/* The node itself computes nothing; the tree pass counts what its graphs do. */
+fxc_status fxc_flops_body(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    int64_t length;
+    (void)out;
+    (void)err;
+    FXC_NEED(params[0] != FXC_BODY_length || fxc_body_length(rule, &length));
+    return FXC_OK;
+}
+
 fxc_status fxc_flops_zero(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
     (void)rule, (void)params, (void)out, (void)err;
     return FXC_OK;

@@ -60,6 +60,10 @@ bool fxc_dtype_is_complex(uint8_t dtype);
 /* A number given as a literal; false when absent or computed. */
 bool fxc_rule_float(const struct fxc_rule *rule, enum fxc_name name, double *out);
 
+/* How often a node runs its body when that is the length of the first dimension of what it maps or scans over: of the
+ * first tensor in `xs` (scan) or in the second operand (map). False when there is none, or its size has no value. */
+bool fxc_body_length(const struct fxc_rule *rule, int64_t *out);
+
 #define FXC_NEED(condition)                                                                                            \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \

@@ -7,8 +7,6 @@
 
 const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_verify] = {"verify", "Checks that the program does not contradict itself", 0, 0, fxc_run_verify},
-    [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(verify), 0,
-                       fxc_run_tree},
     [FXC_FACT_shapes] = {"shapes", "Gives every tensor its sizes, by rule or as recorded", BIT(verify),
                          FXC_OPTION_SYMBOLS, fxc_run_shapes},
     [FXC_FACT_alias] = {"alias", "Finds what shares memory, what is written, and the order that this implies",
@@ -19,6 +17,8 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
                          fxc_run_params},
     [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
                           BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
+    [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops), 0,
+                       fxc_run_tree},
     [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device", BIT(flops) | BIT(traffic),
                        FXC_OPTION_DEVICE, fxc_run_cost},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",

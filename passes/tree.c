@@ -1,95 +1,203 @@
 /* tree: how often each graph runs in one run of graph 0.
  *
- * A graph-valued argument calls that graph. An operator with a row in ops.def whose FLOP rule makes a claim (wrappers
- * such as wrap_with_autocast) runs its body once per execution; any other (cond, while_loop, scan, ...) runs it an
- * unknown number of times, and so do the graphs that such a body calls. */
+ * A graph-valued argument calls that graph. How often one execution of the calling node runs it is the row's policy
+ * (BODY in ir/rules.h): once (wrappers), as often as the scanned dimension is long (map, scan), or, of several
+ * branches, only the dearer one (cond). A node without a formula (while_loop, whose trip count is data) runs its bodies
+ * an unknown number of times: they are in no total, and the node is reported as unknown. */
 #include "ir/ops.h"
-#include "ir/rules.h"
-#include "passes/analysis.h"
+#include "passes/flop_rules.h"
+
+/* Work of one run of a graph, with that of the graphs it calls. */
+struct work {
+    int64_t flops, unknown; /* FLOPs; nodes without a formula */
+};
 
 struct walk {
+    const struct fxc_analysis *analysis;
     const struct fxc_program *p;
     struct fxc_tree *tree;
     uint32_t *callers; /* per graph: calls not yet followed */
-    uint32_t *ready;   /* stack of graphs whose callers are all followed */
-    uint32_t ready_count;
+    uint32_t *order;   /* graphs, callers before callees */
+    uint32_t order_count;
+    struct work *work; /* per graph */
 };
 
-typedef fxc_status (*call_fn)(struct walk *walk, uint32_t caller, uint32_t node, uint32_t callee, fxc_error *err);
+/* A node's call of one graph. */
+struct call {
+    uint32_t node, callee;
+    int64_t times; /* in one execution of the node; 0 when it is not known, or another branch is counted */
+};
 
-/* Calls fn for every graph that the nodes of `graph` call. */
-static fxc_status for_each_call(struct walk *walk, uint32_t graph, call_fn fn, fxc_error *err) {
+typedef fxc_status (*call_fn)(struct walk *walk, uint32_t caller, const struct call *call, fxc_error *err);
+
+static fxc_status overflow(const struct walk *walk, uint32_t node, fxc_error *err) {
+    fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, walk->p, node);
+    fxc_expected(err, "numbers of executions and FLOPs that fit in 64 bits");
+    return status;
+}
+
+static bool is_dearer(const struct work *a, const struct work *b) {
+    return a->unknown != b->unknown ? a->unknown > b->unknown : a->flops > b->flops;
+}
+
+/* The branch that counts: one with operators without a formula before one without, so that they show; else the one with
+ * more FLOPs; else the first. */
+static uint32_t dearer_branch(const struct walk *walk, uint32_t node) {
     const struct fxc_program *p = walk->p;
-    for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
-        for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
-            if (p->arg_kind[a] == FXC_KIND_GRAPH) {
-                FXC_TRY(fn(walk, graph, node, (uint32_t)p->arg_payload[a], err));
-            }
+    uint32_t best = FXC_NONE;
+    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+        uint32_t graph = (uint32_t)p->arg_payload[a];
+        if (p->arg_kind[a] == FXC_KIND_GRAPH &&
+            (best == FXC_NONE || is_dearer(&walk->work[graph], &walk->work[best]))) {
+            best = graph;
         }
     }
-    return FXC_OK;
+    return best;
 }
 
-static fxc_status count_caller(struct walk *walk, uint32_t caller, uint32_t node, uint32_t callee, fxc_error *err) {
-    (void)caller;
-    (void)node;
-    (void)err;
-    walk->callers[callee]++;
-    return FXC_OK;
-}
-
-static fxc_status follow(struct walk *walk, uint32_t caller, uint32_t node, uint32_t callee, fxc_error *err) {
-    struct fxc_tree *tree = walk->tree;
+static int64_t times_of(const struct walk *walk, uint32_t node, uint32_t callee) {
     const struct fxc_op_row *row = fxc_node_row(walk->p, node);
-    bool once = row != NULL && row->flops != FXC_FLOPS_UNKNOWN;
-    if (tree->graph_times[caller] > 0 || !tree->graph_known[caller]) {
-        if (tree->graph_owner[callee] == FXC_NONE) {
-            tree->graph_owner[callee] = node;
-        }
-        if (!once || !tree->graph_known[caller]) {
-            tree->graph_known[callee] = 0;
-        }
+    if (row == NULL || row->flops != FXC_FLOPS_body || walk->analysis->flops->coverage[node] == FXC_COVERAGE_UNKNOWN) {
+        return 0;
     }
-    if (once && fxc_add(tree->graph_times[callee], tree->graph_times[caller], &tree->graph_times[callee])) {
-        fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, walk->p, node);
-        fxc_expected(err, "a number of executions that fits in 64 bits");
-        return status;
+    struct fxc_rule rule = {walk->p, walk->analysis->shapes, walk->analysis->bindings, node};
+    int64_t length = 0;
+    switch (row->params[0]) {
+    case FXC_BODY_length:
+        return fxc_body_length(&rule, &length) ? length : 0;
+    case FXC_BODY_dearer:
+        return dearer_branch(walk, node) == callee;
+    default:
+        return 1;
     }
-    if (--walk->callers[callee] == 0) {
-        walk->ready[walk->ready_count++] = callee;
+}
+
+/* Calls fn for every graph that a node calls. */
+static fxc_status for_each_call(struct walk *walk, uint32_t graph, uint32_t node, call_fn fn, fxc_error *err) {
+    const struct fxc_program *p = walk->p;
+    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+        if (p->arg_kind[a] == FXC_KIND_GRAPH) {
+            uint32_t callee = (uint32_t)p->arg_payload[a];
+            struct call call = {node, callee, walk->order_count == 0 ? 0 : times_of(walk, node, callee)};
+            FXC_TRY(fn(walk, graph, &call, err));
+        }
     }
     return FXC_OK;
+}
+
+static fxc_status for_each_call_in(struct walk *walk, uint32_t graph, call_fn fn, fxc_error *err) {
+    for (uint32_t node = walk->p->graph_node_begin[graph]; node < walk->p->graph_node_begin[graph + 1]; node++) {
+        FXC_TRY(for_each_call(walk, graph, node, fn, err));
+    }
+    return FXC_OK;
+}
+
+/* ---- callers before callees
+ * ------------------------------------------------------------------------------------------ */
+
+static fxc_status count_caller(struct walk *walk, uint32_t caller, const struct call *call, fxc_error *err) {
+    (void)caller;
+    (void)err;
+    walk->callers[call->callee]++;
+    return FXC_OK;
+}
+
+static fxc_status release(struct walk *walk, uint32_t caller, const struct call *call, fxc_error *err) {
+    (void)caller;
+    (void)err;
+    if (--walk->callers[call->callee] == 0) {
+        walk->order[walk->order_count++] = call->callee;
+    }
+    return FXC_OK;
+}
+
+/* Verified programs have no cycle of calls, so every graph gets its place. */
+static fxc_status sort_graphs(struct walk *walk, fxc_error *err) {
+    uint32_t graphs = FXC_COUNT(walk->p, graph);
+    for (uint32_t graph = 0; graph < graphs; graph++) {
+        FXC_TRY(for_each_call_in(walk, graph, count_caller, err));
+    }
+    for (uint32_t graph = 0; graph < graphs; graph++) {
+        if (walk->callers[graph] == 0) {
+            walk->order[walk->order_count++] = graph;
+        }
+    }
+    for (uint32_t i = 0; i < walk->order_count; i++) {
+        FXC_TRY(for_each_call_in(walk, walk->order[i], release, err));
+    }
+    return FXC_OK;
+}
+
+/* ---- work of graphs, callees first
+ * ------------------------------------------------------------------------------------- */
+
+static fxc_status add_callee(struct walk *walk, uint32_t caller, const struct call *call, fxc_error *err) {
+    const struct work *callee = &walk->work[call->callee];
+    struct work *sum = &walk->work[caller], scaled;
+    if (fxc_mul(callee->flops, call->times, &scaled.flops) || fxc_mul(callee->unknown, call->times, &scaled.unknown) ||
+        fxc_add(sum->flops, scaled.flops, &sum->flops) || fxc_add(sum->unknown, scaled.unknown, &sum->unknown)) {
+        return overflow(walk, call->node, err);
+    }
+    return FXC_OK;
+}
+
+static fxc_status add_up_graph(struct walk *walk, uint32_t graph, fxc_error *err) {
+    const struct fxc_flops *flops = walk->analysis->flops;
+    struct work *sum = &walk->work[graph];
+    for (uint32_t node = walk->p->graph_node_begin[graph]; node < walk->p->graph_node_begin[graph + 1]; node++) {
+        sum->unknown += flops->coverage[node] == FXC_COVERAGE_UNKNOWN;
+        if (fxc_add(sum->flops, flops->counts[node].matrix_flops, &sum->flops) ||
+            fxc_add(sum->flops, flops->counts[node].vector_flops, &sum->flops)) {
+            return overflow(walk, node, err);
+        }
+    }
+    return for_each_call_in(walk, graph, add_callee, err);
+}
+
+/* ---- executions, callers first
+ * ------------------------------------------------------------------------------------------ */
+
+static fxc_status run_callee(struct walk *walk, uint32_t caller, const struct call *call, fxc_error *err) {
+    struct fxc_tree *tree = walk->tree;
+    int64_t times;
+    if (tree->graph_owner[call->callee] == FXC_NONE) {
+        tree->graph_owner[call->callee] = call->node;
+    }
+    if (fxc_mul(tree->graph_times[caller], call->times, &times) ||
+        fxc_add(tree->graph_times[call->callee], times, &tree->graph_times[call->callee])) {
+        return overflow(walk, call->node, err);
+    }
+    return FXC_OK;
+}
+
+static fxc_status allocate(struct walk *walk, struct fxc_arena *arena, fxc_error *err) {
+    uint32_t graphs = FXC_COUNT(walk->p, graph);
+    walk->tree = FXC_NEW(arena, struct fxc_tree, 1);
+    walk->callers = FXC_NEW(arena, uint32_t, graphs);
+    walk->order = FXC_NEW(arena, uint32_t, graphs);
+    walk->work = FXC_NEW(arena, struct work, graphs);
+    if (walk->tree == NULL || walk->callers == NULL || walk->order == NULL || walk->work == NULL) {
+        return fxc_fail_memory(err, "tree");
+    }
+    walk->tree->graph_times = FXC_NEW(arena, int64_t, graphs);
+    walk->tree->graph_owner = FXC_NEW(arena, uint32_t, graphs);
+    return walk->tree->graph_times == NULL || walk->tree->graph_owner == NULL ? fxc_fail_memory(err, "tree") : FXC_OK;
 }
 
 fxc_status fxc_run_tree(struct fxc_analysis *analysis, fxc_error *err) {
-    const struct fxc_program *p = analysis->program;
-    struct fxc_arena *arena = &analysis->arena[FXC_FACT_tree];
-    uint32_t graphs = FXC_COUNT(p, graph);
-    struct fxc_tree *tree = FXC_NEW(arena, struct fxc_tree, 1);
-    struct walk walk = {p, tree, FXC_NEW(arena, uint32_t, graphs), FXC_NEW(arena, uint32_t, graphs), 0};
-    if (tree == NULL || walk.callers == NULL || walk.ready == NULL) {
-        return fxc_fail_memory(err, "tree");
+    struct walk walk = {.analysis = analysis, .p = analysis->program};
+    FXC_TRY(allocate(&walk, &analysis->arena[FXC_FACT_tree], err));
+    FXC_TRY(sort_graphs(&walk, err));
+    for (uint32_t i = walk.order_count; i-- > 0;) {
+        FXC_TRY(add_up_graph(&walk, walk.order[i], err));
     }
-    tree->graph_times = FXC_NEW(arena, int64_t, graphs);
-    tree->graph_known = FXC_NEW(arena, uint8_t, graphs);
-    tree->graph_owner = FXC_NEW(arena, uint32_t, graphs);
-    if (tree->graph_times == NULL || tree->graph_known == NULL || tree->graph_owner == NULL) {
-        return fxc_fail_memory(err, "tree");
+    for (uint32_t graph = 0; graph < FXC_COUNT(walk.p, graph); graph++) {
+        walk.tree->graph_owner[graph] = FXC_NONE;
     }
-    for (uint32_t g = 0; g < graphs; g++) {
-        tree->graph_known[g] = 1;
-        tree->graph_owner[g] = FXC_NONE;
-        FXC_TRY(for_each_call(&walk, g, count_caller, err));
+    walk.tree->graph_times[0] = 1;
+    for (uint32_t i = 0; i < walk.order_count; i++) {
+        FXC_TRY(for_each_call_in(&walk, walk.order[i], run_callee, err));
     }
-    tree->graph_times[0] = 1;
-    for (uint32_t g = 0; g < graphs; g++) {
-        if (walk.callers[g] == 0) {
-            walk.ready[walk.ready_count++] = g;
-        }
-    }
-    while (walk.ready_count > 0) {
-        FXC_TRY(for_each_call(&walk, walk.ready[--walk.ready_count], follow, err));
-    }
-    analysis->tree = tree;
+    analysis->tree = walk.tree;
     return FXC_OK;
 }

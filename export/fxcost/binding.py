@@ -7,6 +7,7 @@ import enum
 import functools
 import math
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from ctypes import (
     POINTER,
@@ -217,6 +218,7 @@ class Program:
 
     def __init__(self, handle: c_void_p) -> None:
         self._handle = handle
+        weakref.finalize(self, library().fxc_program_free, handle)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Program:
@@ -231,10 +233,6 @@ class Program:
         handle = c_void_p()
         _call("fxc_program_from_memory", data, len(data), name.encode(), byref(handle))
         return cls(handle)
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            library().fxc_program_free(self._handle)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Program):
@@ -263,12 +261,9 @@ class Analysis:
         self.program = program
         self._handle = c_void_p()
         _call("fxc_analysis_new", program._handle, byref(self._handle))
+        weakref.finalize(self, library().fxc_analysis_free, self._handle)
         for option, value in options.items():
             self.set(option, value)
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            library().fxc_analysis_free(self._handle)
 
     def set(self, option: str, value: str) -> None:
         """Sets ``convention``, ``profile``, ``device`` or ``dim.NAME``."""
@@ -308,16 +303,13 @@ class Formula:
         self.program = program
         self._handle = c_void_p()
         _call("fxc_formula_new", program._handle, quantity.encode(), byref(self._handle))
+        weakref.finalize(self, library().fxc_formula_free, self._handle)
         info = FormulaInfo()
         _call("fxc_formula_get_info", self._handle, byref(info))
         self.kind = ("polynomial", "piecewise", "none")[info.kind]
         self.text, self.domain = info.text.decode(), info.domain.decode()
         self.steps = [library().fxc_formula_step(self._handle, i).decode() for i in range(info.steps)]
         self.solved_at, self.verified_at, self.refused_at = info.solved_at, info.verified_at, info.refused_at
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            library().fxc_formula_free(self._handle)
 
     def evaluate(self, **sizes: int) -> int:
         """The value at these sizes; FxcostError out of the captured ranges."""

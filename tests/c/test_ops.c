@@ -39,7 +39,9 @@ static void test_rows_are_complete(void **state) {
         assert_true(row->fuse < FXC_FUSE_COUNT && row->touch < FXC_TOUCH_COUNT);
         assert_true(row->autocast < FXC_AUTOCAST_COUNT && row->alias < FXC_ALIAS_COUNT);
         /* What moves no data computes nothing. */
-        assert_true(row->touch != FXC_TOUCH_NONE || strcmp(row->flop_name, "zero") == 0);
+        /* What touches no data computes nothing; what calls graphs leaves the work to them. */
+        bool nothing = strcmp(row->flop_name, "zero") == 0 || strncmp(row->name, "higher_order.", 13) == 0;
+        assert_true(row->touch != FXC_TOUCH_NONE || nothing);
     }
 }
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from conftest import Run
+from conftest import ROOT, Run
 from torch import Tensor, nn
 
 import fxcost
@@ -356,6 +356,19 @@ def test_what_has_no_formula_is_given_none(run: Run, tmp_path: Path) -> None:
     answer = run("formula", file, "--quantity", "flops")
     assert answer.returncode == 0 and "no formula" in answer.stdout
     assert Formula(Program.open(file), "bytes_written").kind == "polynomial"
+
+
+def test_readme_shows_real_formulas(run: Run, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        bert = transformers.BertModel(transformers.BertConfig()).eval()
+        inputs = {"input_ids": torch.zeros(2, 128, dtype=torch.long)}
+    dims = {"input_ids": {0: torch.export.Dim("batch", max=1024), 1: torch.export.Dim("seq", max=512)}}
+    with torch.no_grad():
+        file = fxcost.capture(bert, (), inputs, dynamic_shapes=dims).save(tmp_path / "bert.fxir")
+    shown = (ROOT / "README.md").read_text().split("$ fxcost formula bert.fxir\n")[1].split("```")[0]
+    printed = run("formula", file).stdout
+    parts = shown.split("...\n")
+    assert len(parts) == 2 and all(part in printed for part in parts)
 
 
 class Positions(nn.Module):

@@ -75,6 +75,7 @@ struct fxc_op_row {
     const char *schema;     /* ATen's own text after the name */
     uint8_t shape;          /* enum fxc_shape_rule_id of ir/rules.h */
     const char *shape_name; /* "-" when there is none: the recorded shape is kept */
+    uint8_t dtype, layout;  /* enum fxc_dtype_rule_id, fxc_layout_rule_id; 0: as the shape rule's line says */
     uint8_t flops;          /* enum fxc_flop_rule_id of ir/rules.h */
     int32_t params[3];
     const char *flop_name;

@@ -3,61 +3,62 @@
 #ifndef FXC_IR_RULES_H
 #define FXC_IR_RULES_H
 
+/* X(shape rule, dtype rule, layout rule): the last two hold for a row that names no others. */
 #define FXC_SHAPE_RULE_LIST(X)                                                                                         \
     /* shape_rules.c */                                                                                                \
-    X(broadcast)                                                                                                       \
-    X(same)                                                                                                            \
-    X(reduce)                                                                                                          \
-    X(cat)                                                                                                             \
-    X(stack)                                                                                                           \
-    X(index_select)                                                                                                    \
-    X(gather)                                                                                                          \
-    X(embedding)                                                                                                       \
-    X(repeat)                                                                                                          \
+    X(broadcast, promote, pointwise)                                                                                   \
+    X(same, subject, subject)                                                                                          \
+    X(reduce, subject, contiguous)                                                                                     \
+    X(cat, promote_list, joined)                                                                                       \
+    X(stack, promote_list, contiguous)                                                                                 \
+    X(index_select, subject, contiguous)                                                                               \
+    X(gather, subject, contiguous)                                                                                     \
+    X(embedding, weight, contiguous)                                                                                   \
+    X(repeat, subject, contiguous)                                                                                     \
     /* shape_rules_view.c */                                                                                           \
-    X(view)                                                                                                            \
-    X(flatten)                                                                                                         \
-    X(transpose)                                                                                                       \
-    X(swap_last)                                                                                                       \
-    X(permute)                                                                                                         \
-    X(unsqueeze)                                                                                                       \
-    X(squeeze)                                                                                                         \
-    X(expand)                                                                                                          \
-    X(select)                                                                                                          \
-    X(slice)                                                                                                           \
-    X(narrow)                                                                                                          \
+    X(view, subject, shaped)                                                                                           \
+    X(flatten, subject, shaped)                                                                                        \
+    X(transpose, subject, shaped)                                                                                      \
+    X(swap_last, subject, shaped)                                                                                      \
+    X(permute, subject, shaped)                                                                                        \
+    X(unsqueeze, subject, shaped)                                                                                      \
+    X(squeeze, subject, shaped)                                                                                        \
+    X(expand, subject, shaped)                                                                                         \
+    X(select, subject, shaped)                                                                                         \
+    X(slice, subject, shaped)                                                                                          \
+    X(narrow, subject, shaped)                                                                                         \
     /* shape_rules_make.c */                                                                                           \
-    X(sized)                                                                                                           \
-    X(arange)                                                                                                          \
-    X(other)                                                                                                           \
-    X(getitem)                                                                                                         \
-    X(index)                                                                                                           \
-    X(pad)                                                                                                             \
-    X(loss)                                                                                                            \
-    X(class_loss)                                                                                                      \
-    X(pixel_shuffle)                                                                                                   \
-    X(pixel_unshuffle)                                                                                                 \
-    X(glu)                                                                                                             \
+    X(sized, made, contiguous)                                                                                         \
+    X(arange, range, contiguous)                                                                                       \
+    X(other, subject, shaped)                                                                                          \
+    X(getitem, element, shaped)                                                                                        \
+    X(index, subject, shaped)                                                                                          \
+    X(pad, subject, plain)                                                                                             \
+    X(loss, common, untold)                                                                                            \
+    X(class_loss, subject, contiguous)                                                                                 \
+    X(pixel_shuffle, subject, plain)                                                                                   \
+    X(pixel_unshuffle, subject, plain)                                                                                 \
+    X(glu, subject, plain)                                                                                             \
     /* shape_rules_several.c */                                                                                        \
-    X(split)                                                                                                           \
-    X(chunk)                                                                                                           \
-    X(topk)                                                                                                            \
-    X(recurrent)                                                                                                       \
+    X(split, subject, shaped)                                                                                          \
+    X(chunk, subject, shaped)                                                                                          \
+    X(topk, with_indices, contiguous)                                                                                  \
+    X(recurrent, subject, untold)                                                                                      \
     /* shape_rules_matrix.c */                                                                                         \
-    X(mm)                                                                                                              \
-    X(bmm)                                                                                                             \
-    X(matmul)                                                                                                          \
-    X(linear)                                                                                                          \
-    X(grouped_mm)                                                                                                      \
-    X(outer)                                                                                                           \
-    X(mv)                                                                                                              \
-    X(einsum)                                                                                                          \
-    X(sdpa)                                                                                                            \
+    X(mm, common, contiguous)                                                                                          \
+    X(bmm, common, contiguous)                                                                                         \
+    X(matmul, common, contiguous)                                                                                      \
+    X(linear, common, contiguous)                                                                                      \
+    X(grouped_mm, subject, untold)                                                                                     \
+    X(outer, promote, contiguous)                                                                                      \
+    X(mv, common, contiguous)                                                                                          \
+    X(einsum, untold, untold)                                                                                          \
+    X(sdpa, subject, untold)                                                                                           \
     /* shape_rules_window.c */                                                                                         \
-    X(conv)                                                                                                            \
-    X(conv_transposed)                                                                                                 \
-    X(pool)                                                                                                            \
-    X(adaptive_pool)
+    X(conv, subject, conv)                                                                                             \
+    X(conv_transposed, subject, conv)                                                                                  \
+    X(pool, subject, window)                                                                                           \
+    X(adaptive_pool, subject, window)
 
 #define FXC_FLOP_RULE_LIST(X)                                                                                          \
     /* flop_rules.c: element by element */                                                                             \
@@ -122,12 +123,65 @@
     X(rnn)                                                                                                             \
     X(cell)
 
+/* The element type of a result (passes/dtype_rules.c). */
+#define FXC_DTYPE_RULE_LIST(X)                                                                                         \
+    X(untold)       /* the recorded type is kept */                                                                    \
+    X(promote)      /* torch.result_type of tensors and numbers */                                                     \
+    X(promote_list) /* the same of a list of tensors */                                                                \
+    X(floating)     /* the same, and the default type where that is an integer or bool */                              \
+    X(subject)      /* that of `self` or `input` */                                                                    \
+    X(common)       /* the one of all tensor arguments */                                                              \
+    X(weight)       /* that of `weight` */                                                                             \
+    X(other)        /* that of `other` */                                                                              \
+    X(truth)        /* bool */                                                                                         \
+    X(indices)      /* int64 */                                                                                        \
+    X(with_indices) /* that of the subject, then int64 */                                                              \
+    X(asked)        /* the argument dtype, else that of the subject */                                                 \
+    X(folded)       /* the same, and int64 where that is an integer or bool */                                         \
+    X(part)         /* the argument dtype, else that of the subject, of its parts when complex */                      \
+    X(made)         /* the argument dtype, else the default type */                                                    \
+    X(whole)        /* the argument dtype, else int64 */                                                               \
+    X(filled)       /* the argument dtype, else that of fill_value */                                                  \
+    X(range)        /* the argument dtype, else that of start, end and step */                                         \
+    X(element)      /* that of an element of a list */
+
+/* The strides of a result (passes/layout_rules.c). */
+#define FXC_LAYOUT_RULE_LIST(X)                                                                                        \
+    X(untold)       /* the recorded strides are kept */                                                                \
+    X(shaped)       /* the shape rule tells them: views */                                                             \
+    X(pointwise)    /* TensorIterator's order of the operands' dimensions */                                           \
+    X(subject)      /* those of `self` or `input`, which the result is */                                              \
+    X(preserve)     /* memory_format, else those of the subject, made dense */                                         \
+    X(format)       /* memory_format, else row-major */                                                                \
+    X(maybe_copied) /* the subject itself or a copy, where both have the same strides */                               \
+    X(contiguous)   /* row-major */                                                                                    \
+    X(plain)        /* row-major if all tensor arguments are, else not told */                                         \
+    X(window)       /* row-major or channels-last as the input is, else not told */                                    \
+    X(conv)         /* the same of input and weight */                                                                 \
+    X(joined)       /* channels-last if all of a list are, else row-major */
+
 enum fxc_shape_rule_id {
     FXC_SHAPE_RECORDED_ONLY, /* no rule: the recorded shape is kept */
-#define X(name) FXC_SHAPE_##name,
+#define X(name, dtype, layout) FXC_SHAPE_##name,
     FXC_SHAPE_RULE_LIST(X)
 #undef X
         FXC_SHAPE_RULE_COUNT
+};
+
+enum fxc_dtype_rule_id {
+    FXC_DTYPES_BY_SHAPE, /* what the shape rule's line says */
+#define X(name) FXC_DTYPES_##name,
+    FXC_DTYPE_RULE_LIST(X)
+#undef X
+        FXC_DTYPE_RULE_COUNT
+};
+
+enum fxc_layout_rule_id {
+    FXC_LAYOUTS_BY_SHAPE,
+#define X(name) FXC_LAYOUTS_##name,
+    FXC_LAYOUT_RULE_LIST(X)
+#undef X
+        FXC_LAYOUT_RULE_COUNT
 };
 
 enum fxc_flop_rule_id {
@@ -147,6 +201,9 @@ enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 /* ---- in rows: shape rules ---------------------------------------------------------------------------------------- */
 
 #define RULE(function) .shape = FXC_SHAPE_##function, .shape_name = #function
+/* The same, where element type, or element type and strides, do not follow the shape rule's line. */
+#define TYPED(function, dtype_rule) RULE(function), .dtype = FXC_DTYPES_##dtype_rule
+#define LAID(function, dtype_rule, layout_rule) TYPED(function, dtype_rule), .layout = FXC_LAYOUTS_##layout_rule
 #define RECORDED .shape = FXC_SHAPE_RECORDED_ONLY, .shape_name = "-"
 
 /* ---- in rows: FLOP rules -------------------------------------------------------------------------------------------

@@ -92,7 +92,10 @@ struct fxc_shapes {
     int64_t *numel;        /* per value; 0 for a value that is no tensor, -1 when a symbol has no value */
     int64_t *offset;       /* per value: storage offset in elements */
     uint8_t *source;       /* per value: enum fxc_shape_source */
-    uint32_t rule_values, recorded_values;
+    uint8_t *told;         /* per value: bits of enum fxc_shape_told (fxcost.h) */
+    uint32_t rule_values, recorded_values; /* values that nodes compute, by where their sizes come from */
+    bool autocast;                         /* parts of the program run under autocast */
+    uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
 };
 
 /* flops: counts per node (macs .. int_ops set, bytes zero) and coverage. */

@@ -22,12 +22,15 @@ struct fxc_tensor {
     uint8_t rank, dtype;
 };
 
-/* Result of a shape rule: sizes of result `index` (0 for a single tensor), which the pass sets. */
+/* Result `index` (0 for a single tensor), which the pass sets, as rules tell it. The pass presets "not told". */
 enum { FXC_MAX_RANK = 64 };
 struct fxc_shape {
     int64_t size[FXC_MAX_RANK];
-    uint32_t index; /* which result is asked for */
+    int64_t stride[FXC_MAX_RANK]; /* in elements; conventional for dimensions of size 0 and 1 */
+    uint32_t index;               /* which result is asked for */
     uint8_t rank;
+    uint8_t dtype; /* FXC_DTYPE_OPAQUE: not told */
+    bool strides_told;
 };
 
 /* Derives sizes of the result from the arguments. FXC_OK, or an error that names the node. */

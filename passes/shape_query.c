@@ -11,18 +11,29 @@ static uint8_t source_of(const struct fxc_analysis *analysis, uint32_t value) {
     return analysis->shapes->source[value] == FXC_SHAPE_RULE ? FXC_SOURCE_RULE : FXC_SOURCE_RECORDED;
 }
 
+/* The shapes fact, and a value that exists. */
+static fxc_status require_value(fxc_analysis *analysis, uint32_t value, const char *call, fxc_error *err) {
+    if (value >= FXC_COUNT(analysis->program, value)) {
+        fxc_status status = fxc_fail(err, FXC_USAGE, "%s", call);
+        fxc_expected(err, "an index below %u", FXC_COUNT(analysis->program, value));
+        fxc_found(err, "%u", value);
+        return status;
+    }
+    return fxc_require_facts(analysis, FXC_FACT_BIT(shapes), err);
+}
+
+fxc_status fxc_analysis_value_told(fxc_analysis *analysis, uint32_t value, uint32_t *told, fxc_error *err) {
+    FXC_TRY(require_value(analysis, value, "fxc_analysis_value_told", err));
+    *told = analysis->shapes->told[value];
+    return FXC_OK;
+}
+
 fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     if (out->struct_size < sizeof *out) {
         return fxc_fail(err, FXC_USAGE, "fxc_analysis_value: struct_size is smaller than this version's structure");
     }
-    if (value >= FXC_COUNT(p, value)) {
-        fxc_status status = fxc_fail(err, FXC_USAGE, "fxc_analysis_value");
-        fxc_expected(err, "an index below %u", FXC_COUNT(p, value));
-        fxc_found(err, "%u", value);
-        return status;
-    }
-    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(shapes), err));
+    FXC_TRY(require_value(analysis, value, "fxc_analysis_value", err));
     const struct fxc_shapes *s = analysis->shapes;
     *out = (fxc_value_info){
         .struct_size = out->struct_size,

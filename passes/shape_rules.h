@@ -1,5 +1,5 @@
-/* Shape rules: sizes of a result from the sizes of the arguments, one function for each name of FXC_SHAPE_RULE_LIST
- * (ir/rules.h).
+/* Shape rules: sizes of a result from the sizes of the arguments, and of a view its strides, one function for each name
+ * of FXC_SHAPE_RULE_LIST (ir/rules.h).
  *
  * A rule returns FXC_OK with out set, FXC_UNKNOWN_OPS when it cannot tell (a size has no value, an argument is computed
  * while running): the recording is then kept; or FXC_PROGRAM when the arguments contradict each other. */
@@ -9,7 +9,8 @@
 #include "ir/rules.h"
 #include "passes/rule.h"
 
-#define X(name) fxc_status fxc_shape_##name(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
+#define X(name, dtype, layout)                                                                                         \
+    fxc_status fxc_shape_##name(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err);
 FXC_SHAPE_RULE_LIST(X)
 #undef X
 
@@ -31,6 +32,8 @@ bool fxc_shape_argument(const struct fxc_rule *rule, enum fxc_name name, struct 
 /* The tensor an operator works on: `self` or `input`. */
 bool fxc_shape_subject(const struct fxc_rule *rule, struct fxc_tensor *out);
 void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out);
+/* Sizes and strides of a tensor, for a view to change; strides without a value are not told. */
+void fxc_start_view(const struct fxc_tensor *tensor, struct fxc_shape *out);
 /* A dimension argument, counted from the end when negative, of a tensor of this rank. */
 bool fxc_shape_dim(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, uint32_t rank, uint32_t *out);
 /* Number of items of a list; 0 for FXC_NONE. */

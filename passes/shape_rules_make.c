@@ -1,6 +1,7 @@
 /* Shape rules of factories, indexing, padding and losses. */
 #include <string.h>
 
+#include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
 
 /* zeros, full, new_empty, randn, broadcast_to: the size is written in the arguments. */
@@ -29,12 +30,15 @@ fxc_status fxc_shape_arange(const struct fxc_rule *rule, struct fxc_shape *out, 
     return FXC_OK;
 }
 
-/* expand_as, view_as: the shape of `other`. */
+/* view_as, reshape_as: the shape of `other`. */
 fxc_status fxc_shape_other(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
-    struct fxc_tensor tensor;
+    struct fxc_tensor self, tensor;
     (void)err;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_other, &tensor));
+    FXC_TELL(fxc_shape_subject(rule, &self) && fxc_shape_argument(rule, FXC_NAME_other, &tensor));
     fxc_shape_of(&tensor, out);
+    if (self.numel == tensor.numel) {
+        (void)fxc_view_strides(&self, out);
+    }
     return FXC_OK;
 }
 
@@ -48,7 +52,7 @@ fxc_status fxc_shape_getitem(const struct fxc_rule *rule, struct fxc_shape *out,
     index = index < 0 ? index + count : index;
     FXC_TELL(index >= 0 && index < count && fxc_rule_item_tensor(rule, list, (uint32_t)index, &tensor));
     FXC_TELL(tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     return FXC_OK;
 }
 
@@ -75,16 +79,24 @@ fxc_status fxc_shape_index(const struct fxc_rule *rule, struct fxc_shape *out, f
     }
     FXC_TELL(used > 0 && tensor.rank - used + places.rank <= FXC_MAX_RANK);
     uint32_t at = last - first + 1 == used ? first : 0;
+    bool known = true;
     out->rank = 0;
     for (uint32_t dim = 0; dim <= tensor.rank; dim++) {
         if (out->rank == at && places.rank > 0 && dim >= at) {
             memcpy(out->size + at, places.size, places.rank * sizeof out->size[0]);
+            memset(out->stride + at, 0, places.rank * sizeof out->stride[0]);
             out->rank = (uint8_t)(out->rank + places.rank);
             at = FXC_NONE;
         }
         if (dim < tensor.rank && (indexed >> dim & 1) == 0) {
+            known = known && tensor.stride[dim] >= 0;
+            out->stride[out->rank] = tensor.stride[dim];
             out->size[out->rank++] = tensor.size[dim];
         }
+    }
+    /* The subject is iterated over with the places at stride 0. */
+    if (known) {
+        fxc_iterated_strides(out);
     }
     return FXC_OK;
 }

@@ -19,7 +19,7 @@ fxc_status fxc_shape_split(const struct fxc_rule *rule, struct fxc_shape *out, f
     (void)err;
     list = list != FXC_NONE ? list : fxc_rule_list(rule, FXC_NAME_split_size);
     FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     if (list != FXC_NONE) {
         FXC_TELL(fxc_rule_item_int(rule, list, out->index, &out->size[dim]) && out->size[dim] >= 0);
         return FXC_OK;
@@ -37,7 +37,7 @@ fxc_status fxc_shape_chunk(const struct fxc_rule *rule, struct fxc_shape *out, f
     (void)err;
     FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     FXC_TELL(fxc_rule_int(rule, FXC_NAME_chunks, 0, &chunks) && chunks > 0 && tensor.size[dim] > 0);
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     int64_t size = (tensor.size[dim] - 1) / chunks + 1;
     FXC_TELL(piece(tensor.size[dim], size, out->index, &out->size[dim]));
     return FXC_OK;

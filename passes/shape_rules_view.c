@@ -1,7 +1,29 @@
 /* Shape rules of views. */
 #include <string.h>
 
+#include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
+
+void fxc_start_view(const struct fxc_tensor *tensor, struct fxc_shape *out) {
+    fxc_shape_of(tensor, out);
+    out->strides_told = true;
+    for (uint32_t dim = 0; dim < tensor->rank; dim++) {
+        out->stride[dim] = tensor->stride[dim];
+        out->strides_told = out->strides_told && tensor->stride[dim] >= 0;
+    }
+}
+
+/* A result that is a view where it can be one, else a row-major copy. */
+static void view_or_copy(const struct fxc_tensor *tensor, struct fxc_shape *out) {
+    for (uint32_t dim = 0; dim < tensor->rank; dim++) {
+        if (tensor->stride[dim] < 0) {
+            return;
+        }
+    }
+    if (!fxc_view_strides(tensor, out)) {
+        (void)fxc_contiguous_strides(out);
+    }
+}
 
 /* Sizes as written, at most one of them -1: that one takes what is left of numel. */
 static fxc_status sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
@@ -38,7 +60,9 @@ fxc_status fxc_shape_view(const struct fxc_rule *rule, struct fxc_shape *out, fx
                      fxc_sizes_text(tensor.size, tensor.rank, from, sizeof from));
         fxc_found(err, "%s", fxc_sizes_text(out->size, out->rank, to, sizeof to));
     }
-    return status;
+    FXC_TRY(status);
+    view_or_copy(&tensor, out);
+    return FXC_OK;
 }
 
 fxc_status fxc_shape_flatten(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
@@ -56,6 +80,7 @@ fxc_status fxc_shape_flatten(const struct fxc_rule *rule, struct fxc_shape *out,
             out->size[out->rank++] = tensor.size[dim];
         }
     }
+    view_or_copy(&tensor, out);
     return FXC_OK;
 }
 
@@ -70,9 +95,11 @@ fxc_status fxc_shape_transpose(const struct fxc_rule *rule, struct fxc_shape *ou
     FXC_TELL(fxc_shape_subject(rule, &tensor) &&
              fxc_shape_dim(rule, axes ? FXC_NAME_axis0 : FXC_NAME_dim0, 0, tensor.rank, &a) &&
              fxc_shape_dim(rule, axes ? FXC_NAME_axis1 : FXC_NAME_dim1, 0, tensor.rank, &b));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     out->size[a] = tensor.size[b];
     out->size[b] = tensor.size[a];
+    out->stride[a] = tensor.stride[b];
+    out->stride[b] = tensor.stride[a];
     return FXC_OK;
 }
 
@@ -80,10 +107,12 @@ fxc_status fxc_shape_swap_last(const struct fxc_rule *rule, struct fxc_shape *ou
     struct fxc_tensor tensor;
     (void)err;
     FXC_TELL(fxc_shape_subject(rule, &tensor));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     if (tensor.rank >= 2) {
         out->size[tensor.rank - 1] = tensor.size[tensor.rank - 2];
         out->size[tensor.rank - 2] = tensor.size[tensor.rank - 1];
+        out->stride[tensor.rank - 1] = tensor.stride[tensor.rank - 2];
+        out->stride[tensor.rank - 2] = tensor.stride[tensor.rank - 1];
     }
     return FXC_OK;
 }
@@ -94,13 +123,14 @@ fxc_status fxc_shape_permute(const struct fxc_rule *rule, struct fxc_shape *out,
     (void)err;
     FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor));
     FXC_TELL(fxc_list_count(rule->program, list) == tensor.rank);
-    out->rank = tensor.rank;
+    fxc_start_view(&tensor, out);
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
         int64_t from;
         FXC_TELL(fxc_rule_item_int(rule, list, dim, &from));
         from = from < 0 ? from + tensor.rank : from;
         FXC_TELL(from >= 0 && from < tensor.rank);
         out->size[dim] = tensor.size[from];
+        out->stride[dim] = tensor.stride[from];
     }
     return FXC_OK;
 }
@@ -111,9 +141,10 @@ fxc_status fxc_shape_unsqueeze(const struct fxc_rule *rule, struct fxc_shape *ou
     (void)err;
     FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank < FXC_MAX_RANK);
     FXC_TELL(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     memmove(out->size + dim + 1, out->size + dim, (out->rank - dim) * sizeof out->size[0]);
-    out->size[dim] = 1;
+    memmove(out->stride + dim + 1, out->stride + dim, (out->rank - dim) * sizeof out->stride[0]);
+    out->size[dim] = out->stride[dim] = 1;
     out->rank++;
     return FXC_OK;
 }
@@ -135,9 +166,11 @@ fxc_status fxc_shape_squeeze(const struct fxc_rule *rule, struct fxc_shape *out,
         FXC_TELL(number >= 0 && number < tensor.rank);
         named |= UINT64_C(1) << number;
     }
+    fxc_start_view(&tensor, out);
     out->rank = 0;
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
         if (tensor.size[dim] != 1 || !(all || (named >> dim & 1) != 0)) {
+            out->stride[out->rank] = tensor.stride[dim];
             out->size[out->rank++] = tensor.size[dim];
         }
     }
@@ -149,6 +182,7 @@ fxc_status fxc_shape_expand(const struct fxc_rule *rule, struct fxc_shape *out, 
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size), count = fxc_list_count(rule->program, list);
     (void)err;
     FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count >= tensor.rank && count <= FXC_MAX_RANK);
+    fxc_start_view(&tensor, out);
     out->rank = (uint8_t)count;
     for (uint32_t dim = 0; dim < count; dim++) {
         FXC_TELL(fxc_rule_item_int(rule, list, dim, &out->size[dim]));
@@ -157,12 +191,15 @@ fxc_status fxc_shape_expand(const struct fxc_rule *rule, struct fxc_shape *out, 
             out->size[dim] = tensor.size[dim - added];
         }
         FXC_TELL(out->size[dim] >= 0);
+        bool kept = dim >= added && out->size[dim] == tensor.size[dim - added];
+        out->stride[dim] = kept ? tensor.stride[dim - added] : 0;
     }
     return FXC_OK;
 }
 
 static void drop_dim(struct fxc_shape *shape, uint32_t dim) {
     memmove(shape->size + dim, shape->size + dim + 1, (shape->rank - dim - 1u) * sizeof shape->size[0]);
+    memmove(shape->stride + dim, shape->stride + dim + 1, (shape->rank - dim - 1u) * sizeof shape->stride[0]);
     shape->rank--;
 }
 
@@ -171,7 +208,7 @@ fxc_status fxc_shape_select(const struct fxc_rule *rule, struct fxc_shape *out, 
     uint32_t dim;
     (void)err;
     FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     drop_dim(out, dim);
     return FXC_OK;
 }
@@ -190,9 +227,10 @@ fxc_status fxc_shape_slice(const struct fxc_rule *rule, struct fxc_shape *out, f
     FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     FXC_TELL(fxc_rule_int(rule, FXC_NAME_start, 0, &start) && fxc_rule_int(rule, FXC_NAME_end, INT64_MAX, &end) &&
              fxc_rule_int(rule, FXC_NAME_step, 1, &step) && step > 0);
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     start = clamp_bound(start, tensor.size[dim]);
     end = clamp_bound(end, tensor.size[dim]);
+    FXC_TELL(out->stride[dim] < 0 || !fxc_mul(out->stride[dim], step, &out->stride[dim]));
     out->size[dim] = end > start ? (end - start - 1) / step + 1 : 0;
     return FXC_OK;
 }
@@ -202,7 +240,7 @@ fxc_status fxc_shape_narrow(const struct fxc_rule *rule, struct fxc_shape *out, 
     uint32_t dim;
     (void)err;
     FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
-    fxc_shape_of(&tensor, out);
+    fxc_start_view(&tensor, out);
     FXC_TELL(fxc_rule_int(rule, FXC_NAME_length, -1, &out->size[dim]) && out->size[dim] >= 0);
     return FXC_OK;
 }

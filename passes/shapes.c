@@ -3,11 +3,17 @@
 #include <string.h>
 
 #include "ir/expr.h"
+#include "passes/dtype_rules.h"
+#include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
 
-static const fxc_shape_rule rules[FXC_SHAPE_RULE_COUNT] = {
-#define X(name) [FXC_SHAPE_##name] = fxc_shape_##name,
-    FXC_SHAPE_RULE_LIST(X)
+/* A shape rule, and the rules of type and strides that go with it unless the operator's row says otherwise. */
+static const struct {
+    fxc_shape_rule run;
+    uint8_t dtype, layout;
+} rules[FXC_SHAPE_RULE_COUNT] = {[FXC_SHAPE_RECORDED_ONLY] = {NULL, FXC_DTYPES_untold, FXC_LAYOUTS_untold},
+#define X(name, dtype, layout) [FXC_SHAPE_##name] = {fxc_shape_##name, FXC_DTYPES_##dtype, FXC_LAYOUTS_##layout},
+                                 FXC_SHAPE_RULE_LIST(X)
 #undef X
 };
 
@@ -116,8 +122,9 @@ static struct fxc_shapes *allocate(const struct fxc_program *p, struct fxc_arena
     s->numel = FXC_NEW(arena, int64_t, values);
     s->offset = FXC_NEW(arena, int64_t, values);
     s->source = FXC_NEW(arena, uint8_t, values);
+    s->told = FXC_NEW(arena, uint8_t, values);
     bool complete = s->dim_begin != NULL && s->rank != NULL && s->dtype != NULL && s->numel != NULL &&
-                    s->offset != NULL && s->source != NULL;
+                    s->offset != NULL && s->source != NULL && s->told != NULL;
     return complete ? s : NULL;
 }
 
@@ -152,57 +159,134 @@ static fxc_status adopt_recording(const struct fxc_program *p, const struct meta
     return FXC_OK;
 }
 
-static fxc_status disagree(const struct fxc_rule *rule, const struct fxc_shape *derived,
-                           const struct fxc_tensor *recorded, fxc_error *err) {
-    char text[96];
+static fxc_status contradiction(const struct fxc_rule *rule, const char *what, const char *derived,
+                                const char *recorded, fxc_error *err) {
     fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
-    fxc_expected(err, "the shape %s that follows from the arguments (rule %s)",
-                 fxc_sizes_text(derived->size, derived->rank, text, sizeof text),
+    fxc_expected(err, "the %s %s that follows from the arguments (rule %s)", what, derived,
                  fxc_node_row(rule->program, rule->node)->shape_name);
-    fxc_found(err, "the recorded shape %s", fxc_sizes_text(recorded->size, recorded->rank, text, sizeof text));
+    fxc_found(err, "the recorded %s %s", what, recorded);
     fxc_advice(err, "the program contradicts itself: capture the model again, or bind other values to its symbols");
     return status;
 }
 
-/* Runs the node's shape rule for one of its results. A result without recorded sizes is left as it is: its sizes are
+static fxc_status disagree(const struct fxc_rule *rule, const char *what, uint32_t rank, const int64_t *derived,
+                           uint32_t recorded_rank, const int64_t *recorded, fxc_error *err) {
+    char a[96], b[96];
+    return contradiction(rule, what, fxc_sizes_text(derived, rank, a, sizeof a),
+                         fxc_sizes_text(recorded, recorded_rank, b, sizeof b), err);
+}
+
+/* Sizes by the operator's shape rule; FXC_UNKNOWN_OPS leaves the recording. */
+static fxc_status derive_sizes(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+                               const struct fxc_tensor *recorded, fxc_error *err) {
+    if (row->shape == FXC_SHAPE_RECORDED_ONLY) {
+        return FXC_UNKNOWN_OPS;
+    }
+    FXC_TRY(rules[row->shape].run(rule, derived, err));
+    if (derived->rank != recorded->rank ||
+        (derived->rank > 0 && memcmp(derived->size, recorded->size, derived->rank * sizeof derived->size[0]) != 0)) {
+        return disagree(rule, "shape", derived->rank, derived->size, recorded->rank, recorded->size, err);
+    }
+    return FXC_OK;
+}
+
+static fxc_status derive_dtype(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+                               const struct fxc_tensor *recorded, fxc_error *err) {
+    uint8_t which = row->dtype != FXC_DTYPES_BY_SHAPE ? row->dtype : rules[row->shape].dtype;
+    if (which == FXC_DTYPES_untold || (rule->shapes->autocast && row->autocast != FXC_AUTOCAST_NONE)) {
+        return FXC_OK;
+    }
+    derived->dtype = fxc_result_dtype(rule, (enum fxc_dtype_rule_id)which, derived->index);
+    if (derived->dtype != FXC_DTYPE_OPAQUE && derived->dtype != recorded->dtype) {
+        return contradiction(rule, "element type", fxc_enum_text("dtype", derived->dtype),
+                             fxc_enum_text("dtype", recorded->dtype), err);
+    }
+    return FXC_OK;
+}
+
+/* Strides of dimensions that hold one element or none say nothing. */
+static fxc_status derive_strides(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+                                 const struct fxc_tensor *recorded, fxc_error *err) {
+    uint8_t which = row->layout != FXC_LAYOUTS_BY_SHAPE ? row->layout : rules[row->shape].layout;
+    if (which != FXC_LAYOUTS_shaped) {
+        derived->strides_told = false;
+        fxc_result_strides(rule, (enum fxc_layout_rule_id)which, derived);
+    }
+    for (uint32_t dim = 0; derived->strides_told && recorded->numel > 0 && dim < recorded->rank; dim++) {
+        if (recorded->stride[dim] < 0) {
+            derived->strides_told = false;
+        } else if (recorded->size[dim] > 1 && derived->stride[dim] != recorded->stride[dim]) {
+            return disagree(rule, "strides", recorded->rank, derived->stride, recorded->rank, recorded->stride, err);
+        }
+    }
+    return FXC_OK;
+}
+
+/* Runs the node's rules for one of its results. A result without recorded sizes is left as it is: its sizes are
  * data. */
-static fxc_status derive_value(const struct fxc_rule *rule, fxc_shape_rule run, uint32_t value, uint32_t index,
-                               struct fxc_shapes *s, fxc_error *err) {
+static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint32_t index, struct fxc_shapes *s,
+                               fxc_error *err) {
+    const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
     struct fxc_tensor recorded;
     struct fxc_shape derived;
-    if (!fxc_rule_value(rule, value, &recorded) || recorded.numel < 0 || s->source[value] != FXC_SHAPE_RECORDED) {
+    if (!fxc_rule_value(rule, value, &recorded) || recorded.numel < 0 || s->told[value] != 0 ||
+        rule->program->meta_layout[rule->program->value_payload[value]] != FXC_LAYOUT_STRIDED) {
         return FXC_OK;
     }
     derived.index = index;
     derived.rank = 0;
-    fxc_status status = run(rule, &derived, err);
+    derived.dtype = FXC_DTYPE_OPAQUE;
+    derived.strides_told = false;
+    FXC_TRY(derive_dtype(rule, row, &derived, &recorded, err));
+    if (derived.dtype != FXC_DTYPE_OPAQUE) {
+        s->told[value] |= FXC_TOLD_DTYPE;
+        s->dtype_values++;
+    }
+    fxc_status status = derive_sizes(rule, row, &derived, &recorded, err);
     if (status == FXC_UNKNOWN_OPS) {
         return FXC_OK;
     }
     FXC_TRY(status);
-    if (derived.rank != recorded.rank ||
-        (derived.rank > 0 && memcmp(derived.size, recorded.size, derived.rank * sizeof derived.size[0]) != 0)) {
-        return disagree(rule, &derived, &recorded, err);
-    }
     s->source[value] = FXC_SHAPE_RULE;
+    s->told[value] |= FXC_TOLD_SIZES;
     s->recorded_values--;
     s->rule_values++;
+    FXC_TRY(derive_strides(rule, row, &derived, &recorded, err));
+    if (derived.strides_told) {
+        s->told[value] |= FXC_TOLD_STRIDES;
+        s->stride_values++;
+    }
     return FXC_OK;
 }
 
-static fxc_status derive(const struct fxc_rule *rule, fxc_shape_rule run, struct fxc_shapes *s, fxc_error *err) {
+static fxc_status derive(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_error *err) {
     const struct fxc_program *p = rule->program;
     uint32_t result = p->node_result[rule->node];
     if (p->value_kind[result] != FXC_KIND_LIST) {
-        return derive_value(rule, run, result, 0, s, err);
+        return derive_value(rule, result, 0, s, err);
     }
     uint32_t list = (uint32_t)p->value_payload[result], begin = p->list_begin[list];
     for (uint32_t i = begin; i < p->list_begin[list + 1]; i++) {
         if (p->item_kind[i] == FXC_KIND_VALUE && p->value_producer[p->item_payload[i]] == rule->node) {
-            FXC_TRY(derive_value(rule, run, (uint32_t)p->item_payload[i], i - begin, s, err));
+            FXC_TRY(derive_value(rule, (uint32_t)p->item_payload[i], i - begin, s, err));
         }
     }
     return FXC_OK;
+}
+
+/* Whether parts of the program run under autocast, which casts what an operator takes. */
+static bool has_autocast(const struct fxc_program *p) {
+    for (uint32_t i = 0; i < FXC_COUNT(p, region); i++) {
+        if (p->region_kind[i] == FXC_REGION_KIND_AUTOCAST) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < FXC_COUNT(p, op); i++) {
+        if (strcmp(fxc_string(p, p->op_name[i]), "higher_order.wrap_with_autocast") == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
@@ -216,10 +300,11 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(evaluate_metas(analysis, arena, &metas, err));
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
+    s->autocast = has_autocast(p);
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);
-        if (row != NULL && row->shape != FXC_SHAPE_RECORDED_ONLY) {
-            FXC_TRY(derive(&rule, rules[row->shape], s, err));
+        if (row != NULL && (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE)) {
+            FXC_TRY(derive(&rule, s, err));
         }
     }
     analysis->shapes = s;

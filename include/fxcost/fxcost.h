@@ -243,6 +243,11 @@ typedef struct fxc_value_info {
  * `shapes`, whose errors it returns: FXC_PROGRAM when a rule contradicts the recording. FXC_USAGE past the end. */
 FXC_API fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err);
 
+/* What rules derived of a value. FXC_SOURCE_RULE of a value is FXC_TOLD_SIZES. */
+enum fxc_shape_told { FXC_TOLD_SIZES = 1, FXC_TOLD_DTYPE = 2, FXC_TOLD_STRIDES = 4 };
+/* The bits of one value; what is not told rests on the recording. Errors as fxc_analysis_value's. */
+FXC_API fxc_status fxc_analysis_value_told(fxc_analysis *analysis, uint32_t value, uint32_t *told, fxc_error *err);
+
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
 /* How a tensor relates to the memory of the arguments of the node that returns it. */

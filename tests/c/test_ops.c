@@ -38,7 +38,6 @@ static void test_rows_are_complete(void **state) {
         assert_int_equal(row->shape == FXC_SHAPE_RECORDED_ONLY, strcmp(row->shape_name, "-") == 0);
         assert_true(row->fuse < FXC_FUSE_COUNT && row->touch < FXC_TOUCH_COUNT);
         assert_true(row->autocast < FXC_AUTOCAST_COUNT && row->alias < FXC_ALIAS_COUNT);
-        /* What moves no data computes nothing. */
         /* What touches no data computes nothing; what calls graphs leaves the work to them. */
         bool nothing = strcmp(row->flop_name, "zero") == 0 || strncmp(row->name, "higher_order.", 13) == 0;
         assert_true(row->touch != FXC_TOUCH_NONE || nothing);
@@ -281,9 +280,9 @@ static void test_slice_bounds(void **state) {
     struct run r =
         run_well(HEAD "  input %x: f32[9, 4] @1\n"
                       "  %a = aten.slice.Tensor(self=%x, start=-3) -> f32[3, 4] @2\n"
-                      "  %b = aten.slice.Tensor(self=%x, end=9223372036854775807, step=4) -> f32[3, 4] @3\n"
+                      "  %b = aten.slice.Tensor(self=%x, end=9223372036854775807, step=4) -> f32[3, 4]{16, 1} @3\n"
                       "  %c = aten.slice.Tensor(self=%x, start=7, end=2) -> f32[0, 4] @4\n"
-                      "  %d = aten.slice.Tensor(self=%x, dim=1, start=-100, end=-1, step=2) -> f32[9, 2] @5\n"
+                      "  %d = aten.slice.Tensor(self=%x, dim=1, start=-100, end=-1, step=2) -> f32[9, 2]{4, 2} @5\n"
                       "  return %a\n");
     assert_int_equal(r.analysis->shapes->rule_values, 4);
     finish(&r);

@@ -83,17 +83,31 @@ def matrix_flops(folder: Path) -> Iterator[Result]:
         )
 
 
+def _c_consumer(folder: Path) -> Path:
+    """examples/c/cost.c, compiled against the library in use."""
+    library = os.environ.get("FXCOST_LIBRARY") or str(package_file("lib", "libfxcost.so.0"))
+    program = folder / "cost"
+    source = ROOT / "examples" / "c" / "cost.c"
+    run_path = f"-Wl,-rpath,{Path(library).parent}"
+    subprocess.run(["cc", "-std=c11", f"-I{ROOT / 'include'}", source, library, run_path, "-o", program], check=True)
+    return program
+
+
 def round_trips(folder: Path) -> Iterator[Result]:
     """Laws of the text form, and one set of totals from every side, on the files of the check above."""
+    consumer = _c_consumer(folder)
     for path in sorted(folder.glob("*.fxir")):
         program = Program.open(path)
         text = program.text()
         again = Program.from_bytes(text.encode())
+        laws = again.text() == text and again == program
+        yield Result(f"{path.stem}: file, text and back: equal programs, the same text", str(laws), "True", laws)
         shell = subprocess.run([NATIVE, path, "--format", "json"], capture_output=True, text=True, check=True).stdout
         totals = fxcost.open(path).to_dict()["totals"]
-        same = again.text() == text and again == program
-        same &= totals == fxcost.Report(again).to_dict()["totals"] == json.loads(shell)["totals"]
-        yield Result(f"{path.stem}: text, parse, print; equal programs; equal totals", str(same), "True", same)
+        in_c = dict(line.split() for line in subprocess.check_output([consumer, path], text=True).splitlines()[:4])
+        same = totals == fxcost.Report(again).to_dict()["totals"] == json.loads(shell)["totals"]
+        same &= all(totals[name] == int(number) for name, number in in_c.items())
+        yield Result(f"{path.stem}: FLOPs from the command, from C, from Python", f"{totals['flops']:,}", "equal", same)
 
 
 # ---- shapes and memory ---------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """Shape rules against the recording on many architectures: python bench/shape_oracle.py [--only NAME ...] [--modes ...]
 
-Every value of every graph: what a shape rule derives must be what torch's fake tensors said during the capture, and
-what has no rule is listed by operator. Each model is captured in evaluation without gradients and in training with
-gradients. Takes some minutes. Exits with 1 when a rule contradicts the recording.
+Every value of every graph: what the rules derive (sizes, element type, strides) must be what torch's fake tensors said
+during the capture, and what has no rule is listed by operator. Each model is captured in evaluation without gradients
+and in training with gradients. Takes some minutes. Exits with 1 when a rule contradicts the recording.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import logging
 import os
 import sys
@@ -26,7 +27,7 @@ from shape_sources import Sources, sources_of
 from fxcost.errors import first_line
 
 MODES = {"eval": (False, False), "train": (True, True)}
-ROW = "{:<32} {:<6} {:>8} {:>8} {:>9} {:>14} {:>8} {:>8}"
+ROW = "{:<32} {:<6} {:>7} {:>7} {:>7} {:>7} {:>8} {:>14} {:>8} {:>8}"
 
 
 def judge(name: str, build: Build, mode: str) -> Sources | str:
@@ -45,6 +46,10 @@ def reason(message: str) -> str:
     return next((f" ({line})" for line in lines if line.startswith("reason:")), "")
 
 
+def lines_of(counts: collections.Counter[str]) -> list[str]:
+    return [f"{count:>6}  {op}" for op, count in counts.most_common() if count]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[], help="models or families with these names")
@@ -55,7 +60,12 @@ def main() -> int:
     torch.set_num_threads(1)
 
     total, failed, contradictions, captured = Sources(), [], [], set()
-    print(ROW.format("model", "mode", "values", "by rule", "recorded", "contradictions", "unknown", "seconds"))
+    print("values, and how many of them have a shape, a dtype and strides by rule")
+    print(
+        ROW.format(
+            "model", "mode", "values", "shape", "dtype", "stride", "recorded", "contradictions", "unknown", "seconds"
+        )
+    )
     shown = ""
     for family, name, build in models():
         if options.only and name not in options.only and family not in options.only:
@@ -73,15 +83,19 @@ def main() -> int:
                 continue
             captured.add((family, name))
             total.add(found)
-            numbers = (found.values, found.rule, found.recorded.total(), int(bool(found.contradiction)))
-            print(ROW.format(name, mode, *numbers, found.unknown.total(), seconds), flush=True)
+            numbers = (found.values, found.rule, found.dtype, found.strides, found.recorded.total())
+            print(
+                ROW.format(name, mode, *numbers, int(bool(found.contradiction)), found.unknown.total(), seconds),
+                flush=True,
+            )
             if found.contradiction:
                 contradictions.append(f"{name} ({mode}): {found.contradiction}")
     for title, lines in (
         ("contradictions", contradictions),
         ("not captured", failed),
-        ("operators whose values rest on the recording", [f"{n:>6}  {op}" for op, n in total.recorded.most_common()]),
-        ("operators without a FLOP formula, nodes", [f"{n:>6}  {op}" for op, n in total.unknown.most_common()]),
+        ("operators whose values rest on the recording", lines_of(total.recorded)),
+        ("operators with a shape rule, dtype or strides as recorded", lines_of(total.untold)),
+        ("operators without a FLOP formula, nodes", lines_of(total.unknown)),
     ):
         print(f"\n{title}: {'' if lines else 'none'}")
         print(*lines, sep="\n", end="\n" if lines else "")
@@ -89,8 +103,10 @@ def main() -> int:
     sized = total.values - total.unsized
     print(
         f"\n{len(captured) - shipped} models and {shipped} export examples, {total.values} values, "
-        f"{total.share():.2f} % by rule ({100 * total.rule / max(sized, 1):.2f} % of the {sized} whose size does not "
-        f"depend on data), {len(contradictions)} contradictions, {len(failed)} not captured"
+        f"by rule {total.share():.2f} % of the shapes ({100 * total.rule / max(sized, 1):.2f} % of the {sized} that do "
+        f"not depend on data), {total.share(total.dtype):.2f} % of the dtypes, "
+        f"{total.share(total.strides):.2f} % of the strides; "
+        f"{len(contradictions)} contradictions, {len(failed)} not captured"
     )
     return int(bool(contradictions))
 

@@ -13,6 +13,7 @@ from fxcost import binding
 from fxcost.errors import FxcostError
 
 INPUT, RULE, RECORDED = 1, 2, 3  # enum fxc_value_source
+DTYPE, STRIDES = 2, 4  # bits of enum fxc_shape_told
 
 
 class ValueInfo(binding._Sized):
@@ -27,9 +28,12 @@ class ValueInfo(binding._Sized):
 class Sources:
     """Values that nodes compute, by where their shape comes from, and what the flops pass does not know."""
 
-    rule: int = 0
+    rule: int = 0  # sizes by a shape rule
+    dtype: int = 0  # element type by a rule
+    strides: int = 0
     recorded: collections.Counter[str] = field(default_factory=collections.Counter)  # per operator
     unsized: int = 0  # recorded ones whose size depends on data, so that no rule can run
+    untold: collections.Counter[str] = field(default_factory=collections.Counter)  # sizes by rule, not all the rest
     unknown: collections.Counter[str] = field(default_factory=collections.Counter)  # nodes per operator
     contradiction: str = ""
 
@@ -39,13 +43,16 @@ class Sources:
 
     def add(self, other: Sources) -> None:
         self.rule += other.rule
+        self.dtype += other.dtype
+        self.strides += other.strides
+        self.untold.update(other.untold)
         self.recorded.update(other.recorded)
         self.unsized += other.unsized
         self.unknown.update(other.unknown)
 
-    def share(self) -> float:
-        """Per cent of the values that have a rule."""
-        return 100 * self.rule / self.values if self.values else 100.0
+    def share(self, count: int | None = None) -> float:
+        """Per cent of the values that have a shape rule, or of another count."""
+        return 100 * (self.rule if count is None else count) / self.values if self.values else 100.0
 
 
 def _get(function: str, kind: Any, handle: c_void_p, index: int) -> Any:
@@ -56,6 +63,16 @@ def _get(function: str, kind: Any, handle: c_void_p, index: int) -> Any:
     if status != 0:
         raise FxcostError(error.message.decode() or function, binding.Status(status).name)
     return info
+
+
+def _told(handle: c_void_p, value: int) -> int:
+    told, error = c_uint32(), binding._Error()
+    call = binding.library().fxc_analysis_value_told
+    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(c_uint32), POINTER(binding._Error)]
+    status = call(handle, value, byref(told), byref(error))
+    if status != 0:
+        raise FxcostError(error.message.decode(), binding.Status(status).name)
+    return told.value
 
 
 def sources_of(data: bytes, name: str = "memory") -> Sources:
@@ -73,9 +90,15 @@ def sources_of(data: bytes, name: str = "memory") -> Sources:
     ops = [_get("fxc_program_get_node", NodeInfo, program._handle, node).op.decode() for node in range(count)]
     for value in range(program.info().values):
         info = _get("fxc_analysis_value", ValueInfo, analysis._handle, value)
+        if info.source not in (RULE, RECORDED):
+            continue
+        told = _told(analysis._handle, value)
+        found.dtype += bool(told & DTYPE)
+        found.strides += bool(told & STRIDES)
         if info.source == RULE:
             found.rule += 1
-        elif info.source == RECORDED:
+            found.untold[ops[info.producer]] += told & DTYPE == 0 or told & STRIDES == 0
+        else:
             found.recorded[ops[info.producer]] += 1
             found.unsized += info.numel < 0
     for node, op in enumerate(ops):

@@ -53,7 +53,7 @@
     X(outer, promote, contiguous)                                                                                      \
     X(mv, common, contiguous)                                                                                          \
     X(einsum, untold, untold)                                                                                          \
-    X(sdpa, subject, untold)                                                                                           \
+    X(sdpa, query, untold)                                                                                             \
     /* shape_rules_window.c */                                                                                         \
     X(conv, subject, conv)                                                                                             \
     X(conv_transposed, subject, conv)                                                                                  \
@@ -132,6 +132,7 @@
     X(subject)      /* that of `self` or `input` */                                                                    \
     X(common)       /* the one of all tensor arguments */                                                              \
     X(weight)       /* that of `weight` */                                                                             \
+    X(query)        /* that of `query` */                                                                              \
     X(other)        /* that of `other` */                                                                              \
     X(truth)        /* bool */                                                                                         \
     X(indices)      /* int64 */                                                                                        \

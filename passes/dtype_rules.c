@@ -261,6 +261,8 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return common(rule);
     case FXC_DTYPES_weight:
         return of(rule, FXC_NAME_weight);
+    case FXC_DTYPES_query:
+        return of(rule, FXC_NAME_query);
     case FXC_DTYPES_other:
         return of(rule, FXC_NAME_other);
     case FXC_DTYPES_truth:

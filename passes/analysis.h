@@ -94,6 +94,7 @@ struct fxc_shapes {
     uint8_t *source;       /* per value: enum fxc_shape_source */
     uint8_t *told;         /* per value: bits of enum fxc_shape_told (fxcost.h) */
     uint32_t rule_values, recorded_values; /* values that nodes compute, by where their sizes come from */
+    uint8_t default_dtype;                 /* of numbers with a fraction, and of factories */
     bool autocast;                         /* parts of the program run under autocast */
     uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
 };

@@ -128,7 +128,8 @@ static void meet_tensor(struct promotion *seen, const struct fxc_tensor *tensor)
 }
 
 /* The type that a Python number takes part with; OPAQUE for what is no number. */
-static uint8_t number_dtype(const struct fxc_program *p, uint8_t kind, int64_t payload) {
+static uint8_t number_dtype(const struct fxc_rule *rule, uint8_t kind, int64_t payload) {
+    const struct fxc_program *p = rule->program;
     switch (kind == FXC_KIND_VALUE ? p->value_kind[payload] : kind) {
     case FXC_KIND_BOOL:
     case FXC_KIND_SYMBOOL:
@@ -138,9 +139,9 @@ static uint8_t number_dtype(const struct fxc_program *p, uint8_t kind, int64_t p
         return FXC_DTYPE_INT64;
     case FXC_KIND_FLOAT:
     case FXC_KIND_SYMFLOAT:
-        return FXC_DTYPE_FLOAT32;
+        return rule->shapes->default_dtype;
     case FXC_KIND_COMPLEX:
-        return FXC_DTYPE_COMPLEX64;
+        return complex_of(width(rule->shapes->default_dtype));
     default:
         return FXC_DTYPE_OPAQUE;
     }
@@ -168,7 +169,7 @@ static uint8_t result_type(const struct fxc_rule *rule) {
         if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
             meet_tensor(&seen, &tensor);
         } else if (is_operand(p->argname_id[p->arg_name[i]])) {
-            uint8_t dtype = number_dtype(p, p->arg_kind[i], p->arg_payload[i]);
+            uint8_t dtype = number_dtype(rule, p->arg_kind[i], p->arg_payload[i]);
             if (dtype != FXC_DTYPE_OPAQUE) {
                 meet(&seen, &seen.number, dtype);
             }
@@ -207,8 +208,8 @@ static uint8_t common(const struct fxc_rule *rule) {
     return seen.mixed ? FXC_DTYPE_OPAQUE : seen.first;
 }
 
-static uint8_t floating(uint8_t dtype) {
-    return category_of(dtype) <= INTEGER ? (uint8_t)FXC_DTYPE_FLOAT32 : dtype;
+static uint8_t floating(const struct fxc_rule *rule, uint8_t dtype) {
+    return category_of(dtype) <= INTEGER ? rule->shapes->default_dtype : dtype;
 }
 
 static uint8_t of(const struct fxc_rule *rule, enum fxc_name name) {
@@ -234,7 +235,7 @@ static uint8_t asked(const struct fxc_rule *rule, uint8_t fallback) {
 static uint8_t number_argument(const struct fxc_rule *rule, enum fxc_name name) {
     enum fxc_kind kind;
     int64_t payload;
-    return fxc_rule_arg(rule, name, &kind, &payload) ? number_dtype(rule->program, (uint8_t)kind, payload)
+    return fxc_rule_arg(rule, name, &kind, &payload) ? number_dtype(rule, (uint8_t)kind, payload)
                                                      : (uint8_t)FXC_DTYPE_OPAQUE;
 }
 
@@ -254,7 +255,7 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
     case FXC_DTYPES_promote_list:
         return result_type_of_list(rule);
     case FXC_DTYPES_floating:
-        return floating(result_type(rule));
+        return floating(rule, result_type(rule));
     case FXC_DTYPES_subject:
         return of_subject(rule);
     case FXC_DTYPES_common:
@@ -279,7 +280,7 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         dtype = of_subject(rule);
         return asked(rule, category_of(dtype) <= INTEGER ? (uint8_t)FXC_DTYPE_INT64 : dtype);
     case FXC_DTYPES_made:
-        return asked(rule, FXC_DTYPE_FLOAT32);
+        return asked(rule, rule->shapes->default_dtype);
     case FXC_DTYPES_filled:
         return asked(rule, number_argument(rule, FXC_NAME_fill_value));
     case FXC_DTYPES_range:

@@ -289,6 +289,13 @@ static bool has_autocast(const struct fxc_program *p) {
     return false;
 }
 
+/* torch.get_default_dtype() of the capture, which writes it down when it is not float32. */
+static uint8_t default_dtype(const struct fxc_program *p) {
+    int64_t dtype;
+    return fxc_program_capture(p, "default_dtype", FXC_KIND_DTYPE, &dtype) ? (uint8_t)dtype
+                                                                           : (uint8_t)FXC_DTYPE_FLOAT32;
+}
+
 fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_shapes];
@@ -301,6 +308,7 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
     s->autocast = has_autocast(p);
+    s->default_dtype = default_dtype(p);
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);
         if (row != NULL && (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE)) {

@@ -348,6 +348,8 @@ def _finish(
         "inputs": _describe_inputs(converter, graph),
         "dtype": converter.parameter_dtype(),
     }
+    if torch.get_default_dtype() != torch.float32:
+        entries["default_dtype"] = torch.get_default_dtype()
     for key, value in entries.items():
         converter.capture_entry(key, value)
     return Capture(converter.columns.to_bytes(), label)

@@ -166,3 +166,16 @@ def test_a_type_or_stride_that_contradicts_is_refused() -> None:
             analysis.require("shapes")
         assert expected in str(error.value)
         assert found in str(error.value)
+
+
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_default_dtype_of_the_capture(default: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        found, values = told(
+            Function(lambda x: torch.zeros(3) + x.sqrt() + torch.where(x > 1, 1, 0.5) + x * 1.5), (WHOLE[:3],)
+        )
+    finally:
+        torch.set_default_dtype(before)
+    assert sum(bool(bits & DTYPE) for bits in found) == values > 5

@@ -3,10 +3,10 @@
     python bench/ops_sweep.py [--in-place] [--samples 4] [--only NAME]
 
 Each sample is captured alone. A shape rule that contradicts what torch's fake tensors say is an error of the shapes
-pass; matrix FLOPs must be those that FlopCounterMode sees, unless some operator is unknown. Where FlopCounterMode sees
-none and fxcost counts some, the operator is listed. Last come the shares of result values whose sizes, element types
-and strides rules told, and the operators whose values they did not. Needs the package expecttest, which torch's database imports; takes
-some minutes. Exits with 1 on any difference.
+pass; matrix FLOPs must be those that FlopCounterMode sees, unless some operator is unknown. Where FlopCounterMode
+sees none and fxcost counts some, the operator is listed. Last come the shares of result values whose sizes, element
+types and strides rules told, and the operators whose values they did not. Needs the package expecttest, which torch's
+database imports; takes some minutes. Exits with 1 on any difference.
 """
 
 from __future__ import annotations

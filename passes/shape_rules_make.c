@@ -30,7 +30,7 @@ fxc_status fxc_shape_arange(const struct fxc_rule *rule, struct fxc_shape *out, 
     return FXC_OK;
 }
 
-/* view_as, reshape_as: the shape of `other`. */
+/* expand_as, view_as, reshape_as: the shape of `other`. */
 fxc_status fxc_shape_other(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor self, tensor;
     (void)err;

@@ -197,6 +197,9 @@ static fxc_status derive_dtype(const struct fxc_rule *rule, const struct fxc_op_
         return FXC_OK;
     }
     derived->dtype = fxc_result_dtype(rule, (enum fxc_dtype_rule_id)which, derived->index);
+    if (recorded->dtype == FXC_DTYPE_OPAQUE) {
+        derived->dtype = FXC_DTYPE_OPAQUE; /* of a newer format version: nothing to hold the rule against */
+    }
     if (derived->dtype != FXC_DTYPE_OPAQUE && derived->dtype != recorded->dtype) {
         return contradiction(rule, "element type", fxc_enum_text("dtype", derived->dtype),
                              fxc_enum_text("dtype", recorded->dtype), err);

@@ -42,7 +42,7 @@ class ByRule:
         self.rest: Told = {name: collections.Counter() for name in TOLD}
 
     def add(self, program: Program) -> None:
-        analysis = Analysis(program)
+        analysis = Analysis(program, shapes="strict")
         analysis.require("shapes")
         ops = [line.split(" = ", 1) for line in program.text().splitlines() if line.startswith("  %") and " = " in line]
         if len(ops) != 1:  # with one node, every value that is not told is its own

@@ -89,6 +89,9 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
     fxc_program_info info = {.struct_size = sizeof info};
     fxc_status status = fxc_program_get_info(program, &info, err);
     if (status == FXC_OK) {
+        status = fxc_analysis_set(analysis, "shapes", "strict", err);
+    }
+    if (status == FXC_OK) {
         status = fxc_require(analysis, "shapes", err);
     }
     if (status != FXC_OK) {

@@ -10,7 +10,7 @@
     X(same, subject, subject)                                                                                          \
     X(reduce, subject, contiguous)                                                                                     \
     X(cat, promote_list, joined)                                                                                       \
-    X(stack, promote_list, contiguous)                                                                                 \
+    X(stack, promote_list, untold)                                                                                     \
     X(index_select, subject, contiguous)                                                                               \
     X(gather, subject, contiguous)                                                                                     \
     X(embedding, weight, contiguous)                                                                                   \

@@ -158,10 +158,19 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "device") == 0) {
         return set_device(analysis, value, err);
     }
+    if (strcmp(option, "shapes") == 0) {
+        bool strict = strcmp(value, "strict") == 0;
+        if (!strict && strcmp(value, "recorded") != 0) {
+            return one_of(err, option, "'recorded' or 'strict'", value);
+        }
+        analysis->strict_shapes = strict;
+        fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);
+        return FXC_OK;
+    }
     if (strncmp(option, "dim.", 4) == 0) {
         return set_symbol(analysis, option + 4, value, err);
     }
-    return one_of(err, "name", "convention, profile, device or dim.NAME", option);
+    return one_of(err, "name", "convention, profile, device, shapes or dim.NAME", option);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */

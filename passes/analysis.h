@@ -36,6 +36,7 @@ struct fxc_analysis {
     uint32_t facts;                         /* bits of facts that are present */
     struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
     struct fxc_binding *bindings;           /* per symbol */
+    bool strict_shapes;                     /* a type or strides other than recorded are an error */
     const struct fxc_device *device;        /* NULL: none named */
 
     struct fxc_tree *tree;
@@ -97,6 +98,9 @@ struct fxc_shapes {
     uint8_t default_dtype;                 /* of numbers with a fraction, and of factories */
     bool autocast;                         /* parts of the program run under autocast */
     uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
+    uint32_t contradicted_values; /* those where a rule told another type or other strides: the recording stands */
+    uint32_t contradicted_node;   /* the first node of these, or FXC_NONE */
+    bool strict;                  /* the analysis refuses them instead */
 };
 
 /* flops: counts per node (macs .. int_ops set, bytes zero) and coverage. */

@@ -245,6 +245,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .recorded_values = analysis->shapes->recorded_values,
         .values = (int64_t)analysis->shapes->recorded_values + analysis->shapes->rule_values,
         .unsized_values = count_unsized(analysis),
+        .contradicted_values = analysis->shapes->contradicted_values,
         .seconds = all.seconds,
     };
     return FXC_OK;

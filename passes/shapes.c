@@ -225,6 +225,19 @@ static fxc_status derive_strides(const struct fxc_rule *rule, const struct fxc_o
     return FXC_OK;
 }
 
+/* A rule that tells another type or other strides than were recorded. They enter no count, so the recording stands and
+ * the value is reported; an analysis under "strict" refuses. Sizes are another matter: those are always refused. */
+static fxc_status settle(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_status status) {
+    if (status != FXC_PROGRAM || s->strict) {
+        return status;
+    }
+    s->contradicted_values++;
+    if (s->contradicted_node == FXC_NONE) {
+        s->contradicted_node = rule->node;
+    }
+    return FXC_OK;
+}
+
 /* Runs the node's rules for one of its results. A result without recorded sizes is left as it is: its sizes are
  * data. */
 static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint32_t index, struct fxc_shapes *s,
@@ -240,8 +253,10 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     derived.rank = 0;
     derived.dtype = FXC_DTYPE_OPAQUE;
     derived.strides_told = false;
-    FXC_TRY(derive_dtype(rule, row, &derived, &recorded, err));
-    if (derived.dtype != FXC_DTYPE_OPAQUE) {
+    fxc_error *strict_err = s->strict ? err : NULL;
+    fxc_status type = derive_dtype(rule, row, &derived, &recorded, strict_err);
+    FXC_TRY(settle(rule, s, type));
+    if (type == FXC_OK && derived.dtype != FXC_DTYPE_OPAQUE) {
         s->told[value] |= FXC_TOLD_DTYPE;
         s->dtype_values++;
     }
@@ -254,8 +269,9 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     s->told[value] |= FXC_TOLD_SIZES;
     s->recorded_values--;
     s->rule_values++;
-    FXC_TRY(derive_strides(rule, row, &derived, &recorded, err));
-    if (derived.strides_told) {
+    fxc_status strides = derive_strides(rule, row, &derived, &recorded, strict_err);
+    FXC_TRY(settle(rule, s, strides));
+    if (strides == FXC_OK && derived.strides_told) {
         s->told[value] |= FXC_TOLD_STRIDES;
         s->stride_values++;
     }
@@ -279,6 +295,11 @@ static fxc_status derive(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_
 
 /* Whether parts of the program run under autocast, which casts what an operator takes. */
 static bool has_autocast(const struct fxc_program *p) {
+    int64_t ambient;
+    if (fxc_program_capture(p, "autocast", FXC_KIND_DICT, &ambient) &&
+        p->list_begin[ambient] != p->list_begin[ambient + 1]) {
+        return true;
+    }
     for (uint32_t i = 0; i < FXC_COUNT(p, region); i++) {
         if (p->region_kind[i] == FXC_REGION_KIND_AUTOCAST) {
             return true;
@@ -311,6 +332,8 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
     s->autocast = has_autocast(p);
+    s->strict = analysis->strict_shapes;
+    s->contradicted_node = FXC_NONE;
     s->default_dtype = default_dtype(p);
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);

@@ -95,7 +95,14 @@ class Totals(_Sized):
         (name, c_int64)
         for name in (
             *("flops", "params", "param_bytes", "buffers", "buffer_bytes", "nodes", "unknown_nodes"),
-            *("unknown_elements", "output_elements", "recorded_values", "values", "unsized_values"),
+            *(
+                "unknown_elements",
+                "output_elements",
+                "recorded_values",
+                "values",
+                "unsized_values",
+                "contradicted_values",
+            ),
         )
     ]
     _fields_ += [("seconds", c_double)]

@@ -136,6 +136,9 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *   "convention"  "fxcost"
  *   "profile"     "eager"
  *   "device"      a name from fxc_device_get(), or "" for none
+ *   "shapes"      "recorded" (default): where a shape rule tells another element type or other strides than were
+ *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
+ *                 recorded are an error under both
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
  * Errors: FXC_USAGE, FXC_DEVICE. */
 FXC_API fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err);
@@ -184,8 +187,9 @@ typedef struct fxc_totals {
     int64_t output_elements;  /* output elements of all nodes that compute: the base of the unknown share */
     int64_t recorded_values;  /* values whose shape no rule derived */
     int64_t values;
-    int64_t unsized_values; /* values whose size depends on a symbol that has no value */
-    double seconds;         /* sum of predicted node times; NAN without a device */
+    int64_t unsized_values;      /* values whose size depends on a symbol that has no value */
+    int64_t contradicted_values; /* values where a rule tells another type or other strides: the recording stands */
+    double seconds;              /* sum of predicted node times; NAN without a device */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

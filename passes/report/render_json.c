@@ -56,6 +56,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "values", t->values);
     fxc_json_int(json, "recorded_values", t->recorded_values);
     fxc_json_int(json, "unsized_values", t->unsized_values);
+    fxc_json_int(json, "contradicted_values", t->contradicted_values);
     fxc_json_double(json, "seconds", t->seconds);
     fxc_json_close(json, '}');
 }

@@ -124,6 +124,11 @@ static void put_unknown(const struct face *face) {
     }
     fxc_putf(face->out, "\nshapes      %" PRId64 " of %" PRId64 " derived by rule, %" PRId64 " as recorded\n",
              t->values - t->recorded_values, t->values, t->recorded_values);
+    if (t->contradicted_values > 0) {
+        uint32_t node = face->analysis->shapes->contradicted_node;
+        fxc_putf(face->out, "%12s%" PRId64 " recorded with another type or layout than a rule tells, the first '%s'\n",
+                 "", t->contradicted_values, fxc_node_name(face->analysis->program, node));
+    }
     if (t->unsized_values > 0) {
         fxc_putf(face->out, "unsized     %" PRId64 " values depend on a symbol without a value and are in no total\n",
                  t->unsized_values);

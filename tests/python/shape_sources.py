@@ -80,7 +80,7 @@ def sources_of(data: bytes, name: str = "memory") -> Sources:
     is at most one."""
     found = Sources()
     program = binding.Program.from_bytes(data, name)
-    analysis = binding.Analysis(program)
+    analysis = binding.Analysis(program, shapes="strict")
     try:
         analysis.require("shapes")
     except FxcostError as error:

@@ -23,7 +23,7 @@ SIZES, DTYPE, STRIDES = 1, 2, 4  # enum fxc_shape_told
 def told(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> tuple[list[int], int]:
     """What rules told of each value, and how many tensors nodes compute."""
     program = binding.Program.from_bytes(fxcost.capture(model, args, kwargs).to_bytes())
-    analysis = binding.Analysis(program)
+    analysis = binding.Analysis(program, shapes="strict")
     analysis.require("shapes")
     bits = ctypes.c_uint32()
     call = binding.library().fxc_analysis_value_told
@@ -161,7 +161,7 @@ def test_a_type_or_stride_that_contradicts_is_refused() -> None:
         ("aten.exp.default(self=%x) -> f64[2, 3]", "the element type float32", "the recorded element type float64"),
         ("aten.exp.default(self=%x) -> f32[2, 3]{1, 2}", "the strides [3, 1]", "the recorded strides [1, 2]"),
     ):
-        analysis = binding.Analysis(binding.Program.from_bytes(text.format(line).encode()))
+        analysis = binding.Analysis(binding.Program.from_bytes(text.format(line).encode()), shapes="strict")
         with pytest.raises(fxcost.FxcostError, match="node 0 'y'") as error:
             analysis.require("shapes")
         assert expected in str(error.value)
@@ -179,3 +179,23 @@ def test_default_dtype_of_the_capture(default: torch.dtype) -> None:
     finally:
         torch.set_default_dtype(before)
     assert sum(bool(bits & DTYPE) for bits in found) == values > 5
+
+
+def test_a_report_keeps_the_recording_and_says_so() -> None:
+    text = 'fxir 1.0\ngraph "main" captured\n  input %x: f32[2, 3] @0\n  %y = {} @1\n  return %y\n'
+    for line in ("aten.exp.default(self=%x) -> f64[2, 3]", "aten.exp.default(self=%x) -> f32[2, 3]{1, 2}"):
+        analysis = binding.Analysis(binding.Program.from_bytes(text.format(line).encode()))
+        totals = analysis.totals()
+        assert (totals.contradicted_values, totals.counts.transcendentals) == (1, 6)
+        assert "the first 'y'" in analysis.render()
+    with pytest.raises(fxcost.FxcostError, match="'recorded' or 'strict'"):
+        analysis.set("shapes", "loose")
+
+
+def test_stack_of_channels_last_is_not_contradicted() -> None:
+    class Stack(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x, x + 1])
+
+    bits, computed = told(Stack(), (torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last),))
+    assert sum(bit & SIZES for bit in bits) == computed == 2

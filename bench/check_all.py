@@ -282,6 +282,9 @@ def environment() -> str:
 
 def table(results: dict[str, list[Result]]) -> str:
     lines = ["# Results", "", "Written by `make check-all`. " + environment() + ".", ""]
+    missing = [name.replace("_", " ") for name in CHECKS if name not in results]
+    if missing:
+        lines += [f"Not run this time: {', '.join(missing)}.", ""]
     for name, rows in results.items():
         lines += [f"## {name.replace('_', ' ')}", "", CHECKS[name].__doc__ or "", ""]
         lines += ["| what | measured | limit | holds |", "|---|---|---|---|"]

@@ -64,11 +64,4 @@ bool fxc_rule_float(const struct fxc_rule *rule, enum fxc_name name, double *out
  * first tensor in `xs` (scan) or in the second operand (map). False when there is none, or its size has no value. */
 bool fxc_body_length(const struct fxc_rule *rule, int64_t *out);
 
-#define FXC_NEED(condition)                                                                                            \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            return FXC_UNKNOWN_OPS;                                                                                    \
-        }                                                                                                              \
-    } while (0)
-
 #endif

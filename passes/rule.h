@@ -39,6 +39,14 @@ typedef fxc_status (*fxc_shape_rule)(const struct fxc_rule *rule, struct fxc_sha
 typedef fxc_status (*fxc_flop_rule)(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
                                     fxc_error *err);
 
+/* Leaves a rule that cannot tell: the recorded shape is kept, the node is unknown. */
+#define FXC_NEED(condition)                                                                                            \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            return FXC_UNKNOWN_OPS;                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
 /* The argument `name`: kind and payload; false when absent (left at its default). */
 bool fxc_rule_arg(const struct fxc_rule *rule, enum fxc_name name, enum fxc_kind *kind, int64_t *payload);
 /* The argument as a tensor; false when absent, None or no tensor. */

@@ -97,7 +97,7 @@ fxc_status fxc_shape_broadcast(const struct fxc_rule *rule, struct fxc_shape *ou
         if (p->arg_kind[i] != FXC_KIND_VALUE || !fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
             continue;
         }
-        FXC_TELL(tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
+        FXC_NEED(tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
         if (!fxc_broadcast(out, &tensor)) {
             return fxc_shape_conflict(rule, err, "one argument", &first, fxc_string(p, p->argname_text[p->arg_name[i]]),
                                       &tensor, "arguments that broadcast together");
@@ -105,14 +105,14 @@ fxc_status fxc_shape_broadcast(const struct fxc_rule *rule, struct fxc_shape *ou
         first = any ? first : tensor;
         any = true;
     }
-    FXC_TELL(any);
+    FXC_NEED(any);
     return FXC_OK;
 }
 
 fxc_status fxc_shape_same(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor tensor;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor));
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
     fxc_shape_of(&tensor, out);
     return FXC_OK;
 }
@@ -153,8 +153,8 @@ fxc_status fxc_shape_reduce(const struct fxc_rule *rule, struct fxc_shape *out, 
     uint64_t reduced;
     bool keep;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank > 0 && reduced_dims(rule, tensor.rank, &reduced));
-    FXC_TELL(fxc_rule_bool(rule, FXC_NAME_keepdim, false, &keep));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0 && reduced_dims(rule, tensor.rank, &reduced));
+    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_keepdim, false, &keep));
     out->rank = 0;
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
         if ((reduced >> dim & 1) == 0) {
@@ -177,14 +177,14 @@ fxc_status fxc_shape_cat(const struct fxc_rule *rule, struct fxc_shape *out, fxc
     uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors), dim = 0;
     struct fxc_tensor first = {0}, tensor;
     bool any = false;
-    FXC_TELL(list != FXC_NONE);
+    FXC_NEED(list != FXC_NONE);
     for (uint32_t i = 0; i < fxc_list_count(rule->program, list); i++) {
-        FXC_TELL(fxc_rule_item_tensor(rule, list, i, &tensor) && tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
+        FXC_NEED(fxc_rule_item_tensor(rule, list, i, &tensor) && tensor.numel >= 0 && tensor.rank <= FXC_MAX_RANK);
         if (is_passed_over(&tensor)) {
             continue;
         }
         if (!any) {
-            FXC_TELL(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
+            FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
             fxc_shape_of(&tensor, out);
             first = tensor;
             any = true;
@@ -198,9 +198,9 @@ fxc_status fxc_shape_cat(const struct fxc_rule *rule, struct fxc_shape *out, fxc
             return fxc_shape_conflict(rule, err, "the first tensor", &first, "a later one", &tensor,
                                       "tensors that differ only in the joined dimension");
         }
-        FXC_TELL(!fxc_add(out->size[dim], tensor.size[dim], &out->size[dim]));
+        FXC_NEED(!fxc_add(out->size[dim], tensor.size[dim], &out->size[dim]));
     }
-    FXC_TELL(any);
+    FXC_NEED(any);
     return FXC_OK;
 }
 
@@ -208,9 +208,9 @@ fxc_status fxc_shape_stack(const struct fxc_rule *rule, struct fxc_shape *out, f
     uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors), dim;
     struct fxc_tensor tensor;
     (void)err;
-    FXC_TELL(list != FXC_NONE && fxc_rule_item_tensor(rule, list, 0, &tensor));
-    FXC_TELL(tensor.numel >= 0 && tensor.rank < FXC_MAX_RANK);
-    FXC_TELL(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
+    FXC_NEED(list != FXC_NONE && fxc_rule_item_tensor(rule, list, 0, &tensor));
+    FXC_NEED(tensor.numel >= 0 && tensor.rank < FXC_MAX_RANK);
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
     fxc_shape_of(&tensor, out);
     memmove(out->size + dim + 1, out->size + dim, (out->rank - dim) * sizeof out->size[0]);
     out->size[dim] = fxc_list_count(rule->program, list);
@@ -222,8 +222,8 @@ fxc_status fxc_shape_index_select(const struct fxc_rule *rule, struct fxc_shape 
     struct fxc_tensor tensor, index;
     uint32_t dim;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_argument(rule, FXC_NAME_index, &index));
-    FXC_TELL(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_argument(rule, FXC_NAME_index, &index));
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     fxc_shape_of(&tensor, out);
     out->size[dim] = index.numel;
     return FXC_OK;
@@ -232,7 +232,7 @@ fxc_status fxc_shape_index_select(const struct fxc_rule *rule, struct fxc_shape 
 fxc_status fxc_shape_gather(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor index;
     (void)err;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_index, &index));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_index, &index));
     fxc_shape_of(&index, out);
     return FXC_OK;
 }
@@ -240,9 +240,9 @@ fxc_status fxc_shape_gather(const struct fxc_rule *rule, struct fxc_shape *out, 
 fxc_status fxc_shape_embedding(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor weight, indices;
     (void)err;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_weight, &weight) &&
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_weight, &weight) &&
              fxc_shape_argument(rule, FXC_NAME_indices, &indices));
-    FXC_TELL(weight.rank == 2 && indices.rank < FXC_MAX_RANK);
+    FXC_NEED(weight.rank == 2 && indices.rank < FXC_MAX_RANK);
     fxc_shape_of(&indices, out);
     out->size[out->rank++] = weight.size[1];
     return FXC_OK;
@@ -252,11 +252,11 @@ fxc_status fxc_shape_repeat(const struct fxc_rule *rule, struct fxc_shape *out, 
     struct fxc_tensor tensor;
     uint32_t list = fxc_rule_list(rule, FXC_NAME_repeats), count = fxc_list_count(rule->program, list);
     (void)err;
-    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count >= tensor.rank && count <= FXC_MAX_RANK);
+    FXC_NEED(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count >= tensor.rank && count <= FXC_MAX_RANK);
     out->rank = (uint8_t)count;
     for (uint32_t dim = 0; dim < count; dim++) {
         int64_t times, size = dim < count - tensor.rank ? 1 : tensor.size[dim - (count - tensor.rank)];
-        FXC_TELL(fxc_rule_item_int(rule, list, dim, &times) && !fxc_mul(size, times, &out->size[dim]));
+        FXC_NEED(fxc_rule_item_int(rule, list, dim, &times) && !fxc_mul(size, times, &out->size[dim]));
     }
     return FXC_OK;
 }

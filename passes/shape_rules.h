@@ -16,14 +16,6 @@ FXC_SHAPE_RULE_LIST(X)
 
 /* ---- helpers of the rules --------------------------------------------------------------------------------------- */
 
-/* Keeps the recorded shape. */
-#define FXC_TELL(condition)                                                                                            \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            return FXC_UNKNOWN_OPS;                                                                                    \
-        }                                                                                                              \
-    } while (0)
-
 /* Broadcasts a shape with a tensor's by torch's rule, sizes aligned at the last dimension. False when they do not fit
  * or the rank is beyond FXC_MAX_RANK. */
 bool fxc_broadcast(struct fxc_shape *shape, const struct fxc_tensor *tensor);

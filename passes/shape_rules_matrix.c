@@ -7,8 +7,8 @@
 /* mm and addmm: (M, K) and (K, N) give (M, N). */
 fxc_status fxc_shape_mm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat1, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat2, &b) && a.rank == 2 && b.rank == 2);
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_mat1, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_mat2, &b) && a.rank == 2 && b.rank == 2);
     if (a.size[1] != b.size[0]) {
         return fxc_shape_conflict(rule, err, "mat1", &a, "mat2", &b, "equal inner sizes");
     }
@@ -21,9 +21,9 @@ fxc_status fxc_shape_mm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_
 /* bmm and baddbmm: (B, M, K) and (B, K, N) give (B, M, N). */
 fxc_status fxc_shape_bmm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_batch1, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_batch2, &b) || fxc_shape_argument(rule, FXC_NAME_mat2, &b));
-    FXC_TELL(a.rank == 3 && b.rank == 3);
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_batch1, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_batch2, &b) || fxc_shape_argument(rule, FXC_NAME_mat2, &b));
+    FXC_NEED(a.rank == 3 && b.rank == 3);
     if (a.size[0] != b.size[0] || a.size[2] != b.size[1]) {
         return fxc_shape_conflict(rule, err, "batch1", &a, "batch2", &b, "equal batch and inner sizes");
     }
@@ -37,8 +37,8 @@ fxc_status fxc_shape_bmm(const struct fxc_rule *rule, struct fxc_shape *out, fxc
 /* mv and addmv: (M, K) and (K) give (M). */
 fxc_status fxc_shape_mv(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_vec, &b) && a.rank == 2 && b.rank == 1);
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_mat, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_vec, &b) && a.rank == 2 && b.rank == 1);
     if (a.size[1] != b.size[0]) {
         return fxc_shape_conflict(rule, err, "mat", &a, "vec", &b, "equal inner sizes");
     }
@@ -51,8 +51,8 @@ fxc_status fxc_shape_mv(const struct fxc_rule *rule, struct fxc_shape *out, fxc_
 fxc_status fxc_shape_outer(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
     (void)err;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_self, &a) && fxc_shape_argument(rule, FXC_NAME_vec2, &b));
-    FXC_TELL(a.rank == 1 && b.rank == 1);
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_self, &a) && fxc_shape_argument(rule, FXC_NAME_vec2, &b));
+    FXC_NEED(a.rank == 1 && b.rank == 1);
     out->rank = 2;
     out->size[0] = a.size[0];
     out->size[1] = b.size[0];
@@ -63,8 +63,8 @@ fxc_status fxc_shape_outer(const struct fxc_rule *rule, struct fxc_shape *out, f
  * it back. */
 fxc_status fxc_shape_matmul(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
-    FXC_TELL(fxc_shape_subject(rule, &a) && fxc_shape_argument(rule, FXC_NAME_other, &b));
-    FXC_TELL(a.rank > 0 && b.rank > 0);
+    FXC_NEED(fxc_shape_subject(rule, &a) && fxc_shape_argument(rule, FXC_NAME_other, &b));
+    FXC_NEED(a.rank > 0 && b.rank > 0);
     int64_t inner = b.rank == 1 ? b.size[0] : b.size[b.rank - 2];
     struct fxc_tensor a_batch = a, b_batch = b;
     a_batch.rank = (uint8_t)(a.rank > 2 ? a.rank - 2 : 0);
@@ -85,8 +85,8 @@ fxc_status fxc_shape_matmul(const struct fxc_rule *rule, struct fxc_shape *out, 
 
 fxc_status fxc_shape_linear(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor input, weight;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_input, &input) && fxc_shape_argument(rule, FXC_NAME_weight, &weight));
-    FXC_TELL(input.rank > 0 && (weight.rank == 1 || weight.rank == 2));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_input, &input) && fxc_shape_argument(rule, FXC_NAME_weight, &weight));
+    FXC_NEED(input.rank > 0 && (weight.rank == 1 || weight.rank == 2));
     if (input.size[input.rank - 1] != weight.size[weight.rank - 1]) {
         return fxc_shape_conflict(rule, err, "input", &input, "weight", &weight, "equal last sizes");
     }
@@ -102,9 +102,9 @@ fxc_status fxc_shape_linear(const struct fxc_rule *rule, struct fxc_shape *out, 
 /* Rows in groups: (M, K) and (G, K, N) give (M, N). Other ranks are not told. */
 fxc_status fxc_shape_grouped_mm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
-    FXC_TELL(fxc_shape_subject(rule, &a));
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_mat2, &b) || fxc_shape_argument(rule, FXC_NAME_weight, &b));
-    FXC_TELL(a.rank == 2 && b.rank == 3);
+    FXC_NEED(fxc_shape_subject(rule, &a));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_mat2, &b) || fxc_shape_argument(rule, FXC_NAME_weight, &b));
+    FXC_NEED(a.rank == 2 && b.rank == 3);
     if (a.size[1] != b.size[1]) {
         return fxc_shape_conflict(rule, err, "rows", &a, "weights", &b, "equal inner sizes");
     }
@@ -117,7 +117,7 @@ fxc_status fxc_shape_grouped_mm(const struct fxc_rule *rule, struct fxc_shape *o
 fxc_status fxc_shape_einsum(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_einsum equation;
     (void)err;
-    FXC_TELL(fxc_einsum_read(rule, &equation));
+    FXC_NEED(fxc_einsum_read(rule, &equation));
     out->rank = (uint8_t)equation.out_rank;
     for (uint32_t dim = 0; dim < equation.out_rank; dim++) {
         out->size[dim] = 1;
@@ -132,10 +132,10 @@ fxc_status fxc_shape_einsum(const struct fxc_rule *rule, struct fxc_shape *out, 
 fxc_status fxc_shape_sdpa(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor query, key, value;
     bool grouped;
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_query, &query) && fxc_shape_argument(rule, FXC_NAME_key, &key) &&
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_query, &query) && fxc_shape_argument(rule, FXC_NAME_key, &key) &&
              fxc_shape_argument(rule, FXC_NAME_value, &value));
-    FXC_TELL(query.rank >= 2 && key.rank == query.rank && value.rank == query.rank);
-    FXC_TELL(fxc_rule_bool(rule, FXC_NAME_enable_gqa, false, &grouped));
+    FXC_NEED(query.rank >= 2 && key.rank == query.rank && value.rank == query.rank);
+    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_enable_gqa, false, &grouped));
     uint32_t last = query.rank - 1u;
     if (query.size[last] != key.size[last] || key.size[last - 1] != value.size[last - 1]) {
         return fxc_shape_conflict(rule, err, "query", &query, "key", &key,

@@ -29,20 +29,20 @@ static void view_or_copy(const struct fxc_tensor *tensor, struct fxc_shape *out)
 static fxc_status sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
     uint32_t count = fxc_list_count(rule->program, list), open = FXC_NONE;
     int64_t known = 1;
-    FXC_TELL(list != FXC_NONE && count <= FXC_MAX_RANK);
+    FXC_NEED(list != FXC_NONE && count <= FXC_MAX_RANK);
     out->rank = (uint8_t)count;
     for (uint32_t dim = 0; dim < count; dim++) {
-        FXC_TELL(fxc_rule_item_int(rule, list, dim, &out->size[dim]));
+        FXC_NEED(fxc_rule_item_int(rule, list, dim, &out->size[dim]));
         if (out->size[dim] == -1 && open == FXC_NONE) {
             open = dim;
             continue;
         }
-        FXC_TELL(out->size[dim] >= 0 && !fxc_mul(known, out->size[dim], &known));
+        FXC_NEED(out->size[dim] >= 0 && !fxc_mul(known, out->size[dim], &known));
     }
     if (open != FXC_NONE) {
-        FXC_TELL(known > 0);
+        FXC_NEED(known > 0);
         out->size[open] = numel / known;
-        FXC_TELL(!fxc_mul(known, out->size[open], &known));
+        FXC_NEED(!fxc_mul(known, out->size[open], &known));
     }
     return known == numel ? FXC_OK : FXC_PROGRAM;
 }
@@ -52,7 +52,7 @@ fxc_status fxc_shape_view(const struct fxc_rule *rule, struct fxc_shape *out, fx
     char from[96], to[96];
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size);
     list = list != FXC_NONE ? list : fxc_rule_list(rule, FXC_NAME_shape);
-    FXC_TELL(fxc_shape_subject(rule, &tensor));
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
     fxc_status status = sizes_as_written(rule, list, tensor.numel, out);
     if (status == FXC_PROGRAM) {
         (void)fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
@@ -69,13 +69,13 @@ fxc_status fxc_shape_flatten(const struct fxc_rule *rule, struct fxc_shape *out,
     struct fxc_tensor tensor;
     uint32_t start, end;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
-    FXC_TELL(fxc_shape_dim(rule, FXC_NAME_start_dim, 0, tensor.rank, &start) &&
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_start_dim, 0, tensor.rank, &start) &&
              fxc_shape_dim(rule, FXC_NAME_end_dim, -1, tensor.rank, &end) && start <= end);
     out->rank = 0;
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
         if (dim > start && dim <= end) {
-            FXC_TELL(!fxc_mul(out->size[start], tensor.size[dim], &out->size[start]));
+            FXC_NEED(!fxc_mul(out->size[start], tensor.size[dim], &out->size[start]));
         } else {
             out->size[out->rank++] = tensor.size[dim];
         }
@@ -92,7 +92,7 @@ fxc_status fxc_shape_transpose(const struct fxc_rule *rule, struct fxc_shape *ou
     int64_t payload;
     /* swapaxes says axis where transpose says dim. */
     bool axes = fxc_rule_arg(rule, FXC_NAME_axis0, &kind, &payload);
-    FXC_TELL(fxc_shape_subject(rule, &tensor) &&
+    FXC_NEED(fxc_shape_subject(rule, &tensor) &&
              fxc_shape_dim(rule, axes ? FXC_NAME_axis0 : FXC_NAME_dim0, 0, tensor.rank, &a) &&
              fxc_shape_dim(rule, axes ? FXC_NAME_axis1 : FXC_NAME_dim1, 0, tensor.rank, &b));
     fxc_start_view(&tensor, out);
@@ -106,7 +106,7 @@ fxc_status fxc_shape_transpose(const struct fxc_rule *rule, struct fxc_shape *ou
 fxc_status fxc_shape_swap_last(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor tensor;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor));
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
     fxc_start_view(&tensor, out);
     if (tensor.rank >= 2) {
         out->size[tensor.rank - 1] = tensor.size[tensor.rank - 2];
@@ -121,14 +121,14 @@ fxc_status fxc_shape_permute(const struct fxc_rule *rule, struct fxc_shape *out,
     struct fxc_tensor tensor;
     uint32_t list = fxc_rule_list(rule, FXC_NAME_dims);
     (void)err;
-    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor));
-    FXC_TELL(fxc_list_count(rule->program, list) == tensor.rank);
+    FXC_NEED(list != FXC_NONE && fxc_shape_subject(rule, &tensor));
+    FXC_NEED(fxc_list_count(rule->program, list) == tensor.rank);
     fxc_start_view(&tensor, out);
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
         int64_t from;
-        FXC_TELL(fxc_rule_item_int(rule, list, dim, &from));
+        FXC_NEED(fxc_rule_item_int(rule, list, dim, &from));
         from = from < 0 ? from + tensor.rank : from;
-        FXC_TELL(from >= 0 && from < tensor.rank);
+        FXC_NEED(from >= 0 && from < tensor.rank);
         out->size[dim] = tensor.size[from];
         out->stride[dim] = tensor.stride[from];
     }
@@ -139,8 +139,8 @@ fxc_status fxc_shape_unsqueeze(const struct fxc_rule *rule, struct fxc_shape *ou
     struct fxc_tensor tensor;
     uint32_t dim;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank < FXC_MAX_RANK);
-    FXC_TELL(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank < FXC_MAX_RANK);
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
     fxc_start_view(&tensor, out);
     memmove(out->size + dim + 1, out->size + dim, (out->rank - dim) * sizeof out->size[0]);
     memmove(out->stride + dim + 1, out->stride + dim, (out->rank - dim) * sizeof out->stride[0]);
@@ -156,14 +156,14 @@ fxc_status fxc_shape_squeeze(const struct fxc_rule *rule, struct fxc_shape *out,
     uint32_t list = fxc_rule_list(rule, FXC_NAME_dim);
     uint64_t named = 0;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
     bool all = !fxc_rule_arg(rule, FXC_NAME_dim, &kind, &payload);
     uint32_t count = all ? 0 : list == FXC_NONE ? 1 : fxc_list_count(rule->program, list);
     for (uint32_t i = 0; i < count; i++) {
-        FXC_TELL(list == FXC_NONE ? fxc_rule_int(rule, FXC_NAME_dim, 0, &number)
+        FXC_NEED(list == FXC_NONE ? fxc_rule_int(rule, FXC_NAME_dim, 0, &number)
                                   : fxc_rule_item_int(rule, list, i, &number));
         number = number < 0 ? number + tensor.rank : number;
-        FXC_TELL(number >= 0 && number < tensor.rank);
+        FXC_NEED(number >= 0 && number < tensor.rank);
         named |= UINT64_C(1) << number;
     }
     fxc_start_view(&tensor, out);
@@ -181,16 +181,16 @@ fxc_status fxc_shape_expand(const struct fxc_rule *rule, struct fxc_shape *out, 
     struct fxc_tensor tensor;
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size), count = fxc_list_count(rule->program, list);
     (void)err;
-    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count >= tensor.rank && count <= FXC_MAX_RANK);
+    FXC_NEED(list != FXC_NONE && fxc_shape_subject(rule, &tensor) && count >= tensor.rank && count <= FXC_MAX_RANK);
     fxc_start_view(&tensor, out);
     out->rank = (uint8_t)count;
     for (uint32_t dim = 0; dim < count; dim++) {
-        FXC_TELL(fxc_rule_item_int(rule, list, dim, &out->size[dim]));
+        FXC_NEED(fxc_rule_item_int(rule, list, dim, &out->size[dim]));
         uint32_t added = count - tensor.rank;
         if (out->size[dim] == -1 && dim >= added) {
             out->size[dim] = tensor.size[dim - added];
         }
-        FXC_TELL(out->size[dim] >= 0);
+        FXC_NEED(out->size[dim] >= 0);
         bool kept = dim >= added && out->size[dim] == tensor.size[dim - added];
         out->stride[dim] = kept ? tensor.stride[dim - added] : 0;
     }
@@ -207,7 +207,7 @@ fxc_status fxc_shape_select(const struct fxc_rule *rule, struct fxc_shape *out, 
     struct fxc_tensor tensor;
     uint32_t dim;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     fxc_start_view(&tensor, out);
     drop_dim(out, dim);
     return FXC_OK;
@@ -224,13 +224,13 @@ fxc_status fxc_shape_slice(const struct fxc_rule *rule, struct fxc_shape *out, f
     uint32_t dim;
     int64_t start, end, step;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
-    FXC_TELL(fxc_rule_int(rule, FXC_NAME_start, 0, &start) && fxc_rule_int(rule, FXC_NAME_end, INT64_MAX, &end) &&
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_start, 0, &start) && fxc_rule_int(rule, FXC_NAME_end, INT64_MAX, &end) &&
              fxc_rule_int(rule, FXC_NAME_step, 1, &step) && step > 0);
     fxc_start_view(&tensor, out);
     start = clamp_bound(start, tensor.size[dim]);
     end = clamp_bound(end, tensor.size[dim]);
-    FXC_TELL(out->stride[dim] < 0 || !fxc_mul(out->stride[dim], step, &out->stride[dim]));
+    FXC_NEED(out->stride[dim] < 0 || !fxc_mul(out->stride[dim], step, &out->stride[dim]));
     out->size[dim] = end > start ? (end - start - 1) / step + 1 : 0;
     return FXC_OK;
 }
@@ -239,8 +239,8 @@ fxc_status fxc_shape_narrow(const struct fxc_rule *rule, struct fxc_shape *out, 
     struct fxc_tensor tensor;
     uint32_t dim;
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     fxc_start_view(&tensor, out);
-    FXC_TELL(fxc_rule_int(rule, FXC_NAME_length, -1, &out->size[dim]) && out->size[dim] >= 0);
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_length, -1, &out->size[dim]) && out->size[dim] >= 0);
     return FXC_OK;
 }

@@ -50,18 +50,18 @@ static fxc_status conv_size(const struct fxc_rule *rule, uint32_t dim, int64_t s
         *out = size;
         return FXC_OK;
     }
-    FXC_TELL(setting(rule, FXC_NAME_stride, dim, 1, &w.stride) &&
+    FXC_NEED(setting(rule, FXC_NAME_stride, dim, 1, &w.stride) &&
              setting(rule, FXC_NAME_dilation, dim, 1, &w.dilation) &&
              (padding != NULL || setting(rule, FXC_NAME_padding, dim, 0, &w.padding)));
-    FXC_TELL(windows(size, &w, false, out));
+    FXC_NEED(windows(size, &w, false, out));
     return FXC_OK;
 }
 
 /* input and weight of a convolution of any kind. */
 static fxc_status known_conv(const struct fxc_rule *rule, struct fxc_tensor *input, struct fxc_tensor *weight) {
-    FXC_TELL(fxc_shape_argument(rule, FXC_NAME_input, input) && fxc_shape_argument(rule, FXC_NAME_weight, weight));
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_input, input) && fxc_shape_argument(rule, FXC_NAME_weight, weight));
     /* With a batch dimension or without one. */
-    FXC_TELL(weight->rank >= 3 && (input->rank == weight->rank || input->rank + 1 == weight->rank));
+    FXC_NEED(weight->rank >= 3 && (input->rank == weight->rank || input->rank + 1 == weight->rank));
     return FXC_OK;
 }
 
@@ -69,12 +69,12 @@ fxc_status fxc_shape_conv(const struct fxc_rule *rule, struct fxc_shape *out, fx
     struct fxc_tensor input, weight;
     int64_t groups, channels;
     bool transposed;
-    FXC_TELL(fxc_rule_bool(rule, FXC_NAME_transposed, false, &transposed));
+    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_transposed, false, &transposed));
     if (transposed) {
         return fxc_shape_conv_transposed(rule, out, err);
     }
     FXC_TRY(known_conv(rule, &input, &weight));
-    FXC_TELL(fxc_rule_int(rule, FXC_NAME_groups, 1, &groups));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_groups, 1, &groups));
     uint32_t spatial = weight.rank - 2u, first = input.rank - spatial;
     if (fxc_mul(groups, weight.size[1], &channels) || channels != input.size[first - 1]) {
         return fxc_shape_conflict(rule, err, "input", &input, "weight", &weight,
@@ -93,22 +93,22 @@ fxc_status fxc_shape_conv_transposed(const struct fxc_rule *rule, struct fxc_sha
     struct fxc_tensor input, weight;
     int64_t groups;
     FXC_TRY(known_conv(rule, &input, &weight));
-    FXC_TELL(fxc_rule_int(rule, FXC_NAME_groups, 1, &groups));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_groups, 1, &groups));
     uint32_t spatial = weight.rank - 2u, first = input.rank - spatial;
     if (weight.size[0] != input.size[first - 1]) {
         return fxc_shape_conflict(rule, err, "input", &input, "weight", &weight,
                                   "input channels equal to the weight's first size");
     }
     fxc_shape_of(&input, out);
-    FXC_TELL(!fxc_mul(groups, weight.size[1], &out->size[first - 1]));
+    FXC_NEED(!fxc_mul(groups, weight.size[1], &out->size[first - 1]));
     for (uint32_t dim = 0; dim < spatial; dim++) {
         struct window w = {.kernel = weight.size[2 + dim]};
         int64_t extra, spread, reach, size;
-        FXC_TELL(setting(rule, FXC_NAME_stride, dim, 1, &w.stride) &&
+        FXC_NEED(setting(rule, FXC_NAME_stride, dim, 1, &w.stride) &&
                  setting(rule, FXC_NAME_padding, dim, 0, &w.padding) &&
                  setting(rule, FXC_NAME_output_padding, dim, 0, &extra) &&
                  setting(rule, FXC_NAME_dilation, dim, 1, &w.dilation));
-        FXC_TELL(!fxc_mul(input.size[first + dim] - 1, w.stride, &spread) &&
+        FXC_NEED(!fxc_mul(input.size[first + dim] - 1, w.stride, &spread) &&
                  !fxc_mul(w.dilation, w.kernel - 1, &reach) && !fxc_add(spread, reach, &size) &&
                  !fxc_add(extra, 1, &extra) && !fxc_add(size, extra, &size) && !fxc_mul(w.padding, -2, &reach) &&
                  !fxc_add(size, reach, &size) && size >= 0);
@@ -123,19 +123,19 @@ fxc_status fxc_shape_pool(const struct fxc_rule *rule, struct fxc_shape *out, fx
     bool round_up;
     uint32_t kernel = fxc_rule_list(rule, FXC_NAME_kernel_size), spatial = fxc_list_count(rule->program, kernel);
     (void)err;
-    FXC_TELL(fxc_shape_subject(rule, &input) && fxc_rule_bool(rule, FXC_NAME_ceil_mode, false, &round_up));
+    FXC_NEED(fxc_shape_subject(rule, &input) && fxc_rule_bool(rule, FXC_NAME_ceil_mode, false, &round_up));
     /* A list of one item may stand for two or three dimensions: only what the ranks allow is told. */
-    FXC_TELL(spatial >= 1 && (input.rank == spatial + 1 || input.rank == spatial + 2));
-    FXC_TELL(spatial > 1 || input.rank == 2 || input.rank == 3);
+    FXC_NEED(spatial >= 1 && (input.rank == spatial + 1 || input.rank == spatial + 2));
+    FXC_NEED(spatial > 1 || input.rank == 2 || input.rank == 3);
     uint32_t first = input.rank - spatial;
     fxc_shape_of(&input, out);
     for (uint32_t dim = 0; dim < spatial; dim++) {
         struct window w;
-        FXC_TELL(setting(rule, FXC_NAME_kernel_size, dim, -1, &w.kernel) && w.kernel > 0);
-        FXC_TELL(setting(rule, FXC_NAME_stride, dim, w.kernel, &w.stride) &&
+        FXC_NEED(setting(rule, FXC_NAME_kernel_size, dim, -1, &w.kernel) && w.kernel > 0);
+        FXC_NEED(setting(rule, FXC_NAME_stride, dim, w.kernel, &w.stride) &&
                  setting(rule, FXC_NAME_padding, dim, 0, &w.padding) &&
                  setting(rule, FXC_NAME_dilation, dim, 1, &w.dilation));
-        FXC_TELL(windows(input.size[first + dim], &w, round_up, &out->size[first + dim]));
+        FXC_NEED(windows(input.size[first + dim], &w, round_up, &out->size[first + dim]));
     }
     return FXC_OK;
 }
@@ -144,12 +144,12 @@ fxc_status fxc_shape_adaptive_pool(const struct fxc_rule *rule, struct fxc_shape
     struct fxc_tensor input;
     uint32_t list = fxc_rule_list(rule, FXC_NAME_output_size), spatial = fxc_list_count(rule->program, list);
     (void)err;
-    FXC_TELL(list != FXC_NONE && fxc_shape_subject(rule, &input) && spatial > 0);
-    FXC_TELL(input.rank == spatial + 1 || input.rank == spatial + 2);
+    FXC_NEED(list != FXC_NONE && fxc_shape_subject(rule, &input) && spatial > 0);
+    FXC_NEED(input.rank == spatial + 1 || input.rank == spatial + 2);
     fxc_shape_of(&input, out);
     for (uint32_t dim = 0; dim < spatial; dim++) {
         int64_t size;
-        FXC_TELL(fxc_rule_item_int(rule, list, dim, &size));
+        FXC_NEED(fxc_rule_item_int(rule, list, dim, &size));
         out->size[input.rank - spatial + dim] = size;
     }
     return FXC_OK;

@@ -3,19 +3,8 @@
 #include <string.h>
 
 #include "ir/expr.h"
-#include "passes/dtype_rules.h"
-#include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
-
-/* A shape rule, and the rules of type and strides that go with it unless the operator's row says otherwise. */
-static const struct {
-    fxc_shape_rule run;
-    uint8_t dtype, layout;
-} rules[FXC_SHAPE_RULE_COUNT] = {[FXC_SHAPE_RECORDED_ONLY] = {NULL, FXC_DTYPES_untold, FXC_LAYOUTS_untold},
-#define X(name, dtype, layout) [FXC_SHAPE_##name] = {fxc_shape_##name, FXC_DTYPES_##dtype, FXC_LAYOUTS_##layout},
-                                 FXC_SHAPE_RULE_LIST(X)
-#undef X
-};
+#include "passes/tell.h"
 
 /* What is computed once per meta row. */
 struct metas {
@@ -177,12 +166,9 @@ static fxc_status disagree(const struct fxc_rule *rule, const char *what, uint32
 }
 
 /* Sizes by the operator's shape rule; FXC_UNKNOWN_OPS leaves the recording. */
-static fxc_status derive_sizes(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+static fxc_status derive_sizes(const struct fxc_rule *rule, struct fxc_shape *derived,
                                const struct fxc_tensor *recorded, fxc_error *err) {
-    if (row->shape == FXC_SHAPE_RECORDED_ONLY) {
-        return FXC_UNKNOWN_OPS;
-    }
-    FXC_TRY(rules[row->shape].run(rule, derived, err));
+    FXC_TRY(fxc_tell_sizes(rule, derived, err));
     if (derived->rank != recorded->rank ||
         (derived->rank > 0 && memcmp(derived->size, recorded->size, derived->rank * sizeof derived->size[0]) != 0)) {
         return disagree(rule, "shape", derived->rank, derived->size, recorded->rank, recorded->size, err);
@@ -190,13 +176,9 @@ static fxc_status derive_sizes(const struct fxc_rule *rule, const struct fxc_op_
     return FXC_OK;
 }
 
-static fxc_status derive_dtype(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+static fxc_status derive_dtype(const struct fxc_rule *rule, struct fxc_shape *derived,
                                const struct fxc_tensor *recorded, fxc_error *err) {
-    uint8_t which = row->dtype != FXC_DTYPES_BY_SHAPE ? row->dtype : rules[row->shape].dtype;
-    if (which == FXC_DTYPES_untold || (rule->shapes->autocast && row->autocast != FXC_AUTOCAST_NONE)) {
-        return FXC_OK;
-    }
-    derived->dtype = fxc_result_dtype(rule, (enum fxc_dtype_rule_id)which, derived->index);
+    fxc_tell_dtype(rule, derived);
     if (recorded->dtype == FXC_DTYPE_OPAQUE) {
         derived->dtype = FXC_DTYPE_OPAQUE; /* of a newer format version: nothing to hold the rule against */
     }
@@ -208,13 +190,9 @@ static fxc_status derive_dtype(const struct fxc_rule *rule, const struct fxc_op_
 }
 
 /* Strides of dimensions that hold one element or none say nothing. */
-static fxc_status derive_strides(const struct fxc_rule *rule, const struct fxc_op_row *row, struct fxc_shape *derived,
+static fxc_status derive_strides(const struct fxc_rule *rule, struct fxc_shape *derived,
                                  const struct fxc_tensor *recorded, fxc_error *err) {
-    uint8_t which = row->layout != FXC_LAYOUTS_BY_SHAPE ? row->layout : rules[row->shape].layout;
-    if (which != FXC_LAYOUTS_shaped) {
-        derived->strides_told = false;
-        fxc_result_strides(rule, (enum fxc_layout_rule_id)which, derived);
-    }
+    fxc_tell_strides(rule, derived);
     for (uint32_t dim = 0; derived->strides_told && recorded->numel > 0 && dim < recorded->rank; dim++) {
         if (recorded->stride[dim] < 0) {
             derived->strides_told = false;
@@ -242,25 +220,21 @@ static fxc_status settle(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_
  * data. */
 static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint32_t index, struct fxc_shapes *s,
                                fxc_error *err) {
-    const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
     struct fxc_tensor recorded;
     struct fxc_shape derived;
     if (!fxc_rule_value(rule, value, &recorded) || recorded.numel < 0 || s->told[value] != 0 ||
         rule->program->meta_layout[rule->program->value_payload[value]] != FXC_LAYOUT_STRIDED) {
         return FXC_OK;
     }
-    derived.index = index;
-    derived.rank = 0;
-    derived.dtype = FXC_DTYPE_OPAQUE;
-    derived.strides_told = false;
+    fxc_tell_nothing(&derived, index);
     fxc_error *strict_err = s->strict ? err : NULL;
-    fxc_status type = derive_dtype(rule, row, &derived, &recorded, strict_err);
+    fxc_status type = derive_dtype(rule, &derived, &recorded, strict_err);
     FXC_TRY(settle(rule, s, type));
     if (type == FXC_OK && derived.dtype != FXC_DTYPE_OPAQUE) {
         s->told[value] |= FXC_TOLD_DTYPE;
         s->dtype_values++;
     }
-    fxc_status status = derive_sizes(rule, row, &derived, &recorded, err);
+    fxc_status status = derive_sizes(rule, &derived, &recorded, err);
     if (status == FXC_UNKNOWN_OPS) {
         return FXC_OK;
     }
@@ -269,7 +243,7 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     s->told[value] |= FXC_TOLD_SIZES;
     s->recorded_values--;
     s->rule_values++;
-    fxc_status strides = derive_strides(rule, row, &derived, &recorded, strict_err);
+    fxc_status strides = derive_strides(rule, &derived, &recorded, strict_err);
     FXC_TRY(settle(rule, s, strides));
     if (strides == FXC_OK && derived.strides_told) {
         s->told[value] |= FXC_TOLD_STRIDES;
@@ -293,33 +267,6 @@ static fxc_status derive(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_
     return FXC_OK;
 }
 
-/* Whether parts of the program run under autocast, which casts what an operator takes. */
-static bool has_autocast(const struct fxc_program *p) {
-    int64_t ambient;
-    if (fxc_program_capture(p, "autocast", FXC_KIND_DICT, &ambient) &&
-        p->list_begin[ambient] != p->list_begin[ambient + 1]) {
-        return true;
-    }
-    for (uint32_t i = 0; i < FXC_COUNT(p, region); i++) {
-        if (p->region_kind[i] == FXC_REGION_KIND_AUTOCAST) {
-            return true;
-        }
-    }
-    for (uint32_t i = 0; i < FXC_COUNT(p, op); i++) {
-        if (strcmp(fxc_string(p, p->op_name[i]), "higher_order.wrap_with_autocast") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* torch.get_default_dtype() of the capture, which writes it down when it is not float32. */
-static uint8_t default_dtype(const struct fxc_program *p) {
-    int64_t dtype;
-    return fxc_program_capture(p, "default_dtype", FXC_KIND_DTYPE, &dtype) ? (uint8_t)dtype
-                                                                           : (uint8_t)FXC_DTYPE_FLOAT32;
-}
-
 fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_shapes];
@@ -331,13 +278,12 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(evaluate_metas(analysis, arena, &metas, err));
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
-    s->autocast = has_autocast(p);
+    s->autocast = fxc_has_autocast(p);
     s->strict = analysis->strict_shapes;
     s->contradicted_node = FXC_NONE;
-    s->default_dtype = default_dtype(p);
+    s->default_dtype = fxc_default_dtype(p);
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {
-        const struct fxc_op_row *row = fxc_node_row(p, rule.node);
-        if (row != NULL && (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE)) {
+        if (fxc_may_tell(p, rule.node)) {
             FXC_TRY(derive(&rule, s, err));
         }
     }

@@ -1,0 +1,74 @@
+/* The rules of one operator's row: sizes, element type, strides. */
+#include "passes/tell.h"
+
+#include <string.h>
+
+#include "passes/dtype_rules.h"
+#include "passes/layout_rules.h"
+#include "passes/shape_rules.h"
+
+/* A shape rule, and the rules of type and strides that go with it unless the operator's row says otherwise. */
+static const struct {
+    fxc_shape_rule run;
+    uint8_t dtype, layout;
+} rules[FXC_SHAPE_RULE_COUNT] = {[FXC_SHAPE_RECORDED_ONLY] = {NULL, FXC_DTYPES_untold, FXC_LAYOUTS_untold},
+#define X(name, dtype, layout) [FXC_SHAPE_##name] = {fxc_shape_##name, FXC_DTYPES_##dtype, FXC_LAYOUTS_##layout},
+                                 FXC_SHAPE_RULE_LIST(X)
+#undef X
+};
+
+bool fxc_may_tell(const struct fxc_program *p, uint32_t node) {
+    const struct fxc_op_row *row = fxc_node_row(p, node);
+    return row != NULL && (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE);
+}
+
+void fxc_tell_dtype(const struct fxc_rule *rule, struct fxc_shape *out) {
+    const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
+    if (row == NULL || (rule->shapes->autocast && row->autocast != FXC_AUTOCAST_NONE)) {
+        return;
+    }
+    uint8_t which = row->dtype != FXC_DTYPES_BY_SHAPE ? row->dtype : rules[row->shape].dtype;
+    if (which != FXC_DTYPES_untold) {
+        out->dtype = fxc_result_dtype(rule, (enum fxc_dtype_rule_id)which, out->index);
+    }
+}
+
+fxc_status fxc_tell_sizes(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
+    FXC_NEED(row != NULL && row->shape != FXC_SHAPE_RECORDED_ONLY);
+    return rules[row->shape].run(rule, out, err);
+}
+
+void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
+    const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
+    uint8_t which = row->layout != FXC_LAYOUTS_BY_SHAPE ? row->layout : rules[row->shape].layout;
+    if (which != FXC_LAYOUTS_shaped) {
+        out->strides_told = false;
+        fxc_result_strides(rule, (enum fxc_layout_rule_id)which, out);
+    }
+}
+
+bool fxc_has_autocast(const struct fxc_program *p) {
+    int64_t ambient;
+    if (fxc_program_capture(p, "autocast", FXC_KIND_DICT, &ambient) &&
+        p->list_begin[ambient] != p->list_begin[ambient + 1]) {
+        return true;
+    }
+    for (uint32_t i = 0; i < FXC_COUNT(p, region); i++) {
+        if (p->region_kind[i] == FXC_REGION_KIND_AUTOCAST) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < FXC_COUNT(p, op); i++) {
+        if (strcmp(fxc_string(p, p->op_name[i]), "higher_order.wrap_with_autocast") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint8_t fxc_default_dtype(const struct fxc_program *p) {
+    int64_t dtype;
+    return fxc_program_capture(p, "default_dtype", FXC_KIND_DTYPE, &dtype) ? (uint8_t)dtype
+                                                                           : (uint8_t)FXC_DTYPE_FLOAT32;
+}

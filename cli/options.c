@@ -50,6 +50,7 @@ static const struct option {
     {"--image", "N[xM]", "capture: height (and width) of images", CAPTURE, 0},
     {"--dtype", "TYPE", "capture: dtype of the parameters, such as bf16", CAPTURE, 0},
     {"--set", "KEY=V", "capture: a setting of the model's config; repeatable", CAPTURE, 0},
+    {"--dynamic", "NAMES", "capture: dimensions that may vary: batch,seq,image or INPUT.DIM=NAME", CAPTURE, 0},
     {"--train", NULL, "capture: in training mode", CAPTURE_FLAG, 0},
     {"--grad", NULL, "capture: with gradients enabled", CAPTURE_FLAG, 0},
     {"--strict", NULL, "capture: by torch.export's strict mode", CAPTURE_FLAG, 0},

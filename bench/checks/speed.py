@@ -84,6 +84,7 @@ def million_nodes(folder: Path) -> Iterator[Result]:
     program = Program.open(path)
     totals = Analysis(program).totals()
     yield at_most("verify to totals", minimum(lambda: Analysis(program).totals(), 5), 1, "s")
+    yield _shapes_and_flops(program)
     copies = totals.nodes // Program.from_bytes(data).info().nodes
     small = Analysis(Program.from_bytes(data)).totals()
     yield Result(
@@ -93,6 +94,53 @@ def million_nodes(folder: Path) -> Iterator[Result]:
         totals.flops == copies * small.flops,
     )
     path.unlink()
+
+
+def _shapes_and_flops(program: Program) -> Result:
+    """Node evaluations per second of the passes shapes and flops together, one core."""
+
+    def seconds(*facts: str) -> float:
+        def run() -> None:
+            analysis = Analysis(program)
+            for fact in facts:
+                analysis.require(fact)
+
+        return minimum(run, 5)
+
+    rate = program.info().nodes / (seconds("shapes", "flops") - seconds("verify")) / 1e6
+    what = "shapes and FLOPs, node evaluations per second and core"
+    return Result(what, f"{rate:.1f} M", "at least 2 M", rate >= 2)
+
+
+LLAMA_8B = (
+    "hidden_size=4096 num_hidden_layers=32 num_attention_heads=32 num_key_value_heads=8 intermediate_size=14336 "
+    "vocab_size=128256"
+)
+
+
+def sweep(folder: Path) -> Iterator[Result]:
+    """10,000 points of batch and sequence of Llama-3-8B, captured once without weights."""
+    path = folder / "llama-8b.fxir"
+    settings = [part for setting in LLAMA_8B.split() for part in ("--set", setting)]
+    capture = [sys.executable, "-c", "from fxcost.cli import main; main()", "capture", "hf:llama", "-o", str(path)]
+    subprocess.run([*capture, "--dynamic", "batch,seq", "--dtype", "bf16", *settings], check=True, capture_output=True)
+    nodes = Program.open(path).info().nodes
+
+    def points(sequences: int, threads: int) -> tuple[bytes, float, int]:
+        """The sweep's table, its seconds and the peak memory of its process in KB."""
+        measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=-3); "
+        measure += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
+        command = [sys.executable, "-c", measure, NATIVE, "sweep", str(path), "--dim", "batch=1..100"]
+        command += ["--dim", f"seq=32..{32 * sequences}:32", "--threads", str(threads)]
+        start = time.perf_counter()
+        answer = subprocess.run(command, check=True, capture_output=True)
+        return answer.stdout, time.perf_counter() - start, int(answer.stderr)
+
+    one, two, few = points(100, 1), points(100, 2), points(10, 1)
+    yield at_most(f"10,000 points of {nodes:,} nodes, two threads", two[1], 10, "s")
+    yield Result("one thread / two threads", f"{one[1] / two[1]:.2f}", "above 1", one[1] > two[1])
+    yield Result("the same bytes from one thread and two", str(one[0] == two[0]), "True", one[0] == two[0])
+    yield at_most("peak memory of 10,000 points / 1,000 points", one[2] / few[2], 1.2, "")
 
 
 def whole_process(folder: Path) -> Iterator[Result]:

@@ -20,6 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image", type=_image, help="height, or HEIGHTxWIDTH, of images")
     parser.add_argument("--dtype", help="dtype of the parameters")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the config")
+    parser.add_argument("--dynamic", action="append", default=[], metavar="NAMES", help="dimensions that may vary")
     parser.add_argument("--train", action="store_true", help="capture in training mode")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
@@ -38,9 +39,8 @@ def main() -> int:
         from .models import load
         from .options import Options, parse_settings
 
-        options = Options(
-            arguments.batch, arguments.seq, arguments.image, arguments.dtype, parse_settings(arguments.set)
-        )
+        sizes = arguments.batch, arguments.seq, arguments.image
+        options = Options(*sizes, arguments.dtype, parse_settings(arguments.set), arguments.dynamic)
         progress = Progress()
         model = load(arguments.model, options, progress)
         captured = model.capture(train=arguments.train, grad=arguments.grad, strict=arguments.strict, progress=progress)

@@ -20,6 +20,8 @@ from .values import Values
 
 # Key of a node's chain of regions in its meta.
 REGION = "fxcost_region"
+# What torch.export writes as the module of a node that it made itself (assertions on sizes).
+_NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
 
 
 class Converter:
@@ -98,6 +100,8 @@ class Converter:
         rows, meta = self.columns.rows, node.meta
         index = len(rows["node_op"])
         stack = meta.get("nn_module_stack")
+        if stack is not None and _NO_MODULE in stack:
+            stack = None
         self._node_call = call = self.calls.innermost(stack) if stack else self._default_call
         argname, encode = self.columns.argname, self.arguments.encode
         names, kinds, payloads = rows["arg_name"], rows["arg_kind"], rows["arg_payload"]

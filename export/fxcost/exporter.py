@@ -17,6 +17,7 @@ import torch
 
 from .caches import caches_known
 from .convert import Converter, Input, Output
+from .dynamic import export
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
 from .values import is_batched
@@ -118,10 +119,12 @@ def _from_module(
     with unchanged(model), noise.collected():
         try:
             with caches_known(model), watch.running():
-                program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=strict)
+                program = export(model, args, kwargs, dynamic_shapes, strict)
             dialect = "training"
             if _holds_functorch(program.graph_module):
                 program, dialect = program.run_decompositions({}), "functional"
+        except FxcostError as error:
+            failure: Exception = error
         except Exception as error:  # noqa: BLE001  anything the model or torch raises is a failed capture
             failure = _explain(label, watch, error, noise.save(error))
         else:

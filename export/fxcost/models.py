@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from .dynamic import dynamic_shapes
 from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
 from .guard import Noise, Progress
@@ -63,7 +64,10 @@ def load(spec: str, options: Options | None = None, progress: Progress | None = 
     noise = Noise()
     try:
         with noise.collected():
-            return _load(spec, options)
+            model = _load(spec, options)
+            if options.dynamic:
+                model.dynamic_shapes = dynamic_shapes(options.dynamic, model.module, model.args, model.kwargs)
+            return model
     finally:
         progress.done()
 
@@ -96,7 +100,7 @@ def _load(spec: str, options: Options) -> Model:
 
 def _refuse_options(spec: str, options: Options) -> None:
     if options != Options():
-        raise usage(f"{spec}: --batch, --seq, --image, --dtype and --set do not apply to a captured program")
+        raise usage(f"{spec}: --batch, --seq, --image, --dtype, --dynamic and --set do not apply to a captured program")
 
 
 # ---- where functions come from --------------------------------------------------------------------------------------

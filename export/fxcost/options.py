@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .dynamic import words_of
 from .errors import usage
 
 
@@ -21,6 +22,11 @@ class Options:
     image: int | tuple[int, int] | None = None
     dtype: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    dynamic: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.batch is None and "batch" in words_of(self.dynamic):
+            self.batch = 2  # torch.export takes a size of 1 for a constant
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:

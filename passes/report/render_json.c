@@ -30,6 +30,21 @@ static void put_program(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_close(json, '}');
 }
 
+/* Values of the symbols: dynamic dimensions by name, null for one that data decide. */
+static void put_dims(struct fxc_json *json, const struct fxc_analysis *analysis) {
+    const struct fxc_program *p = analysis->program;
+    fxc_json_open(json, "dims", '{');
+    for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
+        const char *dim = fxc_string(p, p->symbol_dim[i]), *name = fxc_string(p, p->symbol_name[i]);
+        if (analysis->bindings[i].known) {
+            fxc_json_int(json, dim[0] == '\0' ? name : dim, analysis->bindings[i].value);
+        } else {
+            fxc_json_string(json, dim[0] == '\0' ? name : dim, NULL);
+        }
+    }
+    fxc_json_close(json, '}');
+}
+
 static void put_options(struct fxc_json *json, const struct fxc_analysis *analysis,
                         const struct fxc_view_options *options) {
     static const char *const bys[] = {"module", "class", "op", "node"};
@@ -39,6 +54,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
     fxc_json_string(json, "by", bys[options->by]);
+    put_dims(json, analysis);
     fxc_json_close(json, '}');
 }
 

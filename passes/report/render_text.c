@@ -57,12 +57,38 @@ static const char *percent(double part, double whole, char buffer[FXC_NUMBER_SIZ
     return buffer;
 }
 
+/* "batch=1, seq=512": the sizes of dynamic dimensions that the numbers hold for. Those that data decide are shown when
+ * they were given. */
+static void put_sizes(const struct face *face) {
+    const struct fxc_program *p = face->analysis->program;
+    char text[512];
+    size_t used = 0;
+    for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
+        const struct fxc_binding *binding = &face->analysis->bindings[i];
+        const char *dim = fxc_string(p, p->symbol_dim[i]);
+        if (!binding->known || ((p->symbol_flags[i] & FXC_SYMBOL_FLAG_UNBACKED) != 0 && !binding->given)) {
+            continue;
+        }
+        int length = snprintf(text + used, sizeof text - used, "%s%.80s=%" PRId64, used == 0 ? "" : ", ",
+                              dim[0] == '\0' ? fxc_string(p, p->symbol_name[i]) : dim, binding->value);
+        if (length < 0 || (size_t)length >= sizeof text - used) {
+            text[used] = '\0'; /* more symbols than a head can show */
+            break;
+        }
+        used += (size_t)length;
+    }
+    if (used > 0) {
+        put_field(face->out, "sizes", text);
+    }
+}
+
 static void put_head(const struct face *face) {
     fxc_program_info info = {.struct_size = sizeof info};
     char text[256];
     (void)fxc_program_get_info(face->analysis->program, &info, NULL);
     fxc_putf(face->out, "%s\n", info.model[0] == '\0' ? info.file : info.model);
     put_field(face->out, "inputs", info.inputs[0] == '\0' ? "not recorded" : info.inputs);
+    put_sizes(face);
     char dtype[32];
     (void)fxc_main_dtype(face->analysis->program, dtype, sizeof dtype);
     int used = snprintf(text, sizeof text, "%s%s%s, %s", dtype, dtype[0] == '\0' ? "" : ", ",

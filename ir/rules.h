@@ -10,7 +10,7 @@
     X(same, subject, subject)                                                                                          \
     X(reduce, subject, contiguous)                                                                                     \
     X(cat, promote_list, joined)                                                                                       \
-    X(stack, promote_list, untold)                                                                                     \
+    X(stack, promote_list, stacked)                                                                                    \
     X(index_select, subject, contiguous)                                                                               \
     X(gather, subject, contiguous)                                                                                     \
     X(embedding, weight, contiguous)                                                                                   \
@@ -33,7 +33,7 @@
     X(other, subject, shaped)                                                                                          \
     X(getitem, element, shaped)                                                                                        \
     X(index, subject, shaped)                                                                                          \
-    X(pad, subject, plain)                                                                                             \
+    X(pad, subject, suggested)                                                                                         \
     X(loss, common, untold)                                                                                            \
     X(class_loss, subject, contiguous)                                                                                 \
     X(pixel_shuffle, subject, plain)                                                                                   \
@@ -43,17 +43,17 @@
     X(split, subject, shaped)                                                                                          \
     X(chunk, subject, shaped)                                                                                          \
     X(topk, with_indices, contiguous)                                                                                  \
-    X(recurrent, subject, untold)                                                                                      \
+    X(recurrent, subject, recurrent)                                                                                   \
     /* shape_rules_matrix.c */                                                                                         \
     X(mm, common, contiguous)                                                                                          \
     X(bmm, common, contiguous)                                                                                         \
     X(matmul, common, contiguous)                                                                                      \
     X(linear, common, contiguous)                                                                                      \
-    X(grouped_mm, subject, untold)                                                                                     \
+    X(grouped_mm, subject, contiguous)                                                                                 \
     X(outer, promote, contiguous)                                                                                      \
     X(mv, common, contiguous)                                                                                          \
-    X(einsum, untold, untold)                                                                                          \
-    X(sdpa, query, untold)                                                                                             \
+    X(einsum, common_list, einsum)                                                                                     \
+    X(sdpa, query, attention)                                                                                          \
     /* shape_rules_window.c */                                                                                         \
     X(conv, subject, conv)                                                                                             \
     X(conv_transposed, subject, conv)                                                                                  \
@@ -128,7 +128,8 @@
     X(untold)       /* the recorded type is kept */                                                                    \
     X(promote)      /* torch.result_type of tensors and numbers */                                                     \
     X(promote_list) /* the same of a list of tensors */                                                                \
-    X(floating)     /* the same, and the default type where that is an integer or bool */                              \
+    X(common_list)  /* the one of a list of tensors */                                                                 \
+    X(floating)     /* torch.result_type, and the default type where that is an integer or bool */                     \
     X(subject)      /* that of `self` or `input` */                                                                    \
     X(common)       /* the one of all tensor arguments */                                                              \
     X(weight)       /* that of `weight` */                                                                             \
@@ -157,9 +158,16 @@
     X(maybe_copied) /* the subject itself or a copy, where both have the same strides */                               \
     X(contiguous)   /* row-major */                                                                                    \
     X(plain)        /* row-major if all tensor arguments are, else not told */                                         \
-    X(window)       /* row-major or channels-last as the input is, else not told */                                    \
-    X(conv)         /* the same of input and weight */                                                                 \
-    X(joined)       /* channels-last if all of a list are, else row-major */
+    /* layout_formats.c */                                                                                             \
+    X(suggested) /* channels-last if the subject is, else row-major */                                                 \
+    X(window)    /* the same; one spatial dimension counts as two */                                                   \
+    X(conv)      /* channels-last if input or weight is, else row-major */                                             \
+    X(joined)    /* channels-last if all of a list are, else row-major */                                              \
+    X(stacked)   /* the same, joined and split */                                                                      \
+    /* layout_kernels.c */                                                                                             \
+    X(attention) /* the query's where the flash kernel runs, else row-major */                                         \
+    X(einsum)    /* those of the batched product that it becomes */                                                    \
+    X(recurrent) /* time outermost */
 
 enum fxc_shape_rule_id {
     FXC_SHAPE_RECORDED_ONLY, /* no rule: the recorded shape is kept */

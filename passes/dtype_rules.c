@@ -178,7 +178,8 @@ static uint8_t result_type(const struct fxc_rule *rule) {
     return settle(&seen);
 }
 
-static uint8_t result_type_of_list(const struct fxc_rule *rule) {
+/* torch.result_type of a list, or only the one type that all in it have. */
+static uint8_t result_type_of_list(const struct fxc_rule *rule, bool one) {
     uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors);
     struct promotion seen = nothing_met();
     struct fxc_tensor tensor;
@@ -192,7 +193,7 @@ static uint8_t result_type_of_list(const struct fxc_rule *rule) {
         }
         meet_tensor(&seen, &tensor);
     }
-    return settle(&seen);
+    return one && seen.mixed ? (uint8_t)FXC_DTYPE_OPAQUE : settle(&seen);
 }
 
 /* The one type of all tensor arguments; OPAQUE when they differ, for then the operator would refuse, or casts. */
@@ -253,7 +254,9 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
     case FXC_DTYPES_promote:
         return result_type(rule);
     case FXC_DTYPES_promote_list:
-        return result_type_of_list(rule);
+        return result_type_of_list(rule, false);
+    case FXC_DTYPES_common_list:
+        return result_type_of_list(rule, true);
     case FXC_DTYPES_floating:
         return floating(rule, result_type(rule));
     case FXC_DTYPES_subject:

@@ -16,7 +16,7 @@ bool fxc_contiguous_strides(struct fxc_shape *out) {
     return out->strides_told = true;
 }
 
-static bool known_strides(const struct fxc_tensor *tensor) {
+bool fxc_known_strides(const struct fxc_tensor *tensor) {
     for (uint32_t dim = 0; dim < tensor->rank; dim++) {
         if (tensor->stride[dim] < 0) {
             return false;
@@ -25,7 +25,7 @@ static bool known_strides(const struct fxc_tensor *tensor) {
     return tensor->numel >= 0 && tensor->rank <= FXC_MAX_RANK;
 }
 
-static bool is_contiguous(const struct fxc_tensor *tensor) {
+bool fxc_is_contiguous(const struct fxc_tensor *tensor) {
     int64_t step = 1;
     for (uint32_t dim = tensor->rank; dim-- > 0;) {
         if (tensor->size[dim] == 1) {
@@ -38,9 +38,7 @@ static bool is_contiguous(const struct fxc_tensor *tensor) {
     return true;
 }
 
-/* Whether channels come innermost, then the last spatial dimension outwards, then the batch; torch's test, by which a
- * tensor that fits both orders counts as row-major. Ranks 4 and 5. */
-static bool is_channels_last(const struct fxc_tensor *tensor) {
+bool fxc_is_channels_last(const struct fxc_tensor *tensor) {
     int64_t least = 0;
     if ((tensor->rank != 4 && tensor->rank != 5) || tensor->stride[1] == 0) {
         return false;
@@ -58,7 +56,7 @@ static bool is_channels_last(const struct fxc_tensor *tensor) {
     return true;
 }
 
-static void channels_last_strides(struct fxc_shape *out) {
+void fxc_channels_last_strides(struct fxc_shape *out) {
     int64_t step = 1;
     if (out->rank != 4 && out->rank != 5) {
         return;
@@ -134,7 +132,7 @@ static void iterator_strides(const struct operands *ops, struct fxc_shape *out) 
     int64_t step = 1;
     bool plain = true;
     for (uint32_t i = 0; i < ops->count && plain; i++) {
-        plain = is_contiguous(&ops->tensor[i]);
+        plain = fxc_is_contiguous(&ops->tensor[i]);
     }
     if (plain) {
         (void)fxc_contiguous_strides(out);
@@ -171,7 +169,7 @@ static void pointwise_strides(const struct fxc_rule *rule, struct fxc_shape *out
         if (p->arg_kind[i] != FXC_KIND_VALUE || !fxc_rule_value(rule, (uint32_t)p->arg_payload[i], tensor)) {
             continue;
         }
-        if (!known_strides(tensor) || tensor->rank > out->rank) {
+        if (!fxc_known_strides(tensor) || tensor->rank > out->rank) {
             return;
         }
         ops.count++;
@@ -182,7 +180,7 @@ static void pointwise_strides(const struct fxc_rule *rule, struct fxc_shape *out
 /* ---- memory formats ---------------------------------------------------------------------------------------------- */
 
 static bool subject(const struct fxc_rule *rule, struct fxc_tensor *out) {
-    return fxc_shape_subject(rule, out) && known_strides(out);
+    return fxc_shape_subject(rule, out) && fxc_known_strides(out);
 }
 
 static void keep(const struct fxc_tensor *tensor, struct fxc_shape *out) {
@@ -223,12 +221,12 @@ static void in_format(const struct fxc_rule *rule, enum fxc_memory_format fallba
         return;
     case FXC_MEMORY_FORMAT_CHANNELS_LAST:
         if (out->rank == 4) {
-            channels_last_strides(out);
+            fxc_channels_last_strides(out);
         }
         return;
     case FXC_MEMORY_FORMAT_CHANNELS_LAST_3D:
         if (out->rank == 5) {
-            channels_last_strides(out);
+            fxc_channels_last_strides(out);
         }
         return;
     default:
@@ -236,72 +234,52 @@ static void in_format(const struct fxc_rule *rule, enum fxc_memory_format fallba
     }
 }
 
-/* to, contiguous: the argument itself, or a copy of it. Told where both would have the same strides. */
-static void maybe_copied(const struct fxc_rule *rule, enum fxc_memory_format fallback, struct fxc_shape *out) {
+/* Whether the subject already is where the result is to be: on the device of the argument `device` or `other`. */
+static enum fxc_answer is_in_place(const struct fxc_rule *rule, const struct fxc_tensor *tensor) {
+    const char *here = fxc_device_of(rule, tensor->value), *there = here;
+    struct fxc_tensor other;
+    enum fxc_kind kind;
+    int64_t payload;
+    if (fxc_rule_arg(rule, FXC_NAME_device, &kind, &payload) && kind == FXC_KIND_DEVICE) {
+        there = fxc_string(rule->program, (uint32_t)payload);
+    } else if (fxc_rule_tensor(rule, FXC_NAME_other, &other)) {
+        there = fxc_device_of(rule, other.value);
+    }
+    if (here == NULL || there == NULL) {
+        return here == there ? FXC_YES : FXC_MAYBE;
+    }
+    if (strcmp(here, there) == 0) {
+        return FXC_YES;
+    }
+    /* "cuda" is the current one of "cuda:0", "cuda:1" ... */
+    size_t type = strcspn(here, ":");
+    return strcspn(there, ":") == type && strncmp(here, there, type) == 0 ? FXC_MAYBE : FXC_NO;
+}
+
+/* to and its like: the argument itself where type, device and memory format are as asked for, else a copy of it. */
+static void maybe_copied(const struct fxc_rule *rule, struct fxc_shape *out) {
     struct fxc_tensor tensor;
     struct fxc_shape kept = {.rank = out->rank};
-    if (!subject(rule, &tensor) || tensor.rank != out->rank) {
+    enum fxc_memory_format format = format_of(rule, FXC_MEMORY_FORMAT_PRESERVE);
+    bool copy;
+    if (!subject(rule, &tensor) || tensor.rank != out->rank || out->dtype == FXC_DTYPE_OPAQUE ||
+        !fxc_rule_bool(rule, FXC_NAME_copy, false, &copy)) {
         return;
     }
-    in_format(rule, fallback, out);
-    if (!out->strides_told || format_of(rule, fallback) != FXC_MEMORY_FORMAT_PRESERVE) {
-        return;
+    enum fxc_answer same = copy || out->dtype != tensor.dtype ? FXC_NO : is_in_place(rule, &tensor);
+    if (same != FXC_NO && format != FXC_MEMORY_FORMAT_PRESERVE) {
+        bool last = fxc_is_channels_last(&tensor), as_last = format != FXC_MEMORY_FORMAT_CONTIGUOUS;
+        same = last != as_last ? FXC_NO : same;
     }
     keep(&tensor, &kept);
-    for (uint32_t dim = 0; dim < out->rank; dim++) {
-        if (out->size[dim] > 1 && kept.stride[dim] != out->stride[dim]) {
-            out->strides_told = false;
-        }
-    }
-}
-
-/* Operators on volumes: their layout follows from the kernel that is chosen. */
-static bool has_three_spatial_dims(const struct fxc_rule *rule) {
-    const struct fxc_program *p = rule->program;
-    struct fxc_tensor weight;
-    return fxc_list_count(p, fxc_rule_list(rule, FXC_NAME_kernel_size)) == 3 ||
-           fxc_list_count(p, fxc_rule_list(rule, FXC_NAME_output_size)) == 3 ||
-           (fxc_rule_tensor(rule, FXC_NAME_weight, &weight) && weight.rank != 4);
-}
-
-/* Row-major when the arguments are; convolutions and pooling keep channels-last, which only a known argument tells. */
-static void as_format(const struct fxc_rule *rule, bool weighted, struct fxc_shape *out) {
-    struct fxc_tensor input, weight;
-    if (!subject(rule, &input) || input.rank != out->rank) {
+    if (same == FXC_YES) {
+        memcpy(out->stride, kept.stride, out->rank * sizeof out->stride[0]);
+        out->strides_told = true;
         return;
     }
-    bool last = is_channels_last(&input);
-    if (last ? input.rank != 4 || has_three_spatial_dims(rule) : !is_contiguous(&input)) {
-        return;
-    }
-    if (weighted) {
-        if (!fxc_shape_argument(rule, FXC_NAME_weight, &weight) || !known_strides(&weight)) {
-            return;
-        }
-        if (!last && (is_channels_last(&weight) || !is_contiguous(&weight))) {
-            return;
-        }
-    }
-    if (last) {
-        channels_last_strides(out);
-    } else {
-        (void)fxc_contiguous_strides(out);
-    }
-}
-
-static void joined(const struct fxc_rule *rule, struct fxc_shape *out) {
-    uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors), last = 0, count = fxc_list_count(rule->program, list);
-    struct fxc_tensor tensor;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!fxc_rule_item_tensor(rule, list, i, &tensor) || !known_strides(&tensor)) {
-            return;
-        }
-        last += tensor.rank == out->rank && is_channels_last(&tensor);
-    }
-    if (last == 0 || last < count) {
-        (void)fxc_contiguous_strides(out);
-    } else {
-        channels_last_strides(out);
+    in_format(rule, FXC_MEMORY_FORMAT_PRESERVE, out);
+    for (uint32_t dim = 0; same == FXC_MAYBE && out->strides_told && dim < out->rank; dim++) {
+        out->strides_told = out->size[dim] <= 1 || kept.stride[dim] == out->stride[dim];
     }
 }
 
@@ -311,7 +289,7 @@ static void plain(const struct fxc_rule *rule, struct fxc_shape *out) {
     struct fxc_tensor tensor;
     for (uint32_t i = p->node_arg_begin[rule->node]; i < p->node_arg_begin[rule->node + 1]; i++) {
         if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor) &&
-            (!known_strides(&tensor) || !is_contiguous(&tensor))) {
+            (!fxc_known_strides(&tensor) || !fxc_is_contiguous(&tensor))) {
             return;
         }
     }
@@ -320,7 +298,7 @@ static void plain(const struct fxc_rule *rule, struct fxc_shape *out) {
 
 bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out) {
     int64_t from_count = 1, to_count = 1, base;
-    if (!known_strides(from)) {
+    if (!fxc_known_strides(from)) {
         return false;
     }
     if (from->rank == 0 || from->numel == 0) {
@@ -377,16 +355,31 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         in_format(rule, FXC_MEMORY_FORMAT_CONTIGUOUS, out);
         return;
     case FXC_LAYOUTS_maybe_copied:
-        maybe_copied(rule, FXC_MEMORY_FORMAT_PRESERVE, out);
+        maybe_copied(rule, out);
+        return;
+    case FXC_LAYOUTS_suggested:
+        fxc_suggested_strides(rule, out);
         return;
     case FXC_LAYOUTS_window:
-        as_format(rule, false, out);
+        fxc_window_strides(rule, out);
         return;
     case FXC_LAYOUTS_conv:
-        as_format(rule, true, out);
+        fxc_conv_strides(rule, out);
         return;
     case FXC_LAYOUTS_joined:
-        joined(rule, out);
+        fxc_joined_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_stacked:
+        fxc_stacked_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_attention:
+        fxc_attention_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_einsum:
+        fxc_einsum_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_recurrent:
+        fxc_recurrent_strides(rule, out);
         return;
     default:
         return;

@@ -15,5 +15,31 @@ bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out);
 void fxc_iterated_strides(struct fxc_shape *out);
 /* Row-major strides; false on overflow. */
 bool fxc_contiguous_strides(struct fxc_shape *out);
+/* Channels innermost, the batch outermost; told for ranks 4 and 5. */
+void fxc_channels_last_strides(struct fxc_shape *out);
+
+/* ---- helpers of the rules --------------------------------------------------------------------------------------- */
+
+enum fxc_answer { FXC_NO, FXC_YES, FXC_MAYBE };
+
+/* Strides that all have a value, sizes too, and a rank within FXC_MAX_RANK. */
+bool fxc_known_strides(const struct fxc_tensor *tensor);
+bool fxc_is_contiguous(const struct fxc_tensor *tensor);
+/* Whether channels come innermost, then the last spatial dimension outwards, then the batch; torch's test, by which a
+ * tensor that fits both orders counts as row-major. Ranks 4 and 5. */
+bool fxc_is_channels_last(const struct fxc_tensor *tensor);
+/* The device of a value, "cpu" or "cuda:0"; NULL for a value without storage. */
+const char *fxc_device_of(const struct fxc_rule *rule, uint32_t value);
+
+/* ---- rules in files of their own: layout_formats.c, layout_kernels.c --------------------------------------------- */
+
+void fxc_suggested_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_window_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_conv_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_joined_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_stacked_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_attention_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_einsum_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_recurrent_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 
 #endif

@@ -1,6 +1,8 @@
 /* Accessors of a node's arguments: what shape and FLOP rules see. */
 #include "passes/rule.h"
 
+#include <string.h>
+
 #include "ir/expr.h"
 
 bool fxc_rule_arg(const struct fxc_rule *rule, enum fxc_name name, enum fxc_kind *kind, int64_t *payload) {
@@ -94,6 +96,42 @@ bool fxc_rule_int(const struct fxc_rule *rule, enum fxc_name name, int64_t fallb
     return fxc_eval_int(rule->program, rule->bindings, (uint8_t)kind, payload, out);
 }
 
+bool fxc_eval_real(const struct fxc_program *program, const struct fxc_binding *bindings, uint8_t kind, int64_t payload,
+                   double *out) {
+    struct fxc_number number;
+    int64_t whole;
+    if (kind == FXC_KIND_VALUE) {
+        kind = program->value_kind[payload];
+        payload = program->value_payload[payload];
+    }
+    if (kind == FXC_KIND_FLOAT) {
+        memcpy(out, &payload, sizeof *out);
+        return true;
+    }
+    if (kind == FXC_KIND_SYMFLOAT) {
+        if (!fxc_expr_eval(program, bindings, (uint32_t)payload, &number)) {
+            return false;
+        }
+        *out = number.is_float ? number.f : (double)number.i;
+        return true;
+    }
+    if (!fxc_eval_int(program, bindings, kind, payload, &whole)) {
+        return false;
+    }
+    *out = (double)whole;
+    return true;
+}
+
+bool fxc_rule_real(const struct fxc_rule *rule, enum fxc_name name, double fallback, double *out) {
+    enum fxc_kind kind;
+    int64_t payload;
+    if (!fxc_rule_arg(rule, name, &kind, &payload) || kind == FXC_KIND_NONE) {
+        *out = fallback;
+        return true;
+    }
+    return fxc_eval_real(rule->program, rule->bindings, (uint8_t)kind, payload, out);
+}
+
 bool fxc_rule_bool(const struct fxc_rule *rule, enum fxc_name name, bool fallback, bool *out) {
     int64_t number;
     if (!fxc_rule_int(rule, name, fallback, &number)) {
@@ -129,6 +167,12 @@ bool fxc_rule_item_int(const struct fxc_rule *rule, uint32_t list, uint32_t inde
     const struct fxc_program *p = rule->program;
     uint32_t item = item_at(p, list, index);
     return item != FXC_NONE && fxc_eval_int(p, rule->bindings, p->item_kind[item], p->item_payload[item], out);
+}
+
+bool fxc_rule_item_real(const struct fxc_rule *rule, uint32_t list, uint32_t index, double *out) {
+    const struct fxc_program *p = rule->program;
+    uint32_t item = item_at(p, list, index);
+    return item != FXC_NONE && fxc_eval_real(p, rule->bindings, p->item_kind[item], p->item_payload[item], out);
 }
 
 bool fxc_rule_item_tensor(const struct fxc_rule *rule, uint32_t list, uint32_t index, struct fxc_tensor *out) {

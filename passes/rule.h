@@ -60,6 +60,8 @@ bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tens
 /* An integer, evaluated when symbolic or computed by a node; `fallback` when absent or None. False when it has no
  * value or is no integer. */
 bool fxc_rule_int(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out);
+/* The same for a number with a fraction. */
+bool fxc_rule_real(const struct fxc_rule *rule, enum fxc_name name, double fallback, double *out);
 bool fxc_rule_bool(const struct fxc_rule *rule, enum fxc_name name, bool fallback, bool *out);
 /* A string, NULL when absent. */
 const char *fxc_rule_string(const struct fxc_rule *rule, enum fxc_name name);
@@ -67,12 +69,16 @@ const char *fxc_rule_string(const struct fxc_rule *rule, enum fxc_name name);
 uint32_t fxc_rule_list(const struct fxc_rule *rule, enum fxc_name name);
 /* Item `index` of a list as an integer. */
 bool fxc_rule_item_int(const struct fxc_rule *rule, uint32_t list, uint32_t index, int64_t *out);
+bool fxc_rule_item_real(const struct fxc_rule *rule, uint32_t list, uint32_t index, double *out);
 /* Item `index` of a list as a tensor. */
 bool fxc_rule_item_tensor(const struct fxc_rule *rule, uint32_t list, uint32_t index, struct fxc_tensor *out);
 
 /* An integer given as kind and payload: literal, symbolic, or a value that a node computed. */
 bool fxc_eval_int(const struct fxc_program *program, const struct fxc_binding *bindings, uint8_t kind, int64_t payload,
                   int64_t *out);
+/* The same for a number with a fraction. */
+bool fxc_eval_real(const struct fxc_program *program, const struct fxc_binding *bindings, uint8_t kind, int64_t payload,
+                   double *out);
 
 static inline bool fxc_dtype_is_float(uint8_t dtype) {
     switch (dtype) {

@@ -8,13 +8,15 @@ from .errors import FxcostError
 
 if TYPE_CHECKING:
     from .exporter import Capture, capture
+    from .recording import Recording, record
     from .report import Report, analyze, open
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "FxcostError", "Report", "analyze", "capture", "open"]
+__all__ = ["Capture", "FxcostError", "Recording", "Report", "analyze", "capture", "open", "record"]
 
 # torch takes seconds to import and reading a .fxir file does not need it, so everything loads when first used.
 _HOME = {"capture": "exporter", "Capture": "exporter", "analyze": "report", "Report": "report", "open": "report"}
+_HOME |= {"record": "recording", "Recording": "recording"}
 
 
 def __getattr__(name: str) -> Any:

@@ -110,6 +110,10 @@ class Columns:
             self.rows["string_begin"].append(self._text_size)
         return index
 
+    def text(self, index: int) -> str:
+        """The string of an index."""
+        return self._text[index][:-1].decode("utf-8")
+
     def argname(self, text: str) -> int:
         index = self._argnames.get(text)
         if index is None:

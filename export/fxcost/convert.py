@@ -5,16 +5,16 @@ from __future__ import annotations
 import operator
 import os
 import sysconfig
-from collections import Counter
 from typing import Any
 
 import torch
 
 from .args import Arguments, Pair
 from .columns import NONE, Columns
-from .enums import bits, enum
+from .enums import enum
 from .modules import MARK, Call, Calls, Modules
 from .ops import Operator, Operators
+from .params import Params
 from .symbols import Symbols
 from .values import Values
 
@@ -37,6 +37,7 @@ class Converter:
         self.arguments = Arguments(self.values, self._node_argument, lambda op: self.operators.get(op).row)
         self.sources = Sources(self.columns)
         self.regions = Regions(self)
+        self.params = Params(self.columns, self.modules, self.values)
         self.kind = self.values.kind
         self.view, self.input_kind, self.output_kind = enum("view"), enum("input_kind"), enum("output_kind")
         self.storage_origin = enum("storage_origin")
@@ -47,8 +48,6 @@ class Converter:
         self._owner: torch.fx.GraphModule
         self._lifted: dict[str, int] = {}
         self._default_call = self._node_call = NONE
-        self._recorded_params: set[str] = set()
-        self._used_storages: set[int] = set()
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
 
@@ -188,8 +187,8 @@ class Converter:
         value = self.values.add(val, node.name, NONE, self.storage_origin.get(role, self.intermediate))
         self._input_row(value, role, target)
         if isinstance(found, torch.Tensor):
-            self._param_row(value, target, role, found.requires_grad, True)
-            self._used_storages.add(self.columns.rows["value_storage"][value])
+            self.params.row(value, target, role, found.requires_grad, True)
+            self.params.used_storages.add(self.columns.rows["value_storage"][value])
         return value
 
     # ---- signature --------------------------------------------------------------------------------------------------
@@ -214,44 +213,12 @@ class Converter:
             if row is None and storage != NONE and spec.shares:
                 self.values.alias_storage(spec.tensor, storage)
             if node.users:
-                self._used_storages.add(storage)
+                self.params.used_storages.add(storage)
             if role in ("parameter", "buffer", "constant"):
-                self._param_row(value, target, role, spec.tensor.requires_grad, spec.persistent)
+                self.params.row(value, target, role, spec.tensor.requires_grad, spec.persistent)
 
     def _input_row(self, value: int, role: str, target: str) -> None:
         self.columns.add("input", value=value, kind=self.input_kind[role], target=self.columns.string(target))
-
-    def _param_row(self, value: int, target: str, role: str, requires_grad: bool, persistent: bool) -> None:
-        flag = bits("param_flag")
-        flags = (flag["requires_grad"] if requires_grad else 0) | (flag["persistent"] if persistent else 0)
-        owner = target.rpartition(".")[0]
-        while owner not in self.modules.rows:  # a constant's invented name belongs to the nearest module that exists
-            owner = owner.rpartition(".")[0]
-        self.columns.add(
-            "param",
-            value=value,
-            module=self.modules.rows[owner],
-            name=self.columns.string(target),
-            kind=self.input_kind[role],
-            flags=flags,
-        )
-        self._recorded_params.add(target)
-
-    def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:
-        """Parameters and buffers that no graph takes: a value of their own, which no graph reads. A parameter is
-        unused when nothing reads its storage: of tied ones, torch reads only one."""
-        rows = self.columns.rows
-        for target, (role, tensor, persistent) in tensors.items():
-            if target not in self._recorded_params:
-                known = self.values.known_storage(tensor)
-                value = self.values.add(tensor, "", NONE, self.storage_origin[role])
-                if known is not None:
-                    rows["value_storage"][value] = known
-                self._param_row(value, target, role, tensor.requires_grad, persistent)
-        unused = bits("param_flag")["unused"]
-        for row, value in enumerate(rows["param_value"]):
-            if rows["value_storage"][value] not in self._used_storages:
-                rows["param_flags"][row] |= unused
 
     def _add_outputs(self, node: torch.fx.Node, specs: list[Output]) -> None:
         returned = node.args[0] if node.args else ()
@@ -282,16 +249,6 @@ class Converter:
     def capture_entry(self, key: str, value: Any) -> None:
         kind, payload = self.arguments.encode(value)
         self.columns.add("capture", key=self.columns.string(key), kind=kind, payload=payload)
-
-    def parameter_dtype(self) -> torch.dtype | None:
-        """The dtype of most parameters, by number of tensors."""
-        rows = self.columns.rows
-        by_number = {number: dtype for dtype, number in self.values.dtypes.items()}
-        counts: Counter[int] = Counter()
-        for value, role in zip(rows["param_value"], rows["param_kind"], strict=True):
-            if role == self.input_kind["parameter"] and rows["value_kind"][value] == self.kind["tensor"]:
-                counts[rows["meta_dtype"][rows["value_payload"][value]]] += 1
-        return by_number.get(counts.most_common(1)[0][0]) if counts else None
 
 
 class Input:
@@ -334,6 +291,9 @@ class Sources:
             row = self._rows[trace] = self._parse(trace)
         return row
 
+    def row(self, file: str, line: int, function: str) -> int:
+        return self.columns.source_row(self._shorten(file), line, function)
+
     def _parse(self, trace: str) -> int:
         last = None
         for text in reversed(trace.split("\n")):
@@ -350,7 +310,7 @@ class Sources:
                 break
         if last is None:
             return NONE
-        return self.columns.source_row(self._shorten(last[0]), last[1], last[2])
+        return self.row(*last)
 
     def _shorten(self, file: str) -> str:
         """Relative to the packages or to the current directory, so that files do not tell whose machine it was."""

@@ -20,6 +20,7 @@ from .convert import Converter, Input, Output
 from .dynamic import export
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
+from .params import tensors_of
 from .values import is_batched
 from .watch import Watch
 
@@ -114,7 +115,7 @@ def _from_module(
     args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
     label = name or type(model).__name__
     watch, noise = Watch(), Noise()
-    state = _ambient()
+    state = ambient()
     progress.stage(f"capturing {label}")
     with unchanged(model), noise.collected():
         try:
@@ -253,7 +254,7 @@ def _restore_storages(program: Any) -> None:
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _ambient() -> dict[str, Any]:
+def ambient() -> dict[str, Any]:
     """Grad mode, and the autocast that surrounds the capture, of which the graph keeps no trace."""
     autocast = {
         device: torch.get_autocast_dtype(device)
@@ -316,7 +317,7 @@ def _add_exported(
     ]
     converter.add_graphs(program.graph_module, inputs, outputs)
     converter.symbols.constraints(program.range_constraints)
-    converter.add_unused(_tensors_of(program, model))
+    converter.params.add_unused(_tensors_of(program, model))
 
 
 def _tensors_of(program: Any, model: torch.nn.Module | None) -> dict[str, tuple[str, torch.Tensor, bool]]:
@@ -326,15 +327,7 @@ def _tensors_of(program: Any, model: torch.nn.Module | None) -> dict[str, tuple[
             for name, tensor in program.state_dict.items()
             if isinstance(tensor, torch.Tensor)
         }
-    tensors: dict[str, tuple[str, torch.Tensor, bool]] = {}
-    for name, tensor in model.named_parameters(remove_duplicate=False):
-        tensors[name] = ("parameter", tensor, True)
-    for path, module in model.named_modules(remove_duplicate=False):
-        for key, tensor in module._buffers.items():
-            if tensor is not None:
-                name = f"{path}.{key}" if path else key
-                tensors[name] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
-    return tensors
+    return tensors_of(model)
 
 
 def _finish(
@@ -349,7 +342,7 @@ def _finish(
         **head,
         "training": training,
         "inputs": _describe_inputs(converter, graph),
-        "dtype": converter.parameter_dtype(),
+        "dtype": converter.params.main_dtype(),
     }
     if torch.get_default_dtype() != torch.float32:
         entries["default_dtype"] = torch.get_default_dtype()

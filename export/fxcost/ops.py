@@ -82,7 +82,7 @@ class Operators:
         if isinstance(target, torch._ops.OpOverloadPacket):
             arguments = getattr(target, target.overloads()[0])._schema.arguments
             return Operator(self._row(str(target), "packet", "", 0), tuple(a.name for a in arguments), "operand")
-        return Operator(self._row(_function_name(target), "builtin", "", 0), _POSITIONAL, "operand")
+        return Operator(self._row(function_name(target), "builtin", "", 0), _POSITIONAL, "operand")
 
     def _overload(self, op: torch._ops.OpOverload) -> Operator:
         schema = op._schema
@@ -108,7 +108,7 @@ class Operators:
         return mask
 
 
-def _function_name(target: Any) -> str:
+def function_name(target: Any) -> str:
     module = getattr(target, "__module__", None) or "builtins"
     name = getattr(target, "__name__", None) or type(target).__name__
     module = {"_operator": "operator", "torch._C": "torch", "torch._C._nn": "torch.nn.functional"}.get(module, module)

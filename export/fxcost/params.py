@@ -1,0 +1,77 @@
+"""The parameters, buffers and constants of a program, used or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+
+from .columns import NONE, Columns
+from .enums import bits, enum
+from .modules import Modules
+from .values import Values
+
+
+class Params:
+    """Rows of the ``param`` columns. Tied tensors have a row per name over one storage."""
+
+    def __init__(self, columns: Columns, modules: Modules, values: Values) -> None:
+        self.columns, self.modules, self.values = columns, modules, values
+        self.input_kind, self.storage_origin = enum("input_kind"), enum("storage_origin")
+        self.used_storages: set[int] = set()
+        self._flag = bits("param_flag")
+        self.named: set[str] = set()
+
+    def row(self, value: int, target: str, role: str, requires_grad: bool, persistent: bool) -> None:
+        flags = (self._flag["requires_grad"] if requires_grad else 0) | (self._flag["persistent"] if persistent else 0)
+        owner = target.rpartition(".")[0]
+        while owner not in self.modules.rows:  # a constant's invented name belongs to the nearest module that exists
+            owner = owner.rpartition(".")[0]
+        self.columns.add(
+            "param",
+            value=value,
+            module=self.modules.rows[owner],
+            name=self.columns.string(target),
+            kind=self.input_kind[role],
+            flags=flags,
+        )
+        self.named.add(target)
+
+    def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:
+        """Parameters and buffers that no graph takes: a value of their own, which no graph reads. A parameter is
+        unused when nothing reads its storage: of tied ones, torch reads only one."""
+        rows = self.columns.rows
+        for target, (role, tensor, persistent) in tensors.items():
+            if target not in self.named:
+                known = self.values.known_storage(tensor)
+                value = self.values.add(tensor, "", NONE, self.storage_origin[role])
+                if known is not None:
+                    rows["value_storage"][value] = known
+                self.row(value, target, role, tensor.requires_grad, persistent)
+        unused = self._flag["unused"]
+        for row, value in enumerate(rows["param_value"]):
+            if rows["value_storage"][value] not in self.used_storages:
+                rows["param_flags"][row] |= unused
+
+    def main_dtype(self) -> torch.dtype | None:
+        """The dtype of most parameters, by number of tensors."""
+        rows = self.columns.rows
+        by_number = {number: dtype for dtype, number in self.values.dtypes.items()}
+        counts: Counter[int] = Counter()
+        for value, role in zip(rows["param_value"], rows["param_kind"], strict=True):
+            if role == self.input_kind["parameter"] and rows["value_kind"][value] == self.values.kind["tensor"]:
+                counts[rows["meta_dtype"][rows["value_payload"][value]]] += 1
+        return by_number.get(counts.most_common(1)[0][0]) if counts else None
+
+
+def tensors_of(model: torch.nn.Module) -> dict[str, tuple[str, torch.Tensor, bool]]:
+    """Role, tensor and persistence of the parameters and buffers of a model, by qualified name."""
+    tensors: dict[str, tuple[str, torch.Tensor, bool]] = {}
+    for name, tensor in model.named_parameters(remove_duplicate=False):
+        tensors[name] = ("parameter", tensor, True)
+    for path, module in model.named_modules(remove_duplicate=False):
+        for key, tensor in module._buffers.items():
+            if tensor is not None:
+                name = f"{path}.{key}" if path else key
+                tensors[name] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
+    return tensors

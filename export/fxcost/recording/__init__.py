@@ -1,0 +1,166 @@
+"""fxcost.record: what runs inside a ``with`` block becomes a program, whatever runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import FxcostError, usage
+from ..exporter import Capture, ambient
+
+if TYPE_CHECKING:
+    from ..binding import Program
+    from ..report import Report
+
+
+class Recording:
+    """What ran, and what it cost. Made by :func:`record`; the program is there once the block has ended."""
+
+    def __init__(self, model: torch.nn.Module | None, name: str | None = None) -> None:
+        if model is not None and not isinstance(model, torch.nn.Module):
+            raise usage(
+                f"record() takes the torch.nn.Module to attribute to, not {type(model).__name__}",
+                "with fxcost.record(model): ..., or record() without a model",
+            )
+        self.model = model
+        self.name = name or (type(model).__name__ if model is not None else "recording")
+        self._inputs: dict[str, torch.Tensor] = {}
+        self._stack: contextlib.ExitStack | None = None
+        self._capture: Capture | None = None
+        self._program: Program | None = None
+
+    # ---- recording --------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Recording:
+        self.start()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begins to record. A second recording with the same object replaces the first."""
+        if self._stack is not None:
+            raise usage("this recording has started already", "stop() before the next start()")
+        from .calls import Calls
+        from .tape import Dispatch, Functions, Tape
+
+        tape = Tape()
+        calls = Calls(tape)
+        self._state = ambient()
+        self._training = self.model.training if self.model is not None else torch.is_grad_enabled()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(tape.phases.watching(lambda: tape.call))
+            stack.enter_context(calls.watching())
+            stack.enter_context(Functions(tape))
+            stack.enter_context(Dispatch(tape))
+            self._stack = stack.pop_all()
+        self._tape, self._calls = tape, calls
+        self._capture = self._program = None
+
+    def stop(self) -> None:
+        """Ends the recording; the program can be asked for."""
+        if self._stack is None:
+            raise usage("this recording has not started", "start() first, or use it in a with statement")
+        stack, self._stack = self._stack, None
+        stack.close()
+        self._write()
+
+    def _write(self) -> None:
+        from .write import Writer
+
+        tape, calls = self._tape, self._calls
+        names: dict[int, str] = {}
+        for name, tensor in self._inputs.items():
+            storage = tape.storage_row(tensor)
+            if storage is not None:
+                names.setdefault(storage, name)
+        try:
+            writer = Writer(tape, calls, self.model)
+            writer.write(names)
+            for key, value in self._head(writer).items():
+                kind, payload = writer.encode_entry(value)
+                writer.columns.add("capture", key=writer.columns.string(key), kind=kind, payload=payload)
+            self._capture = Capture(writer.columns.to_bytes(), self.name)
+        finally:
+            tape.free()
+            del self._tape, self._calls
+
+    def _head(self, writer: Any) -> dict[str, Any]:
+        from .. import __version__
+
+        head = {
+            "producer": f"fxcost {__version__}",
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "model": self.name,
+            "route": "record",
+            "dialect": "executed path",
+            **self._state,
+            "training": self._training,
+            "inputs": writer.describe_inputs(),
+            "dtype": writer.params.main_dtype(),
+        }
+        if torch.get_default_dtype() != torch.float32:
+            head["default_dtype"] = torch.get_default_dtype()
+        return head
+
+    # ---- what it gives ----------------------------------------------------------------------------------------------
+
+    @property
+    def capture(self) -> Capture:
+        """The captured program, as :func:`fxcost.capture` gives it."""
+        if self._capture is None:
+            raise usage("nothing is recorded yet", "ask after the with block, or after stop()")
+        return self._capture
+
+    @property
+    def program(self) -> Program:
+        if self._program is None:
+            from ..binding import Program
+
+            self._program = Program.from_bytes(self.capture.to_bytes(), self.name)
+        return self._program
+
+    def report(self, device: str | None = None) -> Report:
+        """What ran, by module, operator and node."""
+        from ..report import Report
+
+        return Report(self.program, device)
+
+    def to_bytes(self) -> bytes:
+        return self.capture.to_bytes()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the program to a .fxir file."""
+        return self.capture.save(path)
+
+    def __repr__(self) -> str:
+        state = "recording" if self._stack is not None else "nothing recorded" if self._capture is None else "recorded"
+        return f"<fxcost.Recording of {self.name}: {state}>"
+
+
+def record(
+    model: torch.nn.Module | None = None, *, name: str | None = None, inputs: dict[str, torch.Tensor] | None = None
+) -> Recording:
+    """Records every operator that runs inside a ``with`` block: forward, backward, recomputation of checkpoints,
+    optimiser, anything, on real, fake and meta tensors::
+
+        with fxcost.record(model) as r:
+            model(x).sum().backward()
+        print(r.report())
+
+    ``model`` is what the work is attributed to; modules outside of it get rows of their own. The program is the path
+    that was executed: branches that were not taken are not in it. ``inputs`` gives names to tensors.
+    """
+    made = Recording(model, name)
+    made._inputs = dict(inputs or {})
+    return made
+
+
+__all__ = ["FxcostError", "Recording", "record"]

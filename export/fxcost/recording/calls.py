@@ -1,0 +1,53 @@
+"""Calls of modules while a recording runs. No hook is left on a module: the one place that all calls go through is
+exchanged for the time of the recording."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from .tape import Tape
+
+# These ask whether anybody overrides torch's functions, and take their slow path if so.
+_ASK_FOR_OVERRIDES = (
+    torch.nn.MultiheadAttention,
+    torch.nn.TransformerEncoder,
+    torch.nn.TransformerEncoderLayer,
+)
+
+
+class Calls:
+    """(module, calling call, training) of every call, in order. The modules are alive as long as this is."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.rows: list[tuple[torch.nn.Module, int, bool]] = []
+        self._tape = tape
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        original = torch.nn.Module.__call__
+        tape, rows, thread, ident = self._tape, self.rows, threading.get_ident(), threading.get_ident
+
+        def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if ident() != thread:
+                return original(module, *args, **kwargs)
+            before = tape.call
+            tape.call = len(rows)
+            rows.append((module, before, module.training))
+            try:
+                if isinstance(module, _ASK_FOR_OVERRIDES) and not module.training:
+                    with torch._C.DisableTorchFunction():
+                        return original(module, *args, **kwargs)
+                return original(module, *args, **kwargs)
+            finally:
+                tape.call = before
+
+        torch.nn.Module.__call__ = __call__  # type: ignore[assignment, method-assign]
+        try:
+            yield
+        finally:
+            torch.nn.Module.__call__ = original  # type: ignore[method-assign]

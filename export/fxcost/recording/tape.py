@@ -1,0 +1,271 @@
+"""What runs, noted while it runs: the operators that torch dispatches, below autograd.
+
+The hot path notes and nothing more: operators, arguments and results go onto a list as they are, tensors replaced by
+references (storage, element type, sizes, strides, offset). No tensor is kept, so the peak memory of what runs is
+unchanged; of a storage only its identity is kept, so that no later one is mistaken for it.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .phases import Phases
+
+OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
+
+_TENSOR = torch.Tensor
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+_NO_STORAGE = (RuntimeError, NotImplementedError)
+
+
+class Ref:
+    """One tensor as operators saw it. ``node`` and ``place`` say what made it: which event, which of its results
+    (-1: the only one)."""
+
+    __slots__ = ("dtype", "flags", "node", "offset", "place", "row", "shape", "storage", "stride")
+
+    def __init__(
+        self, storage: int, dtype: Any, shape: Any, stride: Any, offset: int, flags: int, node: int, place: int
+    ) -> None:
+        self.storage, self.dtype, self.shape, self.stride, self.offset = storage, dtype, shape, stride, offset
+        self.flags, self.node, self.place = flags, node, place
+        self.row = -1
+
+
+class Odd:
+    """What a reference cannot say by its storage: a tensor without one (sparse, nested, a subclass)."""
+
+    __slots__ = ("device", "layout", "quantized", "subclass")
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.layout = "nested" if tensor.is_nested else tensor.layout
+        self.device, self.quantized = str(tensor.device), tensor.is_quantized
+        self.subclass = type(tensor) not in (torch.Tensor, torch.nn.Parameter, FakeTensor)
+
+
+class Tape:
+    """Events in order. An event is (operator, arguments, keyword arguments, results, call, function, code, position in
+    the code, flags, autograd number)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.phases = Phases()
+        self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
+        self.storages: list[tuple[int, str]] = []  # bytes and device
+        self.odd: list[Odd] = []
+        self.call = -1
+        self.function: tuple[Any, int] | None = None
+        self.functions = 0
+        self.user_files: dict[str, bool] = {}
+        self._refs: dict[tuple[Any, ...], Ref] = {}
+        self._storage_rows: dict[int, int] = {}
+        self._pins: list[int] = []
+        self._odd_refs: dict[int, tuple[Any, Ref]] = {}
+
+    # ---- tensors ----------------------------------------------------------------------------------------------------
+
+    def ref(self, tensor: torch.Tensor) -> Ref:
+        """The reference that stands for an argument."""
+        try:
+            key = (
+                tensor.untyped_storage()._cdata,
+                tensor.dtype,
+                tensor.shape,
+                tensor.stride(),
+                tensor.storage_offset(),
+            )
+        except _NO_STORAGE:
+            return self._odd_ref(tensor, OUTSIDE, -1)
+        found = self._refs.get(key)
+        if found is None:
+            found = self._add(tensor, key, OUTSIDE, -1)
+            self.outside.append((found, len(self.events)))
+        return found
+
+    def made(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
+        """The reference of a result, which from now on stands for all tensors of its description."""
+        try:
+            key = (
+                tensor.untyped_storage()._cdata,
+                tensor.dtype,
+                tensor.shape,
+                tensor.stride(),
+                tensor.storage_offset(),
+            )
+        except _NO_STORAGE:
+            return self._odd_ref(tensor, node, place)
+        return self._add(tensor, key, node, place)
+
+    def _add(self, tensor: torch.Tensor, key: tuple[Any, ...], node: int, place: int) -> Ref:
+        storage, dtype, shape, stride, offset = key
+        row = self._storage_rows.get(storage)
+        if row is None:
+            row = self._storage_rows[storage] = self._new_storage(tensor)
+        flags = 0
+        if dtype.is_complex:
+            flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
+        self._refs[key] = ref = Ref(row, dtype, shape, stride, offset, flags, node, place)
+        return ref
+
+    def _new_storage(self, tensor: torch.Tensor) -> int:
+        storage = tensor.untyped_storage()
+        # A weak reference keeps the identity from being given away again; the memory goes when its owners go.
+        self._pins.append(storage._weak_ref())  # type: ignore[arg-type]
+        self.storages.append((storage.nbytes(), str(tensor.device)))
+        return len(self.storages) - 1
+
+    def _odd_ref(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
+        known = self._odd_refs.get(id(tensor))
+        if known is not None and known[0]() is tensor and node == OUTSIDE:
+            return known[1]
+        try:
+            shape: tuple[Any, ...] = tuple(tensor.shape)
+        except RuntimeError:
+            shape = ()
+        self.odd.append(Odd(tensor))
+        ref = Ref(-len(self.odd), tensor.dtype, shape, (0,) * len(shape), 0, 0, node, place)
+        self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
+        if node == OUTSIDE:
+            self.outside.append((ref, len(self.events)))
+        return ref
+
+    def storage_row(self, tensor: torch.Tensor) -> int | None:
+        """The storage of a tensor, if any operator met it."""
+        try:
+            return self._storage_rows.get(tensor.untyped_storage()._cdata)
+        except _NO_STORAGE:
+            return None
+
+    def free(self) -> None:
+        """Lets go of the identities; the tape can be written after that, not recorded on."""
+        for pin in self._pins:
+            torch.UntypedStorage._free_weak_ref(pin)  # type: ignore[attr-defined]
+        self._pins.clear()
+        self._storage_rows.clear()
+        self._refs.clear()
+        self._odd_refs.clear()
+
+    # ---- arguments --------------------------------------------------------------------------------------------------
+
+    def noted(self, arg: Any) -> Any:
+        """An argument with references for tensors; lists are copied, the rest is taken as it is."""
+        if isinstance(arg, _TENSOR):
+            return self.ref(arg)
+        if isinstance(arg, (list, tuple)):
+            return [self.noted(item) for item in arg]
+        if isinstance(arg, dict):
+            return {key: self.noted(item) for key, item in arg.items()}
+        return arg
+
+    def results(self, out: Any, node: int) -> Any:
+        if isinstance(out, (list, tuple)):
+            made = self.made
+            return [made(item, node, i) if isinstance(item, _TENSOR) else item for i, item in enumerate(out)]
+        return out
+
+    def is_user_file(self, file: str) -> bool:
+        found = self.user_files[file] = not file.startswith(_OWN_FILES) and not file.startswith("<")
+        return found
+
+
+_OWN_FILES = (
+    torch.__file__.removesuffix("__init__.py"),
+    __file__.rpartition("recording")[0],
+)
+
+
+class Dispatch(TorchDispatchMode):
+    """Notes every operator, and runs it."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self.tape = tape
+        self._composite: dict[Any, bool] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the wrapper that this saves costs more than all that is done here
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for cls in types:
+            if cls is not FakeTensor and cls is not _TENSOR:
+                return NotImplemented  # a subclass unwraps itself; what it holds comes back here
+        composite = self._composite.get(func)
+        if composite is None:
+            composite = self._composite[func] = _is_composite(func)
+        if composite:  # reached whole in inference mode: what runs is below it
+            with self:
+                out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)
+                if out is not NotImplemented:
+                    return out
+        tape = self.tape
+        ref, noted = tape.ref, tape.noted
+        taken = [
+            ref(arg) if isinstance(arg, _TENSOR) else noted(arg) if isinstance(arg, (list, tuple)) else arg
+            for arg in args
+        ]
+        named = {key: noted(arg) for key, arg in kwargs.items()} if kwargs else None
+        out = func(*args, **kwargs) if kwargs else func(*args)
+        events = tape.events
+        index = len(events)
+        flags, number = tape.phases.now(tape.call)
+        code, position = None, 0
+        if not flags & tape.phases.backward:  # a backward operator has the position of its forward one
+            files = tape.user_files
+            frame = sys._getframe(1)
+            while frame is not None:
+                code = frame.f_code
+                file = code.co_filename
+                user = files.get(file)
+                if user is None:
+                    user = tape.is_user_file(file)
+                if user:
+                    position = frame.f_lasti
+                    break
+                frame = frame.f_back  # type: ignore[assignment]
+        result = tape.made(out, index, -1) if isinstance(out, _TENSOR) else tape.results(out, index)
+        events.append((func, taken, named, result, tape.call, tape.function, code, position, flags, number))
+        return out
+
+
+def _is_composite(func: Any) -> bool:
+    return (
+        isinstance(func, torch._ops.OpOverload)
+        and func is not torch.ops.prim.device.default
+        and (_COMPOSITE in func.py_kernels or func.has_kernel_for_dispatch_key(_COMPOSITE))
+    )
+
+
+class Functions(TorchFunctionMode):
+    """Notes which of torch's functions is running, whose work dispatch sees only in parts."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self.tape = tape
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is _TENSOR.backward:  # as Tensor.backward does, with functions seen in what is recomputed
+            with self:
+                return torch.autograd.backward(*_backward_arguments(*args, **kwargs))
+        tape = self.tape
+        before = tape.function
+        tape.functions += 1
+        tape.function = None if func is torch.autograd.grad else (func, tape.functions)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            tape.function = before
+
+
+def _backward_arguments(
+    tensor: Any, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
+) -> tuple[Any, ...]:
+    return tensor, gradient, retain_graph, create_graph, None, inputs

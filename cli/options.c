@@ -54,6 +54,7 @@ static const struct option {
     {"--train", NULL, "capture: in training mode", CAPTURE_FLAG, 0},
     {"--grad", NULL, "capture: with gradients enabled", CAPTURE_FLAG, 0},
     {"--strict", NULL, "capture: by torch.export's strict mode", CAPTURE_FLAG, 0},
+    {"--fx", NULL, "capture: by torch.fx's symbolic trace, without example inputs or shapes", CAPTURE_FLAG, 0},
     {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
     {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
     {"--version", NULL, "print the version", FLAG, AT(version)},

@@ -71,6 +71,8 @@ void fxc_drop_facts(struct fxc_analysis *analysis, uint32_t options);
 
 /* Checks the program's constraints on expressions under the bindings (passes/constraints.c). */
 fxc_status fxc_check_constraints(const struct fxc_analysis *analysis, fxc_error *err);
+/* Refuses a graph without shapes whose inputs have no sizes yet, naming them (passes/unresolved.c). */
+fxc_status fxc_check_resolved(const struct fxc_program *program, fxc_error *err);
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 

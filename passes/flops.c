@@ -37,6 +37,7 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_flops];
     uint32_t nodes = FXC_COUNT(p, node);
+    FXC_TRY(fxc_check_resolved(p, err));
     struct fxc_flops *flops = FXC_NEW(arena, struct fxc_flops, 1);
     fxc_counts *counts = FXC_NEW(arena, fxc_counts, nodes);
     uint8_t *coverage = FXC_NEW(arena, uint8_t, nodes);

@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", action="store_true", help="capture in training mode")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
+    parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")
     return parser
 
 
@@ -40,10 +41,12 @@ def main() -> int:
         from .options import Options, parse_settings
 
         sizes = arguments.batch, arguments.seq, arguments.image
-        options = Options(*sizes, arguments.dtype, parse_settings(arguments.set), arguments.dynamic)
+        settings = parse_settings(arguments.set)
+        options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx)
         progress = Progress()
         model = load(arguments.model, options, progress)
-        captured = model.capture(train=arguments.train, grad=arguments.grad, strict=arguments.strict, progress=progress)
+        how = {"strict": arguments.strict, "fx": arguments.fx}
+        captured = model.capture(train=arguments.train, grad=arguments.grad, progress=progress, **how)
         captured.save(arguments.output)
     except FxcostError as error:
         print(f"fxcost: {error}", file=sys.stderr)

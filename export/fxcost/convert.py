@@ -80,7 +80,7 @@ class Converter:
             elif node.op == "output":
                 self._add_outputs(node, outputs)
             elif node.op == "call_method":
-                self._add_node(node, self.operators.method(str(node.target)))
+                self._add_node(node, self._method(node))
             elif node.op == "call_module":
                 cls = type(module.get_submodule(str(node.target)))
                 self._add_node(node, self.operators.module(f"{cls.__module__}.{cls.__qualname__}"))
@@ -94,6 +94,9 @@ class Converter:
         if python and isinstance(node.meta.get("val", node.meta.get("example_value")), torch.Tensor):
             return self.operators.on_tensors(target)
         return self.operators.get(target)
+
+    def _method(self, node: torch.fx.Node) -> Operator:
+        return self.operators.method(str(node.target))
 
     def _add_node(self, node: torch.fx.Node, op: Operator) -> None:
         rows, meta = self.columns.rows, node.meta
@@ -202,7 +205,7 @@ class Converter:
             row = self.values.known_storage(spec.tensor)
             if row is not None:  # tied to a tensor seen before
                 self.values.alias_storage(val, row)
-        if val is None and spec is None:
+        if spec is None and not node.meta.keys() & {"val", "example_value"}:
             value = self._opaque_value("not recorded", node.name, NONE)
         else:
             value = self.values.add(val, node.name, NONE, origin)

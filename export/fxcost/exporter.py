@@ -154,13 +154,9 @@ def _from_exported(program: Any, route: str, label: str, from_fakes: bool = Fals
 
 
 def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
-    recorded = [node for node in module.graph.nodes if node.op == "call_function"]
-    if recorded and not any("val" in node.meta or "example_value" in node.meta for node in recorded):
-        raise FxcostError(
-            f"{label} is an fx graph without shapes: none of its {len(recorded)} nodes has a fake value\n"
-            "  try: fxcost.capture(graph_module, example_inputs), which runs it through torch.export",
-            status="CAPTURE",
-        )
+    calls = [node for node in module.graph.nodes if node.op.startswith("call")]
+    if calls and not any("val" in node.meta or "example_value" in node.meta for node in calls):
+        return _from_symbolic(module, label, progress)
     inputs = [
         node.meta.get("val", node.meta.get("example_value")) for node in module.graph.find_nodes(op="placeholder")
     ]
@@ -174,6 +170,19 @@ def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) ->
     converter.add_graphs(module, {}, [])
     head = {"model": label, "route": "fx", "dialect": "fx", "grad": _records_gradients(module.graph), "autocast": {}}
     return _finish(converter, module, head, training, label)
+
+
+def _from_symbolic(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
+    """A graph without shapes, as torch.fx.symbolic_trace gives it: nothing runs, sizes come with the analysis."""
+    from .symbolic import SymbolicConverter
+
+    progress.stage(f"writing {label}")
+    converter = SymbolicConverter(module.training)
+    with unchanged(module):
+        opened = converter.add(module)
+    converter.params.add_unused(tensors_of(module))
+    head = {"model": label, "route": "symbolic", "dialect": "fx", **_ambient()}
+    return _finish(converter, opened, head, module.training, label)
 
 
 def _is_aten(graph: torch.fx.Graph) -> bool:
@@ -367,6 +376,8 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
             texts.append(f"{node.target} {dtype_abbrs.get(val.dtype, str(val.dtype))}[{sizes}]")
         elif val is not None:
             texts.append(f"{node.target}={val}")
+        elif "val" not in node.meta:
+            texts.append(str(node.target))
     return ", ".join(texts)
 
 

@@ -22,6 +22,7 @@ from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
 from .guard import Noise, Progress
 from .options import Options, dtype_named
+from .symbolic import traced
 
 _SHAPE = "a function that returns (module, inputs), (module, args, kwargs) or (module, args, kwargs, dynamic_shapes)"
 
@@ -37,14 +38,23 @@ class Model:
     dynamic_shapes: Any = None
 
     def capture(
-        self, *, train: bool = False, grad: bool = False, strict: bool = False, progress: Progress | None = None
+        self,
+        *,
+        train: bool = False,
+        grad: bool = False,
+        strict: bool = False,
+        fx: bool = False,
+        progress: Progress | None = None,
     ) -> Capture:
-        """Captures as the command line does: eval and without gradients, unless told otherwise."""
+        """Captures as the command line does: eval and without gradients, unless told otherwise. ``fx``: by torch.fx's
+        symbolic trace, which takes no inputs and gives no shapes."""
         if not isinstance(self.module, torch.nn.Module):
             return capture(self.module, name=self.name, progress=progress)
         if not isinstance(self.module, torch.fx.GraphModule):
             self.module.train(train)
         with torch.enable_grad() if grad else torch.no_grad():
+            if fx:
+                return capture(traced(self.module, self.name), name=self.name, progress=progress)
             return capture(
                 self.module,
                 self.args,
@@ -204,7 +214,7 @@ def _unpack(spec: str, result: Any, options: Options) -> Model:
     if isinstance(result, torch.export.ExportedProgram):
         return Model(spec, result)
     if isinstance(result, torch.nn.Module):
-        return Model(spec, result, _invented_inputs(spec, result, options))
+        return Model(spec, result, () if options.fx else _invented_inputs(spec, result, options))
     if isinstance(result, dict) and "module" in result:
         extra = set(result) - {"module", "args", "kwargs", "dynamic_shapes"}
         if extra:

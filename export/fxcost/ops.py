@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import types
 from typing import Any
 
 import torch
@@ -60,6 +61,25 @@ class Operators:
         if key not in self._by_target:
             row = self._row(f"method.{name}", "method", "", 0)
             self._by_target[key] = Operator(row, ("self",), "operand")
+        return self._by_target[key]
+
+    def unresolved(self, target: Any) -> Operator:
+        """A function of a graph without shapes: torch's built-in functions are ATen packets."""
+        name = getattr(target, "__name__", "")
+        if isinstance(target, types.BuiltinFunctionType) and _function_name(target).startswith("torch."):
+            return self._packet(name) or self.get(target)
+        return self.get(target)
+
+    def unresolved_method(self, name: str) -> Operator:
+        """A tensor's method in a graph without shapes."""
+        return self._packet(name) or self.method(name)
+
+    def _packet(self, name: str) -> Operator | None:
+        if not isinstance(getattr(torch.ops.aten, name, None), torch._ops.OpOverloadPacket):
+            return None
+        key = ("packet", name)
+        if key not in self._by_target:
+            self._by_target[key] = Operator(self._row(f"aten.{name}", "packet", "", 0), _POSITIONAL, "operand")
         return self._by_target[key]
 
     def module(self, class_name: str) -> Operator:

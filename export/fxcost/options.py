@@ -23,6 +23,7 @@ class Options:
     dtype: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     dynamic: list[str] = field(default_factory=list)
+    fx: bool = False  # no example inputs are wanted
 
     def __post_init__(self) -> None:
         if self.batch is None and "batch" in words_of(self.dynamic):

@@ -66,7 +66,7 @@ class Operators:
     def unresolved(self, target: Any) -> Operator:
         """A function of a graph without shapes: torch's built-in functions are ATen packets."""
         name = getattr(target, "__name__", "")
-        if isinstance(target, types.BuiltinFunctionType) and _function_name(target).startswith("torch."):
+        if isinstance(target, types.BuiltinFunctionType) and function_name(target).startswith("torch."):
             return self._packet(name) or self.get(target)
         return self.get(target)
 

@@ -41,15 +41,17 @@ static bool grow(struct fxc_vector *vector, size_t element_size) {
     return true;
 }
 
-void fxc_builder_push(struct fxc_builder *b, enum fxc_column column, const void *element) {
-    struct fxc_vector *vector = &b->column[column];
-    size_t size = fxc_columns[column].element_size;
-    if (b->failed || (vector->length == vector->capacity && !grow(vector, size))) {
-        b->failed = true;
-        return;
+bool fxc_vector_push(struct fxc_vector *vector, const void *element, size_t size) {
+    if (vector->length == vector->capacity && !grow(vector, size)) {
+        return false;
     }
     memcpy((char *)vector->data + vector->length * size, element, size);
     vector->length++;
+    return true;
+}
+
+void fxc_builder_push(struct fxc_builder *b, enum fxc_column column, const void *element) {
+    b->failed = b->failed || !fxc_vector_push(&b->column[column], element, fxc_columns[column].element_size);
 }
 
 /* The two columns of the string table, from the interned strings. */

@@ -31,6 +31,9 @@ static inline const char *fxc_builder_text(const struct fxc_builder *builder, ui
     return (const char *)builder->strings.bytes + builder->strings.entries[id].begin;
 }
 
+/* Appends one element to a vector of elements of this size; false when memory or 32 bits are out. */
+bool fxc_vector_push(struct fxc_vector *vector, const void *element, size_t size);
+
 /* Appends one element of the column's size. */
 void fxc_builder_push(struct fxc_builder *builder, enum fxc_column column, const void *element);
 

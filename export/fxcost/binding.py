@@ -8,7 +8,7 @@ import functools
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ctypes import (
     POINTER,
     Structure,
@@ -137,6 +137,14 @@ class _Size(Structure):
     _fields_ = [("dim", c_char_p), ("value", c_int64)]
 
 
+class _InputShape(Structure):
+    _fields_ = [("name", c_char_p), ("size", POINTER(c_int64)), ("rank", c_uint32), ("dtype", c_int32)]
+
+
+class _ReshapeOptions(_Sized):
+    _fields_ = [("struct_size", c_size_t), ("inputs", POINTER(_InputShape)), ("input_count", c_size_t)]
+
+
 class _RenderOptions(_Sized):
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
     _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool)]
@@ -152,6 +160,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_program_free": (None, [c_void_p]),
     "fxc_program_print": (c_int32, [c_void_p, _WRITE, c_void_p, _ERROR]),
     "fxc_program_equal": (c_int32, [c_void_p, c_void_p, POINTER(c_bool), _ERROR]),
+    "fxc_program_reshape": (c_int32, [c_void_p, POINTER(_ReshapeOptions), POINTER(c_void_p), _ERROR]),
     "fxc_program_get_info": (c_int32, [c_void_p, POINTER(ProgramInfo), _ERROR]),
     "fxc_analysis_new": (c_int32, [c_void_p, POINTER(c_void_p), _ERROR]),
     "fxc_analysis_free": (None, [c_void_p]),
@@ -255,6 +264,21 @@ class Program:
         info = ProgramInfo()
         _call("fxc_program_get_info", self._handle, byref(info))
         return info
+
+    def at(self, **inputs: Iterable[int]) -> Program:
+        """The program at other sizes of its inputs, by rules: ``program.at(x=(8, 3, 64, 64))``.
+
+        Inputs go by their names in the captured program; those not named keep their sizes."""
+        rows = (_InputShape * len(inputs))()
+        for row, (name, sizes) in zip(rows, inputs.items(), strict=True):
+            numbers = tuple(sizes)
+            row.name, row.rank, row.dtype = name.encode(), len(numbers), -1
+            row.size = (c_int64 * len(numbers))(*numbers)
+        options = _ReshapeOptions()
+        options.inputs, options.input_count = rows, len(rows)
+        handle = c_void_p()
+        _call("fxc_program_reshape", self._handle, byref(options), byref(handle))
+        return Program(handle)
 
     def text(self) -> str:
         """The text form."""

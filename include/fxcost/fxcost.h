@@ -252,6 +252,33 @@ enum fxc_shape_told { FXC_TOLD_SIZES = 1, FXC_TOLD_DTYPE = 2, FXC_TOLD_STRIDES =
 /* The bits of one value; what is not told rests on the recording. Errors as fxc_analysis_value's. */
 FXC_API fxc_status fxc_analysis_value_told(fxc_analysis *analysis, uint32_t value, uint32_t *told, fxc_error *err);
 
+/* ---- other input sizes ------------------------------------------------------------------------------------------ */
+
+/* The shape that an input is to have. */
+typedef struct fxc_input_shape {
+    const char *name;    /* FX name of a user input, "x" */
+    const int64_t *size; /* [rank] */
+    uint32_t rank;
+    int32_t dtype; /* enum fxc_dtype, or -1 for the captured one */
+} fxc_input_shape;
+
+typedef struct fxc_reshape_options {
+    size_t struct_size;
+    const fxc_input_shape *inputs; /* inputs that are not named keep their sizes */
+    size_t input_count;
+} fxc_reshape_options;
+
+/* The program at other input sizes, derived node by node with the rules of the operator table, as if the model had been
+ * captured there. The result is a program like any other, without symbols: those that the inputs do not imply take the
+ * captured example's value; only sizes that depend on data keep theirs. The source stays as it is, and is not needed
+ * afterwards.
+ *
+ * FXC_USAGE for an input that is not there, and for sizes out of the captured ranges; FXC_PROGRAM, naming the node,
+ * where the model does not take these sizes, where no rule tells what a node makes of them, and where a number that
+ * the capture wrote down may be a size that has changed. */
+FXC_API fxc_status fxc_program_reshape(const fxc_program *program, const fxc_reshape_options *options,
+                                       fxc_program **out, fxc_error *err);
+
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
 /* How a tensor relates to the memory of the arguments of the node that returns it. */

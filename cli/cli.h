@@ -17,6 +17,8 @@ struct cli_options {
     const char *quantity;           /* of a formula; NULL for all */
     const char *output;             /* -o, NULL for standard output */
     const char *dims[CLI_MAX_DIMS]; /* NAME=VALUE */
+    const char *probabilities[CLI_MAX_DIMS];
+    int probability_count;
     int dim_count;
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;

@@ -20,7 +20,7 @@ static const struct command {
 };
 
 /* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
-enum value_kind { FLAG, TEXT, COUNT, DIM, CAPTURE, CAPTURE_FLAG };
+enum value_kind { FLAG, TEXT, COUNT, DIM, PROBABILITY, CAPTURE, CAPTURE_FLAG };
 
 #define AT(field) offsetof(struct cli_options, field)
 static const struct option {
@@ -38,6 +38,8 @@ static const struct option {
     {"--convention", "NAME", "how to count: fxcost", TEXT, AT(convention)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", DIM, 0},
+    {"--probability", "NAME=P", "that the condition of a cond is true; repeatable (default: the dearer branch)",
+     PROBABILITY, 0},
     {"--quantity", "NAME", "formula of this only: flops, macs, bytes, ...", TEXT, AT(quantity)},
     {"--threads", "N", "threads of a sweep (default: all processors)", COUNT, AT(threads)},
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
@@ -123,6 +125,17 @@ static fxc_status keep_for_capture(const struct option *option, const char *valu
     return FXC_OK;
 }
 
+static fxc_status add_pair(const struct option *option, const char *value, const char **pairs, int *count,
+                           fxc_error *err) {
+    if (strchr(value, '=') == NULL || *count == CLI_MAX_DIMS) {
+        char expected[64];
+        (void)snprintf(expected, sizeof expected, "%s NAME=VALUE, at most 64 times", option->name);
+        return usage(err, expected, value);
+    }
+    pairs[(*count)++] = value;
+    return FXC_OK;
+}
+
 static bool is_flag(const struct option *option) {
     return option->kind == FLAG || option->kind == CAPTURE_FLAG;
 }
@@ -139,11 +152,9 @@ static fxc_status set_option(const struct option *option, const char *value, str
     case COUNT:
         return set_count(option, value, field, err);
     case DIM:
-        if (strchr(value, '=') == NULL || out->dim_count == CLI_MAX_DIMS) {
-            return usage(err, "--dim NAME=VALUE, at most 64 times", value);
-        }
-        out->dims[out->dim_count++] = value;
-        return FXC_OK;
+        return add_pair(option, value, out->dims, &out->dim_count, err);
+    case PROBABILITY:
+        return add_pair(option, value, out->probabilities, &out->probability_count, err);
     case CAPTURE:
     case CAPTURE_FLAG:
         return keep_for_capture(option, value, out, err);

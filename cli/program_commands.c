@@ -8,14 +8,20 @@ static fxc_status set(fxc_analysis *analysis, const char *option, const char *va
     return value == NULL ? FXC_OK : fxc_analysis_set(analysis, option, value, err);
 }
 
-/* --dim NAME=VALUE as option dim.NAME. */
-static fxc_status set_dim(fxc_analysis *analysis, const char *dim, fxc_error *err) {
-    char option[160];
-    const char *equals = strchr(dim, '=');
-    if (snprintf(option, sizeof option, "dim.%.*s", (int)(equals - dim), dim) >= (int)sizeof option) {
-        return cli_fail(err, FXC_USAGE, "command line: the name of a dimension is too long");
+/* NAME=VALUE pairs as options KIND.NAME. */
+static fxc_status set_pairs(fxc_analysis *analysis, const char *kind, const char *const *pairs, int count,
+                            fxc_error *err) {
+    fxc_status status = FXC_OK;
+    for (int i = 0; i < count && status == FXC_OK; i++) {
+        char option[160];
+        const char *equals = strchr(pairs[i], '=');
+        if (snprintf(option, sizeof option, "%s.%.*s", kind, (int)(equals - pairs[i]), pairs[i]) >=
+            (int)sizeof option) {
+            return cli_fail(err, FXC_USAGE, "command line: the name before '=' is too long");
+        }
+        status = fxc_analysis_set(analysis, option, equals + 1, err);
     }
-    return fxc_analysis_set(analysis, option, equals + 1, err);
+    return status;
 }
 
 static fxc_status set_options(const struct cli_options *options, fxc_analysis *analysis, fxc_error *err) {
@@ -26,8 +32,11 @@ static fxc_status set_options(const struct cli_options *options, fxc_analysis *a
     if (status == FXC_OK) {
         status = set(analysis, "device", options->device, err);
     }
-    for (int i = 0; i < options->dim_count && status == FXC_OK; i++) {
-        status = set_dim(analysis, options->dims[i], err);
+    if (status == FXC_OK) {
+        status = set_pairs(analysis, "dim", options->dims, options->dim_count, err);
+    }
+    if (status == FXC_OK) {
+        status = set_pairs(analysis, "probability", options->probabilities, options->probability_count, err);
     }
     return status;
 }

@@ -204,7 +204,7 @@ enum fxc_flop_rule_id {
 /* Parameters that rows give by name. */
 enum { FXC_BATCH_NORM_evaluation, FXC_BATCH_NORM_training, FXC_BATCH_NORM_argument };
 enum { FXC_CONV_forward, FXC_CONV_transposed, FXC_CONV_argument, FXC_CONV_tbc };
-enum { FXC_BODY_once, FXC_BODY_dearer, FXC_BODY_length };
+enum { FXC_BODY_once, FXC_BODY_dearer, FXC_BODY_length, FXC_BODY_trips };
 enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 
 /* ---- in rows: shape rules ---------------------------------------------------------------------------------------- */
@@ -231,7 +231,8 @@ enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
               complex_flops)
 /* Python's operators: nothing on scalars; on tensors as EACH, or unknown when negative. */
 #define PYTHON(flops, complex_flops) FXC_FLOPS(python, "python(" #flops ")", flops, 0, complex_flops)
-/* Calls graphs: runs each once, only the dearer one, or as often as the first dimension of `xs` is long. */
+/* Calls graphs: runs each once, only the dearer one, as often as the first dimension of `xs` is long, or as often as
+ * the argument `trips` says. */
 #define BODY(policy) FXC_FLOPS(body, "body(" #policy ")", FXC_BODY_##policy, 0, 0)
 #define INPUT_EACH(flops) FXC_FLOPS(input_each, "input_each(" #flops ")", flops, 0, 0)
 #define ADD FXC_FLOPS(add, "add", 0, 0, 0)

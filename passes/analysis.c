@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "backends/devices.h"
+#include "ir/ops.h"
+#include "passes/flop_rules.h"
 #include "passes/report.h"
 
 fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
@@ -39,6 +41,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         fxc_arena_free(&analysis->arena[fact]);
     }
     free(analysis->bindings);
+    free(analysis->probability);
     free(analysis);
 }
 
@@ -148,6 +151,41 @@ static fxc_status set_symbol(struct fxc_analysis *analysis, const char *name, co
     return FXC_OK;
 }
 
+/* A branching node of any graph by the name of its result; FXC_NONE when there is none, or no branches. */
+static uint32_t find_branching(const struct fxc_program *p, const char *name) {
+    for (uint32_t node = 0; node < FXC_COUNT(p, node); node++) {
+        const struct fxc_op_row *row = fxc_node_row(p, node);
+        if (row != NULL && row->flops == FXC_FLOPS_body && row->params[0] == FXC_BODY_dearer &&
+            strcmp(fxc_string(p, p->value_name[p->node_result[node]]), name) == 0) {
+            return node;
+        }
+    }
+    return FXC_NONE;
+}
+
+static fxc_status set_probability(struct fxc_analysis *analysis, const char *name, const char *value, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    uint32_t node = find_branching(p, name);
+    char *end;
+    double share = strtod(value, &end);
+    if (node == FXC_NONE) {
+        return one_of(err, "probability", "the name of a cond of this program, as fxcost print shows it", name);
+    }
+    if (value[0] != '\0' && (end == value || *end != '\0' || !(share >= 0 && share <= 1))) {
+        return one_of(err, "probability", "the probability that the condition is true, from 0 to 1", value);
+    }
+    if (analysis->probability == NULL) {
+        analysis->probability = malloc(FXC_COUNT(p, node) * sizeof *analysis->probability);
+        if (analysis->probability == NULL) {
+            return fxc_fail_memory(err, "fxc_analysis_set");
+        }
+        memset(analysis->probability, 0xff, FXC_COUNT(p, node) * sizeof *analysis->probability); /* -1: none given */
+    }
+    analysis->probability[node] = value[0] == '\0' ? -1 : (int32_t)lround(share * (double)FXC_PROBABILITY_UNIT);
+    fxc_drop_facts(analysis, FXC_OPTION_PROBABILITY);
+    return FXC_OK;
+}
+
 fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
     if (strcmp(option, "convention") == 0) {
         return strcmp(value, "fxcost") == 0 ? FXC_OK : one_of(err, option, "'fxcost'", value);
@@ -170,7 +208,10 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strncmp(option, "dim.", 4) == 0) {
         return set_symbol(analysis, option + 4, value, err);
     }
-    return one_of(err, "name", "convention, profile, device, shapes or dim.NAME", option);
+    if (strncmp(option, "probability.", 12) == 0) {
+        return set_probability(analysis, option + 12, value, err);
+    }
+    return one_of(err, "name", "convention, profile, device, shapes, dim.NAME or probability.NAME", option);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
@@ -191,10 +232,15 @@ fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cos
     }
     FXC_TRY(fxc_require_facts(analysis, cost_facts(), err));
     size_t struct_size = cost->struct_size;
+    int64_t times = analysis->tree->graph_times[fxc_program_node_graph(analysis->program, node)], rounded;
+    if (fxc_scale(1, times, analysis->tree->unit, &rounded)) {
+        return fxc_fail_node(err, FXC_OVERFLOW, analysis->program, node);
+    }
     *cost = (fxc_node_cost){
         .struct_size = struct_size,
         .counts = fxc_node_counts(analysis, node),
-        .times = analysis->tree->graph_times[fxc_program_node_graph(analysis->program, node)],
+        .times = rounded,
+        .expected_times = (double)times / (double)analysis->tree->unit,
         .coverage = analysis->flops->coverage[node],
         .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
         .seconds = analysis->cost->seconds == NULL ? NAN : analysis->cost->seconds[node],

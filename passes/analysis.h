@@ -31,11 +31,16 @@ enum fxc_fact {
 
 struct fxc_device;
 
+/* What probabilities are counted in. */
+enum { FXC_PROBABILITY_UNIT = 1000 * 1000 };
+
 struct fxc_analysis {
     const struct fxc_program *program;
     uint32_t facts;                         /* bits of facts that are present */
     struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
     struct fxc_binding *bindings;           /* per symbol */
+    int32_t *probability;                   /* per node, of the branch taken when true, in millionths; -1, or NULL
+                                               altogether, where none is given */
     bool strict_shapes;                     /* a type or strides other than recorded are an error */
     const struct fxc_device *device;        /* NULL: none named */
 
@@ -78,7 +83,8 @@ fxc_status fxc_check_resolved(const struct fxc_program *program, fxc_error *err)
 
 /* tree: how often each graph runs in one run of graph 0. */
 struct fxc_tree {
-    int64_t *graph_times;  /* per graph; 0 when no run, or an unknown number of them, is counted */
+    int64_t *graph_times;  /* per graph, times `unit`; 0 when no run, or an unknown number of them, is counted */
+    int64_t unit;          /* 1, or a million where a branch has a probability */
     uint32_t *graph_owner; /* per graph: the first node that calls it, FXC_NONE for graph 0 and unused ones */
 };
 

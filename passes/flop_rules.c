@@ -127,10 +127,11 @@ bool fxc_body_length(const struct fxc_rule *rule, int64_t *out) {
 
 /* The node itself computes nothing; the tree pass counts what its graphs do. */
 fxc_status fxc_flops_body(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
-    int64_t length;
+    int64_t runs;
     (void)out;
     (void)err;
-    FXC_NEED(params[0] != FXC_BODY_length || fxc_body_length(rule, &length));
+    FXC_NEED(params[0] != FXC_BODY_length || fxc_body_length(rule, &runs));
+    FXC_NEED(params[0] != FXC_BODY_trips || (fxc_rule_int(rule, FXC_NAME_trips, -1, &runs) && runs >= 0));
     return FXC_OK;
 }
 

@@ -35,19 +35,13 @@ static int64_t output_elements(const struct fxc_analysis *analysis, uint32_t nod
     return total;
 }
 
-static bool scale(int64_t *number, int64_t times) {
-    return fxc_mul(*number, times, number);
-}
-
-static bool scale_counts(fxc_counts *c, int64_t times) {
-    bool overflow = scale(&c->macs, times);
-    overflow |= scale(&c->matrix_flops, times);
-    overflow |= scale(&c->vector_flops, times);
-    overflow |= scale(&c->transcendentals, times);
-    overflow |= scale(&c->int_ops, times);
-    overflow |= scale(&c->bytes_read, times);
-    overflow |= scale(&c->bytes_written, times);
-    overflow |= scale(&c->kernels, times);
+static bool scale_counts(fxc_counts *c, int64_t times, int64_t unit) {
+    int64_t *const numbers[] = {&c->macs,    &c->matrix_flops, &c->vector_flops,  &c->transcendentals,
+                                &c->int_ops, &c->bytes_read,   &c->bytes_written, &c->kernels};
+    bool overflow = false;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        overflow |= fxc_scale(*numbers[i], times, unit, numbers[i]);
+    }
     return overflow;
 }
 
@@ -85,20 +79,22 @@ static fxc_status fail_overflow(const struct fxc_analysis *analysis, uint32_t no
     return status;
 }
 
-fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, int64_t times, struct fxc_sum *out,
+fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err) {
+    int64_t times = analysis->tree->graph_times[graph], unit = analysis->tree->unit;
     uint8_t coverage = analysis->flops->coverage[node];
     int64_t elements = coverage == FXC_COVERAGE_ZERO ? 0 : output_elements(analysis, node);
     bool unknown = coverage == FXC_COVERAGE_UNKNOWN;
-    *out = (struct fxc_sum){
-        .counts = fxc_node_counts(analysis, node),
-        .nodes = times,
-        .unknown_nodes = unknown ? times : 0,
-        .seconds = analysis->cost->seconds == NULL ? NAN : analysis->cost->seconds[node] * (double)times,
-    };
-    if (scale_counts(&out->counts, times) || fxc_mul(elements, times, &out->output_elements)) {
+    *out = (struct fxc_sum){.counts = fxc_node_counts(analysis, node), .seconds = NAN};
+    if (analysis->cost->seconds != NULL) {
+        out->seconds = analysis->cost->seconds[node] * (double)times / (double)unit;
+    }
+    if (scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
+        fxc_scale(elements, times, unit, &out->output_elements)) {
         return fail_overflow(analysis, node, err);
     }
+    /* A branch that is hardly ever taken still counts as one unknown node, rather than none. */
+    out->unknown_nodes = !unknown ? 0 : out->nodes > 0 ? out->nodes : 1;
     out->unknown_elements = unknown ? out->output_elements : 0;
     return FXC_OK;
 }
@@ -151,10 +147,9 @@ static void place_nodes(const struct fxc_analysis *analysis, uint32_t graph) {
 static fxc_status add_graph(struct fxc_analysis *analysis, uint32_t graph, struct fxc_sum *all, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_report *report = analysis->report;
-    int64_t times = analysis->tree->graph_times[graph];
     for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
         struct fxc_sum sum;
-        FXC_TRY(fxc_node_sum(analysis, node, times, &sum, err));
+        FXC_TRY(fxc_node_sum(analysis, node, graph, &sum, err));
         bool overflow = fxc_sum_add(&report->module_self[report->node_module[node]], &sum);
         overflow |= fxc_sum_add(&report->op[p->node_op[node]], &sum);
         if (fxc_sum_add(all, &sum) || overflow) {

@@ -29,8 +29,8 @@ struct fxc_report {
 
 /* Counts of one execution of a node, bytes and kernels included; needs the facts flops and traffic. */
 fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node);
-/* Sum of `times` executions of a node; FXC_OVERFLOW names the node. */
-fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, int64_t times, struct fxc_sum *out,
+/* Sum over all executions of a node of this graph, which runs; FXC_OVERFLOW names the node. */
+fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err);
 /* a += b; true on overflow. */
 bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b);

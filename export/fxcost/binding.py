@@ -112,7 +112,7 @@ class NodeCost(_Sized):
     """``fxc_node_cost``: cost of one execution of a node."""
 
     _fields_ = [("struct_size", c_size_t), ("counts", Counts), ("times", c_int64), ("coverage", c_uint8)]
-    _fields_ += [("bound", c_uint8), ("seconds", c_double)]
+    _fields_ += [("bound", c_uint8), ("seconds", c_double), ("expected_times", c_double)]
 
 
 class ProgramInfo(_Sized):
@@ -297,7 +297,7 @@ class Analysis:
             self.set(option, value)
 
     def set(self, option: str, value: str) -> None:
-        """Sets ``convention``, ``profile``, ``device`` or ``dim.NAME``."""
+        """Sets ``convention``, ``profile``, ``device``, ``dim.NAME`` or ``probability.NAME``."""
         _call("fxc_analysis_set", self._handle, option.encode(), value.encode())
 
     def require(self, fact: str) -> None:

@@ -117,6 +117,10 @@ class Converter:
             names.append(argname(key))
             kinds.append(kind)
             payloads.append(payload)
+        if node.target is torch.ops.higher_order.while_loop:
+            names.append(argname("trips"))
+            kinds.append(self.kind["symint"])
+            payloads.append(self.symbols.trips(node.name))
         rows["node_arg_begin"].append(len(names))
         rows["node_op"].append(op.row)
         rows["node_result"].append(self._result(node, op, index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from .columns import Columns, float_bits
@@ -163,6 +164,20 @@ class Symbols:
             max=high or 0,
         )
         return row
+
+    def trips(self, loop: str) -> int:
+        """The expression row of a new symbol, LOOP_trips: how often a loop runs, which only data or the user say."""
+        name = f"{loop}_trips"
+        for number in itertools.count(1):
+            if name not in self._rows:
+                break
+            name = f"{loop}_trips_{number}"
+        flag, string = bits("symbol_flag"), self.columns.string
+        flags = flag["unbacked"] | flag["min"]
+        row = self._rows[name] = self.columns.add(
+            "symbol", name=string(name), dim=string(name), flags=flags, hint=0, min=0, max=0
+        )
+        return self.columns.expr_row([(self._symbol, row)])
 
     def _dim_name(self, symbol: sympy.Symbol) -> str:
         """The name the user gave to this Dim, if any: the shape environment knows it by the symbol's source."""

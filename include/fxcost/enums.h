@@ -224,7 +224,8 @@
     X(SYMBOLS, "dim", 0)                                                                                               \
     X(CONVENTION, "convention", 1)                                                                                     \
     X(PROFILE, "profile", 2)                                                                                           \
-    X(DEVICE, "device", 3)
+    X(DEVICE, "device", 3)                                                                                             \
+    X(PROBABILITY, "probability", 4)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

@@ -140,6 +140,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
  *                 recorded are an error under both
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
+ *   "probability.NAME"  the probability, from 0 to 1, that the condition of the cond named NAME is true: both branches
+ *                 then count by their share, rounded per node ("" counts the dearer branch, the default)
  * Errors: FXC_USAGE, FXC_DEVICE. */
 FXC_API fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err);
 /* Computes a fact ("verify", "shapes", "flops", ...: fxc_pass_get lists them) and all it needs, if missing. */
@@ -164,11 +166,12 @@ typedef enum fxc_bound { FXC_BOUND_UNKNOWN = 0, FXC_BOUND_COMPUTE, FXC_BOUND_MEM
 
 typedef struct fxc_node_cost {
     size_t struct_size;
-    fxc_counts counts; /* of one execution of the node */
-    int64_t times;     /* how often its graph runs in one run of the program */
-    uint8_t coverage;  /* fxc_coverage */
-    uint8_t bound;     /* fxc_bound, with a device only */
-    double seconds;    /* of one execution; NAN without a device */
+    fxc_counts counts;     /* of one execution of the node */
+    int64_t times;         /* how often its graph runs in one run of the program, rounded */
+    uint8_t coverage;      /* fxc_coverage */
+    uint8_t bound;         /* fxc_bound, with a device only */
+    double seconds;        /* of one execution; NAN without a device */
+    double expected_times; /* as times, not rounded: they differ in branches with a probability */
 } fxc_node_cost;
 /* Cost of one node; runs the passes it needs. */
 FXC_API fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cost *cost, fxc_error *err);

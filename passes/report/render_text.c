@@ -57,8 +57,8 @@ static const char *percent(double part, double whole, char buffer[FXC_NUMBER_SIZ
     return buffer;
 }
 
-/* "batch=1, seq=512": the sizes of dynamic dimensions that the numbers hold for. Those that data decide are shown when
- * they were given. */
+/* "batch=1, seq=512, while_loop_trips=?": the sizes that the numbers hold for. Of those that data decide, the ones that
+ * the user gave or could give. */
 static void put_sizes(const struct face *face) {
     const struct fxc_program *p = face->analysis->program;
     char text[512];
@@ -66,11 +66,15 @@ static void put_sizes(const struct face *face) {
     for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
         const struct fxc_binding *binding = &face->analysis->bindings[i];
         const char *dim = fxc_string(p, p->symbol_dim[i]);
-        if (!binding->known || ((p->symbol_flags[i] & FXC_SYMBOL_FLAG_UNBACKED) != 0 && !binding->given)) {
+        char value[24] = "?";
+        if (binding->known && (p->symbol_flags[i] & FXC_SYMBOL_FLAG_UNBACKED) != 0 && !binding->given) {
             continue;
         }
-        int length = snprintf(text + used, sizeof text - used, "%s%.80s=%" PRId64, used == 0 ? "" : ", ",
-                              dim[0] == '\0' ? fxc_string(p, p->symbol_name[i]) : dim, binding->value);
+        if (binding->known) {
+            (void)snprintf(value, sizeof value, "%" PRId64, binding->value);
+        }
+        int length = snprintf(text + used, sizeof text - used, "%s%.80s=%s", used == 0 ? "" : ", ",
+                              dim[0] == '\0' ? fxc_string(p, p->symbol_name[i]) : dim, value);
         if (length < 0 || (size_t)length >= sizeof text - used) {
             text[used] = '\0'; /* more symbols than a head can show */
             break;

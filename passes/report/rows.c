@@ -94,7 +94,7 @@ static fxc_status for_each_node(struct node_walk *walk, node_fn fn, fxc_error *e
         for (uint32_t node = p->graph_node_begin[graph]; times > 0 && node < p->graph_node_begin[graph + 1]; node++) {
             if (walk->inside[walk->analysis->report->node_module[node]]) {
                 struct fxc_sum sum;
-                FXC_TRY(fxc_node_sum(walk->analysis, node, times, &sum, err));
+                FXC_TRY(fxc_node_sum(walk->analysis, node, graph, &sum, err));
                 FXC_TRY(fn(walk, node, &sum, err));
             }
         }

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import fxcost
+from fxcost.binding import Analysis
+from fxcost.errors import FxcostError
 from fxcost.report import Report
 
 X = torch.randn(6, 8)
@@ -112,3 +114,61 @@ def test_wrapped_regions_count_once(context: Callable[[], object]) -> None:
             return net.linear(y)
 
     assert report(wrapped).matrix_flops == 2 * report(lambda net, x: net.linear(x)).matrix_flops
+
+
+# ---- what only the user can say -------------------------------------------------------------------------------------
+
+
+def looped(net: Net, x: Tensor) -> object:
+    from torch._higher_order_ops.while_loop import while_loop
+
+    start = torch.zeros((), dtype=torch.int64)
+    return while_loop(lambda i, x: i.sin() < 5, lambda i, x: (i + 1, dear(net, x)), (start, x))
+
+
+@pytest.mark.parametrize("trips", [0, 1, 7])
+def test_a_while_loop_counts_as_often_as_the_user_says(trips: int) -> None:
+    def unrolled(net: Net, x: Tensor) -> Tensor:
+        i = torch.zeros((), dtype=torch.int64)
+        for _ in range(trips):
+            _ = i.sin() < 5
+            x, i = dear(net, x), i + 1
+        return x + (i.sin() < 5)
+
+    program = report(looped).program
+    given = Report(program, dims={"while_loop_trips": trips})
+    assert given.unknown == {}
+    last_add = X.numel()  # of the bool, which keeps the last condition alive
+    assert given.flops == report(unrolled).flops - last_add
+    assert given.matrix_flops == trips * report(dear).matrix_flops
+
+
+def test_without_trips_a_while_loop_is_unknown_and_a_formula_has_them_as_a_variable() -> None:
+    whole = report(looped)
+    assert list(whole.unknown) == ["higher_order.while_loop"]
+    assert "while_loop_trips=?" in str(whole)
+    # 2 * 6 * 8 * 8 matrix FLOPs each time
+    assert whole.formula("matrix_flops") == "768*while_loop_trips"
+
+
+def test_branches_count_by_a_given_probability() -> None:
+    def inner(net: Net, x: Tensor) -> Tensor:
+        return torch.cond(x.max() > 1, lambda x: dear(net, x), lambda x: cheap(net, x), (x,))
+
+    whole = report(lambda net, x: torch.cond(x.sum() > 0, lambda x: inner(net, x), lambda x: cheap(net, x), (x,)))
+    analysis = Analysis(whole.program)
+    assert analysis.totals().counts.matrix_flops == report(dear).matrix_flops
+    names = [line.split(" = ")[0].strip(" %") for line in whole.program.text().splitlines() if "order.cond(" in line]
+    assert len(names) == 2
+    for probability in (0.0, 0.25, 1.0):
+        for name in set(names):
+            analysis.set(f"probability.{name}", str(probability))
+        nested = probability**2 if len(set(names)) > 1 else probability
+        assert analysis.totals().counts.matrix_flops == round(nested * report(dear).matrix_flops)
+
+
+@pytest.mark.parametrize(("option", "value"), [("probability.none", "0.5"), ("probability.cond", "1.5")])
+def test_a_wrong_probability_is_refused(option: str, value: str) -> None:
+    whole = report(lambda net, x: torch.cond(x.sum() > 0, lambda x: dear(net, x), lambda x: cheap(net, x), (x,)))
+    with pytest.raises(FxcostError, match="probability"):
+        Analysis(whole.program).set(option, value)

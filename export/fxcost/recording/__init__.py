@@ -41,7 +41,11 @@ class Recording:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.stop()
+        if kind is None:
+            self.stop()
+            return
+        with contextlib.suppress(Exception):  # what the block raised matters more
+            self.stop()
 
     def start(self) -> None:
         """Begins to record. A second recording with the same object replaces the first."""

@@ -21,7 +21,8 @@ from .phases import Phases
 OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
 
 _TENSOR = torch.Tensor
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+_COMPOSITE_KEY = torch._C.DispatchKey.CompositeImplicitAutograd
+_PLAIN, _COMPOSITE, _IGNORED = range(3)
 _NO_STORAGE = (RuntimeError, NotImplementedError)
 
 
@@ -187,7 +188,7 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
-        self._composite: dict[Any, bool] = {}
+        self._kinds: dict[Any, int] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -197,14 +198,16 @@ class Dispatch(TorchDispatchMode):
         for cls in types:
             if cls is not FakeTensor and cls is not _TENSOR:
                 return NotImplemented  # a subclass unwraps itself; what it holds comes back here
-        composite = self._composite.get(func)
-        if composite is None:
-            composite = self._composite[func] = _is_composite(func)
-        if composite:  # reached whole in inference mode: what runs is below it
+        kind = self._kinds.get(func)
+        if kind is None:
+            kind = self._kinds[func] = _kind_of(func)
+        if kind == _COMPOSITE:  # reached whole in inference mode: what runs is below it
             with self:
                 out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)
                 if out is not NotImplemented:
                     return out
+        elif kind == _IGNORED:
+            return func(*args, **(kwargs or {}))
         tape = self.tape
         ref, noted = tape.ref, tape.noted
         taken = [
@@ -235,12 +238,13 @@ class Dispatch(TorchDispatchMode):
         return out
 
 
-def _is_composite(func: Any) -> bool:
-    return (
-        isinstance(func, torch._ops.OpOverload)
-        and func is not torch.ops.prim.device.default
-        and (_COMPOSITE in func.py_kernels or func.has_kernel_for_dispatch_key(_COMPOSITE))
-    )
+def _kind_of(func: Any) -> int:
+    if not isinstance(func, torch._ops.OpOverload) or func is torch.ops.prim.device.default:
+        return _PLAIN
+    if func.namespace == "profiler":
+        return _IGNORED
+    composite = _COMPOSITE_KEY in func.py_kernels or func.has_kernel_for_dispatch_key(_COMPOSITE_KEY)
+    return _COMPOSITE if composite else _PLAIN
 
 
 class Functions(TorchFunctionMode):

@@ -20,6 +20,7 @@ from .calls import Calls
 from .tape import Ref, Tape
 
 Event = tuple[Any, ...]
+_SHARED = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format})
 _DESCRIBED = 8  # inputs that the head of a report names
 
 
@@ -291,14 +292,13 @@ class Writer:
             return self._value_kind, arg.row
         if type(arg) is list:
             return self._list_kind, self.columns.list_row([self.encode(item) for item in arg])
-        try:
-            key = (type(arg), arg)
-            found = self._scalars.get(key)
-            if found is None:
-                found = self._scalars[key] = self._scalar(arg)
-            return found
-        except TypeError:  # no key: it cannot be hashed
+        if type(arg) not in _SHARED:
             return self._scalar(arg)
+        key = (type(arg), arg)
+        found = self._scalars.get(key)
+        if found is None:
+            found = self._scalars[key] = self._scalar(arg)
+        return found
 
     def describe_inputs(self) -> str:
         """The inputs for people: "x f32[1, 5]"."""

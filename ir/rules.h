@@ -113,6 +113,13 @@
     X(conv)                                                                                                            \
     X(conv_backward)                                                                                                   \
     X(einsum)                                                                                                          \
+    /* flop_rules_backward.c */                                                                                        \
+    X(grad_each)                                                                                                       \
+    X(target_each)                                                                                                     \
+    X(pool_backward)                                                                                                   \
+    X(gelu_backward)                                                                                                   \
+    X(softmax_backward)                                                                                                \
+    X(norm_backward)                                                                                                   \
     /* flop_rules_attention.c, flop_rules_recurrent.c */                                                               \
     X(sdpa)                                                                                                            \
     X(sdpa_backward)                                                                                                   \
@@ -205,6 +212,7 @@ enum fxc_flop_rule_id {
 enum { FXC_BATCH_NORM_evaluation, FXC_BATCH_NORM_training, FXC_BATCH_NORM_argument };
 enum { FXC_CONV_forward, FXC_CONV_transposed, FXC_CONV_argument, FXC_CONV_tbc };
 enum { FXC_BODY_once, FXC_BODY_dearer, FXC_BODY_length, FXC_BODY_trips };
+enum { FXC_SOFTMAX_plain, FXC_SOFTMAX_log };
 enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 
 /* ---- in rows: shape rules ---------------------------------------------------------------------------------------- */
@@ -289,6 +297,13 @@ enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 #define GROUPED_MM FXC_FLOPS(grouped_mm, "grouped_mm", 0, 0, 0)
 #define CONV(form) FXC_FLOPS(conv, "conv(" #form ")", FXC_CONV_##form, 0, 0)
 #define CONV_BACKWARD FXC_FLOPS(conv_backward, "conv_backward", 0, 0, 0)
+
+#define GRAD_EACH(flops) FXC_FLOPS(grad_each, "grad_each(" #flops ")", flops, 0, 0)
+#define TARGET_EACH(flops) FXC_FLOPS(target_each, "target_each(" #flops ")", flops, 0, 0)
+#define POOL_BACKWARD(dims) FXC_FLOPS(pool_backward, "pool_backward(" #dims ")", dims, 0, 0)
+#define GELU_BACKWARD FXC_FLOPS(gelu_backward, "gelu_backward", 0, 0, 0)
+#define SOFTMAX_BACKWARD(form) FXC_FLOPS(softmax_backward, "softmax_backward(" #form ")", FXC_SOFTMAX_##form, 0, 0)
+#define NORM_BACKWARD FXC_FLOPS(norm_backward, "norm_backward", 0, 0, 0)
 
 #define SDPA FXC_FLOPS(sdpa, "sdpa", 0, 0, 0)
 #define SDPA_BACKWARD FXC_FLOPS(sdpa_backward, "sdpa_backward", 0, 0, 0)

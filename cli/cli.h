@@ -64,5 +64,6 @@ fxc_status cli_verify(struct cli_options *options, fxc_error *err);
 fxc_status cli_ops(struct cli_options *options, fxc_error *err);
 fxc_status cli_passes(struct cli_options *options, fxc_error *err);
 fxc_status cli_devices(struct cli_options *options, fxc_error *err);
+fxc_status cli_conventions(struct cli_options *options, fxc_error *err);
 
 #endif

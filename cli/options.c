@@ -17,6 +17,7 @@ static const struct command {
     {"ops", "[PATTERN]", "list the operators that have a row in the table"},
     {"passes", "", "list the passes and what each needs"},
     {"devices", "", "list the devices and their figures"},
+    {"conventions", "[NAME]", "list how other counters count, or the rows of one"},
 };
 
 /* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
@@ -35,7 +36,7 @@ static const struct option {
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},
     {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
     {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
-    {"--convention", "NAME", "how to count: fxcost", TEXT, AT(convention)},
+    {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", DIM, 0},
     {"--probability", "NAME=P", "that the condition of a cond is true; repeatable (default: the dearer branch)",
@@ -67,7 +68,7 @@ void cli_print_help(FILE *stream) {
     (void)fputs("fxcost: what a PyTorch model costs, op by op\n\nUsage: fxcost [COMMAND] [OPERAND] [OPTION]...\n\n",
                 stream);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        (void)fprintf(stream, "  %-8s %-10s %s\n", commands[i].name, commands[i].operand, commands[i].help);
+        (void)fprintf(stream, "  %-11s %-10s %s\n", commands[i].name, commands[i].operand, commands[i].help);
     }
     (void)fputs("\nMODEL is a .fxir file or its text form; with the Python package also FILE.py[:NAME],\n"
                 "package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or a .pt2 file.\n\nOptions:\n",

@@ -10,7 +10,7 @@
 
 #include "backends/devices.h"
 #include "ir/ops.h"
-#include "passes/flop_rules.h"
+#include "passes/convention/convention.h"
 #include "passes/report.h"
 
 fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
@@ -70,6 +70,20 @@ static fxc_status set_device(struct fxc_analysis *analysis, const char *value, f
     }
     analysis->device = device;
     fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
+    return FXC_OK;
+}
+
+static fxc_status set_convention(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    const struct fxc_convention *convention = fxc_convention_find(value);
+    if (convention == NULL) {
+        fxc_status status = one_of(err, "convention", "a convention that fxcost knows", value);
+        fxc_advice(err, "list them with: fxcost conventions");
+        return status;
+    }
+    if (analysis->convention != convention) {
+        analysis->convention = convention;
+        fxc_drop_facts(analysis, FXC_OPTION_CONVENTION);
+    }
     return FXC_OK;
 }
 
@@ -188,7 +202,7 @@ static fxc_status set_probability(struct fxc_analysis *analysis, const char *nam
 
 fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
     if (strcmp(option, "convention") == 0) {
-        return strcmp(value, "fxcost") == 0 ? FXC_OK : one_of(err, option, "'fxcost'", value);
+        return set_convention(analysis, value, err);
     }
     if (strcmp(option, "profile") == 0) {
         return strcmp(value, "eager") == 0 ? FXC_OK : one_of(err, option, "'eager'", value);

@@ -18,6 +18,7 @@
     X(params)                                                                                                          \
     X(traffic)                                                                                                         \
     X(tree)                                                                                                            \
+    X(tool)                                                                                                            \
     X(cost)                                                                                                            \
     X(report)
 
@@ -30,19 +31,21 @@ enum fxc_fact {
 #define FXC_FACT_BIT(name) (1u << FXC_FACT_##name)
 
 struct fxc_device;
+struct fxc_convention;
 
 /* What probabilities are counted in. */
 enum { FXC_PROBABILITY_UNIT = 1000 * 1000 };
 
 struct fxc_analysis {
     const struct fxc_program *program;
-    uint32_t facts;                         /* bits of facts that are present */
-    struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
-    struct fxc_binding *bindings;           /* per symbol */
-    int32_t *probability;                   /* per node, of the branch taken when true, in millionths; -1, or NULL
-                                               altogether, where none is given */
-    bool strict_shapes;                     /* a type or strides other than recorded are an error */
-    const struct fxc_device *device;        /* NULL: none named */
+    uint32_t facts;                          /* bits of facts that are present */
+    struct fxc_arena arena[FXC_FACT_COUNT];  /* owns each fact */
+    struct fxc_binding *bindings;            /* per symbol */
+    int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
+                                                altogether, where none is given */
+    bool strict_shapes;                      /* a type or strides other than recorded are an error */
+    const struct fxc_device *device;         /* NULL: none named */
+    const struct fxc_convention *convention; /* NULL: fxcost itself */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;
@@ -50,6 +53,7 @@ struct fxc_analysis {
     struct fxc_flops *flops;
     struct fxc_params *params;
     struct fxc_traffic *traffic;
+    struct fxc_tool *tool;
     struct fxc_cost *cost;
     struct fxc_report *report;
 };
@@ -136,6 +140,6 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* alias: see passes/alias.h. report: see passes/report.h. */
+/* alias: see passes/alias.h. tool: see passes/tool.h. report: see passes/report.h. */
 
 #endif

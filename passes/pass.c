@@ -12,17 +12,20 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_alias] = {"alias", "Finds what shares memory, what is written, and the order that this implies",
                         BIT(verify), 0, fxc_run_alias},
     [FXC_FACT_flops] = {"flops", "Counts MACs, FLOPs, transcendentals and integer operations of every node",
-                        BIT(shapes), FXC_OPTION_CONVENTION, fxc_run_flops},
+                        BIT(shapes), 0, fxc_run_flops},
     [FXC_FACT_params] = {"params", "Counts parameters and buffers, tied ones once", BIT(verify), FXC_OPTION_SYMBOLS,
                          fxc_run_params},
     [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
                           BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
     [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops),
                        FXC_OPTION_PROBABILITY, fxc_run_tree},
+    [FXC_FACT_tool] = {"tool", "Counts every node as another counter would, under the convention",
+                       BIT(tree) | BIT(flops), FXC_OPTION_CONVENTION, fxc_run_tool},
     [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device", BIT(flops) | BIT(traffic),
                        FXC_OPTION_DEVICE, fxc_run_cost},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
-                         BIT(tree) | BIT(flops) | BIT(params) | BIT(traffic) | BIT(cost), 0, fxc_run_report},
+                         BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(traffic) | BIT(cost), 0,
+                         fxc_run_report},
 };
 
 /* Runs one pass whose needs are met, and drops what a failed pass left. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "passes/tool.h"
+
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
 
 fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node) {
@@ -69,6 +71,8 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     overflow |= fxc_add(a->unknown_nodes, b->unknown_nodes, &a->unknown_nodes);
     overflow |= fxc_add(a->unknown_elements, b->unknown_elements, &a->unknown_elements);
     overflow |= fxc_add(a->output_elements, b->output_elements, &a->output_elements);
+    overflow |= fxc_add(a->tool, b->tool, &a->tool);
+    overflow |= fxc_add(a->tool_macs, b->tool_macs, &a->tool_macs);
     a->seconds += b->seconds;
     return overflow;
 }
@@ -89,7 +93,10 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     if (analysis->cost->seconds != NULL) {
         out->seconds = analysis->cost->seconds[node] * (double)times / (double)unit;
     }
-    if (scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
+    const struct fxc_tool *tool = analysis->tool;
+    bool large = tool->count != NULL && (fxc_scale(tool->count[node], times, unit, &out->tool) ||
+                                         fxc_scale(tool->macs[node], times, unit, &out->tool_macs));
+    if (large || scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
         fxc_scale(elements, times, unit, &out->output_elements)) {
         return fail_overflow(analysis, node, err);
     }

@@ -1,5 +1,6 @@
 /* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
 #include "fxcost/backend.h"
+#include "passes/convention/convention.h"
 #include "passes/report/json.h"
 
 static void put_counts(struct fxc_json *json, const fxc_counts *c) {
@@ -49,7 +50,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
                         const struct fxc_view_options *options) {
     static const char *const bys[] = {"module", "class", "op", "node"};
     fxc_json_open(json, "options", '{');
-    fxc_json_string(json, "convention", "fxcost");
+    fxc_json_string(json, "convention", analysis->convention == NULL ? "fxcost" : analysis->convention->name);
     fxc_json_string(json, "profile", "eager");
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
@@ -89,6 +90,39 @@ static void put_unknown(struct fxc_json *json, const struct fxc_report *report) 
     fxc_json_close(json, ']');
 }
 
+/* What the tool of the convention says: its number, its table by operator, what it leaves out. */
+static void put_tool(struct fxc_json *json, const struct fxc_convention *convention, const struct fxc_tool *tool) {
+    fxc_json_open(json, "tool", '{');
+    fxc_json_string(json, "follows", convention->tool);
+    fxc_json_string(json, "unit", convention->unit);
+    fxc_json_int(json, "count", tool->total);
+    fxc_json_int(json, "macs", tool->total_macs);
+    fxc_json_string(json, "failure", tool->failure);
+    fxc_json_int(json, "unknown_nodes", tool->unknown_nodes);
+    fxc_json_open(json, "operators", '[');
+    for (uint32_t i = 0; i < tool->op_count; i++) {
+        fxc_json_open(json, NULL, '{');
+        fxc_json_string(json, "name", tool->op[i].key);
+        fxc_json_int(json, "calls", tool->op[i].calls);
+        fxc_json_int(json, "count", tool->op[i].count);
+        fxc_json_int(json, "macs", tool->op[i].macs);
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, ']');
+    fxc_json_open(json, "left_out", '[');
+    for (uint32_t i = 0; i < tool->left_out_count; i++) {
+        fxc_json_open(json, NULL, '{');
+        fxc_json_string(json, "op", tool->left_out[i].op);
+        fxc_json_int(json, "nodes", tool->left_out[i].nodes);
+        fxc_json_int(json, "flops", tool->left_out[i].flops);
+        fxc_json_int(json, "macs", tool->left_out[i].macs);
+        fxc_json_bool(json, "listed", tool->left_out[i].sight == FXC_TOOL_LISTED);
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, ']');
+    fxc_json_close(json, '}');
+}
+
 static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     static const char *const coverages[] = {"counted", "zero", "unknown"};
     static const char *const bounds[] = {"unknown", "compute", "memory", "overhead"};
@@ -101,7 +135,8 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_int(json, "line", row->line);
 }
 
-static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by) {
+static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by,
+                    const struct fxc_convention *tool) {
     fxc_put(json->out, json->comma ? "" : "\n");
     fxc_json_open(json, NULL, '{');
     fxc_json_string(json, "name", row->name);
@@ -116,6 +151,10 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
         fxc_json_int(json, "params", row->params);
     }
     put_counts(json, &row->sum.counts);
+    if (tool != NULL) {
+        fxc_json_int(json, "tool", row->sum.tool);
+        fxc_json_int(json, "tool_macs", row->sum.tool_macs);
+    }
     fxc_json_int(json, "nodes", row->sum.nodes);
     fxc_json_int(json, "unknown_nodes", row->sum.unknown_nodes);
     fxc_json_double(json, "seconds", row->sum.seconds);
@@ -133,9 +172,14 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     put_options(&json, analysis, options);
     put_totals(&json, &analysis->report->totals);
     put_unknown(&json, analysis->report);
+    const struct fxc_convention *tool = analysis->convention;
+    tool = tool == NULL || tool->rows == 0 ? NULL : tool;
+    if (tool != NULL) {
+        put_tool(&json, tool, analysis->tool);
+    }
     fxc_json_open(&json, "rows", '[');
     for (uint32_t i = 0; i < rows->count; i++) {
-        put_row(&json, &rows->row[i], options->by);
+        put_row(&json, &rows->row[i], options->by, tool);
     }
     fxc_json_close(&json, ']');
     fxc_json_close(&json, '}');

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fxcost/backend.h"
+#include "passes/convention/convention.h"
 #include "passes/report/render.h"
 
 enum { WIDTH = 100 };
@@ -14,6 +15,7 @@ struct face {
     const struct fxc_view_options *options;
     struct fxc_stream *out;
     const fxc_totals *totals;
+    const struct fxc_convention *tool; /* the convention of another tool, NULL for none */
 };
 
 static const char *number(const struct face *face, int64_t value, char buffer[FXC_NUMBER_SIZE]) {
@@ -104,6 +106,11 @@ static void put_head(const struct face *face) {
     put_field(face->out, "mode", text);
     put_field(face->out, "convention",
               "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
+    if (face->tool != NULL) {
+        (void)snprintf(text, sizeof text, "%s (%s, in %ss: %s)", face->tool->name, face->tool->tool, face->tool->unit,
+                       face->tool->mark);
+        put_field(face->out, "beside it", text);
+    }
     if (face->analysis->device != NULL) {
         (void)snprintf(text, sizeof text, "%s: %s (datasheet roofline)", face->analysis->device->name,
                        face->analysis->device->description);
@@ -135,6 +142,38 @@ static void put_totals(const struct face *face) {
 
 /* ---- what is missing -----------------------------------------------------------------------------------------------
  */
+
+/* What the tool of the convention says, and what it leaves out with fxcost's count for it. */
+static void put_tool(const struct face *face) {
+    const struct fxc_tool *tool = face->analysis->tool;
+    char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE];
+    fxc_put_cell(face->out, face->tool->name, 11, false);
+    fxc_putf(face->out, " %s %ss", number(face, tool->total, a), face->tool->unit);
+    if ((face->tool->flags & FXC_CONVENTION_BOTH) != 0) {
+        fxc_putf(face->out, ", %s MACs", number(face, tool->total_macs, a));
+    }
+    if (tool->failure != NULL) {
+        fxc_putf(face->out, "; it raises an exception at '%s': %s",
+                 fxc_node_name(face->analysis->program, tool->failed_node), tool->failure);
+    }
+    if (tool->unknown_nodes > 0) {
+        fxc_putf(face->out, "; what it says of %" PRId64 " nodes cannot be told", tool->unknown_nodes);
+    }
+    fxc_put(face->out, "\n");
+    if (tool->left_out_count == 0) {
+        fxc_put(face->out, "            leaves nothing out that has FLOPs\n");
+        return;
+    }
+    fxc_putf(face->out, "            leaves out, in FLOPs of fxcost: %s (%s)%s\n",
+             number(face, tool->left_out_flops, a),
+             percent((double)tool->left_out_flops, (double)face->totals->flops, b),
+             face->tool->missing == FXC_MISSING_LISTED ? ", and says so" : ", without notice");
+    for (uint32_t i = 0; i < tool->left_out_count; i++) {
+        const struct fxc_tool_gap *gap = &tool->left_out[i];
+        fxc_putf(face->out, "%14s%s \xC3\x97%" PRId64 ": %s%s\n", "", gap->op, gap->nodes, number(face, gap->flops, a),
+                 gap->sight == FXC_TOOL_ZERO ? ", which it calls none" : "");
+    }
+}
 
 static void put_unknown(const struct face *face) {
     const fxc_totals *t = face->totals;
@@ -170,7 +209,7 @@ static void put_unknown(const struct face *face) {
 
 struct columns {
     uint32_t name, class_name;
-    bool params, calls, seconds;
+    bool params, calls, seconds, tool;
 };
 
 static bool by_module(const struct face *face) {
@@ -200,8 +239,12 @@ static const char *short_class(const struct face *face, const struct fxc_row *ro
 
 /* Widths: the fixed columns first, then the class up to 24, then the name with what is left. */
 static struct columns layout(const struct face *face, const struct fxc_rows *rows) {
-    struct columns columns = {4, 0, by_module(face) || face->options->by == FXC_BY_CLASS, !by_module(face),
-                              face->analysis->device != NULL};
+    struct columns columns = {4,
+                              0,
+                              by_module(face) || face->options->by == FXC_BY_CLASS,
+                              !by_module(face),
+                              face->analysis->device != NULL,
+                              face->tool != NULL};
     char buffer[512];
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t label = fxc_columns_of(row_label(face, &rows->row[i], buffer, sizeof buffer));
@@ -210,7 +253,7 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
-    uint32_t fixed = 10 * (4u + columns.params + columns.seconds) + 8 + (columns.calls ? 7 : 0);
+    uint32_t fixed = 10 * (4u + columns.params + columns.seconds + columns.tool) + 8 + (columns.calls ? 7 : 0);
     uint32_t left = WIDTH - fixed - 1;
     columns.class_name = min_u32(columns.class_name, face->options->by == FXC_BY_NODE ? 24 : 22);
     if (columns.class_name + columns.name > left) {
@@ -246,6 +289,9 @@ static void put_titles(const struct face *face, const struct columns *columns) {
     }
     put_number_cell(face, "MACs");
     put_number_cell(face, "FLOPs");
+    if (columns->tool) {
+        put_number_cell(face, face->tool->name);
+    }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, "share", 7, true);
     put_number_cell(face, "read B");
@@ -276,6 +322,9 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     }
     put_number_cell(face, number(face, c->macs, text));
     put_number_cell(face, fxc_flops_text(row, face->options->raw, text));
+    if (columns->tool) {
+        put_number_cell(face, number(face, row->sum.tool, text));
+    }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
     put_number_cell(face, number(face, c->bytes_read, text));
@@ -317,9 +366,14 @@ static void put_cite(const struct face *face) {
 
 void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                      const struct fxc_rows *rows, struct fxc_stream *out) {
-    struct face face = {analysis, options, out, &analysis->report->totals};
+    const struct fxc_convention *tool = analysis->convention;
+    struct face face = {analysis, options, out, &analysis->report->totals, tool};
+    face.tool = tool == NULL || tool->rows == 0 ? NULL : tool;
     put_head(&face);
     put_totals(&face);
+    if (face.tool != NULL) {
+        put_tool(&face);
+    }
     put_unknown(&face);
     put_rows(&face, rows);
     put_cite(&face);

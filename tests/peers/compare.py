@@ -1,0 +1,131 @@
+"""Compares fxcost's conventions with the tools themselves: runs both sides in the peers' environments.
+
+python tests/peers/compare.py [--environments FOLDER] [--peers NAME...] [--programs NAME...] [--matrix]
+
+Prints every difference, and with --matrix the whole matrix peer x program. A difference is explained when REASONS of
+reasons.py holds it; anything else makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasons import reason_for
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+# Which environment of environments.txt a peer runs in.
+ENVIRONMENT = {
+    "flop_counter": "common",
+    "flop_counter-complete": "common",
+    "fvcore": "common",
+    "thop": "common",
+}
+Answers = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One peer on one program."""
+
+    peer: str
+    program: str
+    ours: dict[str, Any]
+    theirs: dict[str, Any]
+
+    @property
+    def difference(self) -> str:
+        """ "" when equal to the digit: the total, the second number, and the table by operator where the peer has
+        one. A peer that raises an exception is equalled by a convention that says so."""
+        ours, theirs = self.ours, self.theirs
+        if "error" in theirs or "error" in ours:
+            same = "error" in theirs and "error" in ours
+            return "" if same else f"{ours.get('error', ours['total'])} here, {theirs.get('error') or theirs['total']}"
+        for field in ("total", "macs", "operators"):
+            if field in theirs and ours.get(field) != theirs[field]:
+                return f"{field} {ours.get(field)} here, {theirs[field]}"
+        return "cannot be told here" if ours.get("unknown") else ""
+
+    @property
+    def reason(self) -> str:
+        return reason_for(self.peer, self.program) if self.difference else ""
+
+
+def _ask(environment: Path, script: str, arguments: Iterable[str], programs: Iterable[str]) -> Answers:
+    python = environment / "bin" / "python"
+    settings = {**os.environ, "PYTHONPATH": str(ROOT / "export"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    answer = subprocess.run(
+        [python, HERE / script, *arguments],
+        input="\n".join(programs),
+        capture_output=True,
+        text=True,
+        env=settings,
+        cwd=HERE,
+    )
+    if answer.returncode != 0:
+        raise RuntimeError(f"{script} {' '.join(arguments)}: {answer.stderr[-2000:]}")
+    lines = (json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{"))
+    return {(line["peer"], line["program"]): line for line in lines}
+
+
+def compare(environments: Path, peers: Iterable[str], programs: list[str], files: Path) -> list[Cell]:
+    """All cells; captured programs are kept in ``files``."""
+    peers = list(peers)
+    ours = _ask(environments / "common", "run_own.py", [str(files), *peers], programs)
+    theirs: Answers = {}
+    for name in dict.fromkeys(ENVIRONMENT[peer] for peer in peers):
+        asked = [peer for peer in peers if ENVIRONMENT[peer] == name]
+        theirs |= _ask(environments / name, "run_peer.py", asked, programs)
+    return [Cell(peer, program, ours[peer, program], theirs[peer, program]) for peer in peers for program in programs]
+
+
+def matrix(cells: list[Cell]) -> str:
+    """A line a program, a column a peer: = equal, r different for a stated reason, ! different."""
+    peers, programs = (list(dict.fromkeys(getattr(cell, name) for cell in cells)) for name in ("peer", "program"))
+    mark = {(c.peer, c.program): "r" if c.reason else "!" if c.difference else "=" for c in cells}
+    width = max(map(len, programs))
+    head = "\n".join(f"{'':{width}}  {'│ ' * i}{peer}" for i, peer in enumerate(peers))
+    lines = [f"{program:{width}}  {' '.join(mark[peer, program] for peer in peers)}" for program in programs]
+    return "\n".join([head, *lines])
+
+
+def summary(cells: list[Cell]) -> str:
+    equal = sum(not cell.difference for cell in cells)
+    explained = sum(bool(cell.reason) for cell in cells)
+    return (
+        f"{equal} of {len(cells)} cells equal to the digit ({100 * equal / len(cells):.1f} %), "
+        f"{explained} different for a stated reason, {len(cells) - equal - explained} unexplained"
+    )
+
+
+def main() -> int:
+    sys.path.insert(0, str(HERE))
+    from programs import PROGRAMS
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--environments", type=Path, default=ROOT / "build" / "peers")
+    parser.add_argument("--peers", nargs="*", choices=ENVIRONMENT, default=list(ENVIRONMENT))
+    parser.add_argument("--programs", nargs="*", default=list(PROGRAMS))
+    parser.add_argument("--matrix", action="store_true", help="print every cell")
+    arguments = parser.parse_args()
+    files = arguments.environments / "fxir"
+    cells = compare(arguments.environments, arguments.peers, arguments.programs, files)
+    for cell in cells:
+        if cell.difference and (arguments.matrix or not cell.reason):
+            print(f"{cell.peer}, {cell.program}: {cell.difference}{' because ' if cell.reason else ''}{cell.reason}")
+    if arguments.matrix:
+        print(matrix(cells))
+    print(summary(cells))
+    return int(any(cell.difference and not cell.reason for cell in cells))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

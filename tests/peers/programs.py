@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+import torchvision_ops  # noqa: F401  transformers and the peers import torchvision too
 from torch import Tensor, nn
 
 Built = tuple[nn.Module, tuple[Any, ...]]
@@ -213,9 +214,9 @@ OPERATORS: dict[str, Callable[[], Built]] = {
 
 def _vision(name: str, size: int = 64) -> Callable[[], Built]:
     def build() -> Built:
-        from torchvision_ops import models
+        from torchvision.models import get_model
 
-        return models.get_model(name, weights=None), (torch.randn(1, 3, size, size),)
+        return get_model(name, weights=None), (torch.randn(1, 3, size, size),)
 
     return build
 

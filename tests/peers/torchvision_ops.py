@@ -1,5 +1,5 @@
 """Declares the operators of torchvision's compiled part, which is built for another torch than this one: without them
-``import torchvision`` fails. Its classification models, which are ``models`` here, use none of them."""
+``import torchvision`` fails. Its classification models use none of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,3 @@ if not hasattr(torch.ops.torchvision, "nms"):
     library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS:
         library.define(schema)
-
-from torchvision import models  # noqa: E402
-
-__all__ = ["models"]

@@ -16,16 +16,16 @@ HERE = Path(__file__).parent
 HEADS = {
     "ops": """# Operators
 
-The operator table of `ir/ops/*.def`, one row per ATen overload. FLOP rules are explained in [counting.md](counting.md). \
+The operator table of `ir/ops/*.def`, one row per ATen overload. FLOP rules are explained in [counting.md](counting.md).
 `unknown` means that no formula is known: such a node is named in every report and enters no total.
 
 """,
     "passes": "# Passes\n\nThe pass list of `passes/pass.c`, in pipeline order.\n\n",
     "conventions": """# Conventions
 
-How other counters count, from `passes/conventions.def` and `passes/convention/*.def`. `fxcost MODEL --convention NAME` \
-shows what that tool would say beside fxcost's own numbers, and what it leaves out. A row is one thing that the tool \
-looks at: an operator, a module whose call it hooks, a function that it patches; what no row names it does not see. The \
+How other counters count, from `passes/conventions.def` and `passes/convention/*.def`. `fxcost MODEL --convention NAME`
+shows what that tool would say beside fxcost's own numbers, and what it leaves out. A row is one thing that the tool
+looks at: an operator, a module whose call it hooks, a function that it patches; what no row names it does not see. The
 last column is the function of the tool's source that the row follows.
 """,
     "devices": "# Devices\n\nThe device table of `backends/devices.def`: dense peaks from data sheets.\n\n",

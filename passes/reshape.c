@@ -4,6 +4,7 @@
 /* What one node of the source becomes. Nodes of a recorded program become themselves: they were copied, and what they
  * compute is derived. This is the place where a program without recorded shapes decides what a node is. */
 static fxc_status step(struct fxc_reshape *r, uint32_t node, fxc_error *err) {
+    FXC_TRY(fxc_reshape_baked(r, node, err));
     return fxc_reshape_derive(r, node, err);
 }
 

@@ -47,10 +47,12 @@ struct fxc_reshape {
     uint32_t *string_map;              /* per string of the source */
     struct fxc_reshape_expr *expr_map; /* per expression of the source */
     uint32_t *meta_map;                /* per meta row of the source: its row in the new program, or FXC_NONE */
-    uint32_t *symbol_map; /* per symbol of the source: its row in the new program, or FXC_NONE: it has a value */
-    bool *settled;        /* per value of the source: it has its description in the new program */
-    bool *storage_used;   /* per storage of the source: a value over it is settled */
-    bool any_changed;     /* some value of the new program differs from the recording */
+    uint32_t *symbol_map;        /* per symbol of the source: its row in the new program, or FXC_NONE: it has a value */
+    bool *settled;               /* per value of the source: it has its description in the new program */
+    bool *storage_used;          /* per storage of the source: a value over it is settled */
+    struct fxc_intern old_sizes; /* int64_t: recorded sizes that are others now, */
+    struct fxc_vector new_sizes; /* and what the first of each is now, -1 when it is no size any more */
+    bool any_changed;            /* some value of the new program differs from the recording */
 };
 
 /* ---- building (reshape_build.c) ---------------------------------------------------------------------------------- */
@@ -99,6 +101,8 @@ uint32_t fxc_reshape_adopted_meta(struct fxc_reshape *r, uint32_t meta);
 /* Derives the results of a node of the new program by its rules. Refuses, naming the node, arguments that contradict
  * each other, and results that rest on the recording of other arguments. */
 fxc_status fxc_reshape_derive(struct fxc_reshape *r, uint32_t node, fxc_error *err);
+/* Refuses parameters that do not fit what the node takes now (reshape_fit.c). */
+fxc_status fxc_reshape_fit(const struct fxc_rule *rule, fxc_error *err);
 /* Dense strides, dimensions in the order of the recorded strides where the ranks agree, else row-major. False on
  * overflow. */
 bool fxc_reshape_strides_like(const struct fxc_tensor *recorded, struct fxc_shape *out);
@@ -119,6 +123,13 @@ fxc_status fxc_reshape_fill(struct fxc_reshape *r, uint32_t value, fxc_error *er
 fxc_status fxc_reshape_bind(struct fxc_analysis *source, const fxc_reshape_options *options, fxc_error *err);
 /* Settles the inputs of all graphs. */
 fxc_status fxc_reshape_inputs(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err);
+
+/* ---- numbers that may be sizes (reshape_baked.c) ----------------------------------------------------------------- */
+
+/* Remembers the sizes of a recorded tensor that are others now. */
+void fxc_reshape_note(struct fxc_reshape *r, const struct fxc_tensor *recorded, uint32_t rank, const int64_t *size);
+/* Refuses a node of a recorded program in whose arguments the capture wrote a number that may be a changed size. */
+fxc_status fxc_reshape_baked(struct fxc_reshape *r, uint32_t node, fxc_error *err);
 
 /* ---- the capture's words (reshape_describe.c) -------------------------------------------------------------------- */
 

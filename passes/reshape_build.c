@@ -272,13 +272,15 @@ fxc_status fxc_reshape_finish(struct fxc_reshape *r, struct fxc_program **out, f
 }
 
 void fxc_reshape_free(struct fxc_reshape *r) {
-    struct fxc_vector *vectors[] = {&r->dim_begin, &r->rank,       &r->dtype,        &r->numel,        &r->changed,
-                                    &r->op_row,    &r->argname_id, &r->string_begin, &r->string_bytes, &r->meta_numel};
+    struct fxc_vector *vectors[] = {&r->dim_begin,    &r->rank,       &r->dtype,      &r->numel,
+                                    &r->changed,      &r->op_row,     &r->argname_id, &r->string_begin,
+                                    &r->string_bytes, &r->meta_numel, &r->new_sizes};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         free(vectors[i]->data);
     }
     fxc_builder_free(&r->builder);
     fxc_intern_free(&r->metas);
+    fxc_intern_free(&r->old_sizes);
     fxc_arena_free(&r->scratch);
     fxc_analysis_free(r->recorded);
 }

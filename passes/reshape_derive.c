@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "passes/number_rules.h"
 #include "passes/reshape.h"
 #include "passes/shape_rules.h"
 #include "passes/tell.h"
@@ -183,6 +184,7 @@ static fxc_status settle_told(struct fxc_reshape *r, const struct fxc_rule *rule
         fxc_reshape_set_tensor(r, value, fxc_reshape_meta_row(r, &meta), changed);
         if (recorded->exists) {
             r->settled[value] = true;
+            fxc_reshape_note(r, &recorded->tensor, told->rank, told->size);
         }
     }
     return fxc_reshape_fill(r, value, err);
@@ -197,6 +199,15 @@ static fxc_status contradiction(const struct fxc_rule *rule, const struct fxc_sh
     fxc_found(err, "the recorded shape %s", fxc_sizes_text(recorded->tensor.size, recorded->tensor.rank, b, sizeof b));
     fxc_advice(err, "the program contradicts itself: capture the model again");
     return status;
+}
+
+/* Sizes that are data, whatever sizes go in: where something is, or how many. */
+static bool is_data(const struct fxc_reshape *r, const struct fxc_rule *rule, const struct recording *recorded) {
+    uint32_t op = rule->program->node_op[rule->node];
+    bool tagged = (rule->program->op_tags[op] & FXC_OP_TAG_DYNAMIC_OUTPUT_SHAPE) != 0;
+    return tagged && recorded->exists && recorded->tensor.numel < 0 && !r->builder.failed &&
+           (recorded->tensor.rank == 1 ||
+            strcmp(fxc_string(rule->program, rule->program->op_name[op]), "aten.nonzero.default") == 0);
 }
 
 static fxc_status settle_tensor(struct fxc_reshape *r, const struct fxc_rule *rule, uint32_t value, uint32_t index,
@@ -222,7 +233,11 @@ static fxc_status settle_tensor(struct fxc_reshape *r, const struct fxc_rule *ru
         return fxc_reshape_fill(r, value, err);
     }
     if (status == FXC_UNKNOWN_OPS) {
-        return refuse_recorded(rule, "sizes", err);
+        if (!is_data(r, rule, &recorded)) {
+            return refuse_recorded(rule, "sizes", err);
+        }
+        fxc_reshape_adopt(r, value);
+        return FXC_OK;
     }
     FXC_TRY(settle_dtype(rule, &recorded, changed, &told, err));
     return settle_told(r, rule, value, &recorded, &told, err);
@@ -230,11 +245,39 @@ static fxc_status settle_tensor(struct fxc_reshape *r, const struct fxc_rule *ru
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-/* A number that a node computes. */
+static bool is_number(uint8_t kind) {
+    return kind == FXC_KIND_INT || kind == FXC_KIND_BOOL || kind == FXC_KIND_FLOAT;
+}
+
+static fxc_status contradicted_number(const struct fxc_rule *rule, fxc_error *err) {
+    fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
+    fxc_expected(err, "the number that follows from the arguments");
+    fxc_found(err, "another, recorded one");
+    fxc_advice(err, "the program contradicts itself: capture the model again");
+    return status;
+}
+
+/* A number that a node computes. One that depends on data stays a symbol. */
 static fxc_status settle_number(struct fxc_reshape *r, const struct fxc_rule *rule, uint32_t value, uint8_t changed,
                                 fxc_error *err) {
+    uint8_t kind;
+    int64_t payload;
     fxc_reshape_adopt(r, value);
-    return changed == 0 ? FXC_OK : refuse_recorded(rule, "number", err);
+    bool told = fxc_tell_number(rule, &kind, &payload);
+    if (r->builder.failed || !is_number(r->view.value_kind[value])) {
+        return FXC_OK;
+    }
+    bool same = told && kind == r->view.value_kind[value] && payload == r->view.value_payload[value];
+    if (changed == 0) {
+        return !told || same ? FXC_OK : contradicted_number(rule, err);
+    }
+    if (!told) {
+        return refuse_recorded(rule, "number", err);
+    }
+    if (!same) {
+        fxc_reshape_set_value(r, value, kind, payload, FXC_CHANGED_NUMBER);
+    }
+    return FXC_OK;
 }
 
 static fxc_status settle(struct fxc_reshape *r, const struct fxc_rule *rule, uint32_t value, uint32_t index,
@@ -280,5 +323,9 @@ static fxc_status settle(struct fxc_reshape *r, const struct fxc_rule *rule, uin
 
 fxc_status fxc_reshape_derive(struct fxc_reshape *r, uint32_t node, fxc_error *err) {
     struct fxc_rule rule = {.program = &r->view, .shapes = &r->shapes, .bindings = r->unbound, .node = node};
-    return settle(r, &rule, r->view.node_result[node], 0, fxc_reshape_changed_arguments(r, node), err);
+    uint8_t changed = fxc_reshape_changed_arguments(r, node);
+    if ((changed & FXC_CHANGED_SIZES) != 0) {
+        FXC_TRY(fxc_reshape_fit(&rule, err));
+    }
+    return settle(r, &rule, r->view.node_result[node], 0, changed, err);
 }

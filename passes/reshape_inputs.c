@@ -233,6 +233,7 @@ static fxc_status settle_input(struct fxc_reshape *r, uint32_t value, const fxc_
                                 (dtype != p->meta_dtype[row] ? FXC_CHANGED_DTYPE : 0));
     fxc_reshape_set_tensor(r, value, fxc_reshape_meta_row(r, &meta), changed);
     r->settled[value] = true;
+    fxc_reshape_note(r, &recorded, input->rank, input->size);
     return fxc_reshape_fill(r, value, err);
 }
 

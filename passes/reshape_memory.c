@@ -73,7 +73,17 @@ static bool skipped(const struct fxc_rule *rule, const struct fxc_tensor *base, 
 
 /* ---- storages ---------------------------------------------------------------------------------------------------- */
 
-/* The first tensor argument, alone or in a list, that lies in this storage. */
+/* Element of a list that getitem picks. */
+static bool find_element(const struct fxc_rule *rule, uint32_t list, struct fxc_tensor *out) {
+    int64_t index, count = fxc_list_count(rule->program, list);
+    if (!fxc_rule_int(rule, FXC_NAME_b, 0, &index)) {
+        return false;
+    }
+    index = index < 0 ? index + count : index;
+    return index >= 0 && index < count && fxc_rule_item_tensor(rule, list, (uint32_t)index, out);
+}
+
+/* The first tensor argument that lies in this storage, or the element of a list that is picked. */
 static bool find_base(const struct fxc_reshape *r, const struct fxc_rule *rule, uint32_t storage,
                       struct fxc_tensor *out) {
     const struct fxc_program *p = &r->view;
@@ -82,14 +92,10 @@ static bool find_base(const struct fxc_reshape *r, const struct fxc_rule *rule, 
             continue;
         }
         uint32_t value = (uint32_t)p->arg_payload[a];
-        uint32_t list = p->value_kind[value] == FXC_KIND_LIST ? (uint32_t)p->value_payload[value] : FXC_NONE;
-        if (p->value_storage[value] == storage && fxc_rule_value(rule, value, out)) {
+        bool found = p->value_kind[value] == FXC_KIND_LIST ? find_element(rule, (uint32_t)p->value_payload[value], out)
+                                                           : fxc_rule_value(rule, value, out);
+        if (found && p->value_storage[out->value] == storage) {
             return true;
-        }
-        for (uint32_t i = 0; i < fxc_list_count(p, list); i++) {
-            if (fxc_rule_item_tensor(rule, list, i, out) && p->value_storage[out->value] == storage) {
-                return true;
-            }
         }
     }
     return false;

@@ -25,7 +25,8 @@ static void view_or_copy(const struct fxc_tensor *tensor, struct fxc_shape *out)
     }
 }
 
-fxc_status fxc_sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
+/* Sizes as written, at most one of them -1: that one takes what is left of numel. */
+static fxc_status sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
     uint32_t count = fxc_list_count(rule->program, list), open = FXC_NONE;
     int64_t known = 1;
     FXC_NEED(list != FXC_NONE && count <= FXC_MAX_RANK);
@@ -52,7 +53,7 @@ fxc_status fxc_shape_view(const struct fxc_rule *rule, struct fxc_shape *out, fx
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size);
     list = list != FXC_NONE ? list : fxc_rule_list(rule, FXC_NAME_shape);
     FXC_NEED(fxc_shape_subject(rule, &tensor));
-    fxc_status status = fxc_sizes_as_written(rule, list, tensor.numel, out);
+    fxc_status status = sizes_as_written(rule, list, tensor.numel, out);
     if (status == FXC_PROGRAM) {
         (void)fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
         fxc_expected(err, "a shape with the %lld elements of %s", (long long)tensor.numel,
@@ -144,6 +145,10 @@ fxc_status fxc_shape_unsqueeze(const struct fxc_rule *rule, struct fxc_shape *ou
     memmove(out->size + dim + 1, out->size + dim, (out->rank - dim) * sizeof out->size[0]);
     memmove(out->stride + dim + 1, out->stride + dim, (out->rank - dim) * sizeof out->stride[0]);
     out->size[dim] = out->stride[dim] = 1;
+    /* Conventional, as torch writes it: past the dimension that comes after. */
+    if (dim < tensor.rank && fxc_mul(tensor.size[dim], tensor.stride[dim], &out->stride[dim])) {
+        out->stride[dim] = 1;
+    }
     out->rank++;
     return FXC_OK;
 }

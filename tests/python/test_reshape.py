@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from costs import Function
 from test_flops_oracle import MODELS
 from torch import nn
 
@@ -80,3 +81,81 @@ def test_inputs_that_are_not_there() -> None:
     assert error.value.status == "USAGE"
     with pytest.raises(fxcost.FxcostError, match="sizes of zero or more"):
         captured.at(x=(1, 3, -1, 28))
+
+
+# ---- numbers that the capture wrote down ----------------------------------------------------------------------------
+
+SMALL, IMAGE = (2, 6, 10), (2, 3, 12, 12)
+TABLE = torch.randn(1, 40, 10)
+
+# What a model writes: name, captured size, new size, and whether the answer can be told from a static capture. Where it
+# can, it must be that of a fresh capture.
+WRITTEN: dict[str, tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool]] = {
+    "flatten": (lambda x: x.flatten(1), SMALL, (5, 7, 10), True),
+    "view of the rest": (lambda x: x.view(-1, 10), SMALL, (5, 7, 10), True),
+    "view by the batch": (lambda x: x.view(x.size(0), -1), SMALL, (5, 6, 10), False),
+    "view by a batch of one": (lambda x: x.view(x.size(0), -1).mean(1), (1, 6, 10), (4, 6, 10), False),
+    "view by the batch, which stays": (lambda x: x.view(x.size(0), -1), SMALL, (2, 9, 10), True),
+    "view by a constant": (lambda x: x.view(-1, 60), SMALL, (2, 12, 10), False),
+    "view by all sizes": (lambda x: x.view(2, 6, 2, 5), SMALL, (2, 9, 10), False),
+    "heads": (lambda x: x.view(2, -1, 2, 5).transpose(1, 2), SMALL, (2, 9, 10), True),
+    "heads of another width": (lambda x: x.view(2, -1, 2, 5).transpose(1, 2), SMALL, (2, 6, 20), False),
+    "view of ones": (lambda x: x.view(1, -1), (1, 4, 1, 1), (1, 4, 2, 2), True),
+    "reshape to a copy": (lambda x: x.transpose(1, 2).reshape(2, -1), SMALL, (2, 3, 10), True),
+    "reshape that was a view": (lambda x: x.transpose(1, 2).reshape(2, -1), (2, 1, 10), (2, 3, 10), True),
+    "expand": (lambda x: torch.ones(1, 1, 10).expand(x.shape[0], -1, -1) + x, SMALL, (5, 6, 10), False),
+    "expand to keep": (lambda x: x.expand(-1, 6, 10) + 1, SMALL, (5, 6, 10), True),
+    "expand what has changed": (lambda x: x[:, :1].expand(-1, 6, x.shape[2]), SMALL, (2, 6, 8), False),
+    "made of a size": (lambda x: torch.zeros(x.shape[1], 10) + x, SMALL, (2, 9, 10), False),
+    "made of constants": (lambda x: torch.zeros(1, 10) + x, SMALL, (2, 9, 10), True),
+    "made like": (lambda x: torch.zeros_like(x) + x, SMALL, (2, 9, 10), True),
+    "positions": (lambda x: torch.arange(x.shape[1]).float(), SMALL, (2, 9, 10), False),
+    "a table cut to length": (lambda x: x + TABLE[:, : x.shape[1]], SMALL, (2, 9, 10), False),
+    "without the first": (lambda x: x[:, 1:], SMALL, (2, 9, 10), True),
+    "the first": (lambda x: x[:, :1] * x[:, 0:1], SMALL, (2, 9, 10), True),
+    "without the last": (lambda x: x[:, :-1], SMALL, (2, 9, 10), True),
+    "the first half": (lambda x: x[:, : x.shape[1] // 2], SMALL, (2, 8, 10), False),
+    "channels of what has changed": (lambda x: x[:, :, 2:5] * 2, SMALL, (2, 9, 10), True),
+    "chunks": (lambda x: x.chunk(2, 1)[1] + 1, SMALL, (2, 9, 10), True),
+    "fewer chunks": (lambda x: x.chunk(4, 1)[0] + 1, (2, 8, 10), (2, 3, 10), False),
+    "split": (lambda x: x.split(3, 1)[0] + 1, SMALL, (2, 9, 10), False),
+    "split what stays": (lambda x: x.split(5, 2)[0] + 1, SMALL, (2, 9, 10), True),
+    "unbind": (lambda x: x.unbind(1)[0] + 1, SMALL, (2, 9, 10), False),
+    "repeat": (lambda x: torch.ones(1, 6, 10).repeat(x.shape[0], 1, 1) + x, SMALL, (5, 6, 10), False),
+    "repeat twice": (lambda x: x.repeat(1, 3, 1), SMALL, (2, 8, 10), True),
+    "pad": (lambda x: nn.functional.pad(x, (0, 0, 0, 16 - x.shape[1])), SMALL, (2, 9, 10), False),
+    "pad what stays": (lambda x: nn.functional.pad(x, (1, 1)), SMALL, (2, 9, 10), True),
+    "pad by a module": (nn.ZeroPad2d(2), IMAGE, (2, 3, 20, 16), True),
+    "pool": (lambda x: nn.functional.avg_pool2d(x, 3, 2), IMAGE, (2, 3, 20, 16), True),
+    "pool all": (lambda x: nn.functional.avg_pool2d(x, x.shape[2:]).mean(), IMAGE, (2, 3, 24, 24), False),
+    "pool all by a module": (nn.AvgPool2d(12), IMAGE, (2, 3, 24, 24), True),
+    "upsample to the input": (
+        lambda x: nn.functional.interpolate(x[..., ::2, ::2], size=x.shape[2:]),
+        IMAGE,
+        (2, 3, 20, 16),
+        False,
+    ),
+    "norm over what has changed": (nn.LayerNorm((6, 10)), SMALL, (2, 9, 10), False),
+    "norm over what stays": (nn.LayerNorm(10), SMALL, (5, 9, 10), True),
+    "batch norm of other channels": (nn.BatchNorm2d(3), IMAGE, (2, 4, 12, 12), False),
+    "group norm": (nn.GroupNorm(3, 3), IMAGE, (1, 3, 9, 12), True),
+    "channels last": (nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last), IMAGE, (2, 3, 9, 12), True),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_numbers_that_may_be_sizes_are_refused(case: str) -> None:
+    function, size, asked, told = WRITTEN[case]
+    model = function if isinstance(function, nn.Module) else Function(function)
+    name = "input" if isinstance(function, nn.Module) else "args_0"
+    model.eval()
+    captured = program(model, torch.randn(size))
+    if told:
+        here, fresh = captured.at(**{name: asked}), program(model, torch.randn(asked))
+        assert Analysis(here).totals().flops == Analysis(fresh).totals().flops
+        assert here.text() == fresh.text()
+    else:
+        with pytest.raises(fxcost.FxcostError, match="node [0-9]+ '") as error:
+            captured.at(**{name: asked})
+        assert error.value.status == "PROGRAM"
+        assert "found: " in str(error.value)

@@ -48,7 +48,10 @@ class Modules:
         self.rows: dict[str, int] = {}
 
     def add_model(self, model: torch.nn.Module) -> None:
-        for path, module in model.named_modules(remove_duplicate=False):
+        self.add_named(model.named_modules(remove_duplicate=False))
+
+    def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
+        for path, module in named:
             row = self.add(path, class_name(type(module)))
             self._config(row, module)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import torch
 
@@ -66,12 +67,19 @@ class Params:
 
 def tensors_of(model: torch.nn.Module) -> dict[str, tuple[str, torch.Tensor, bool]]:
     """Role, tensor and persistence of the parameters and buffers of a model, by qualified name."""
-    tensors: dict[str, tuple[str, torch.Tensor, bool]] = {}
-    for name, tensor in model.named_parameters(remove_duplicate=False):
-        tensors[name] = ("parameter", tensor, True)
-    for path, module in model.named_modules(remove_duplicate=False):
+    return named_tensors(model.named_modules(remove_duplicate=False))
+
+
+def named_tensors(named: Iterable[tuple[str, torch.nn.Module]]) -> dict[str, tuple[str, torch.Tensor, bool]]:
+    """The same of modules whose names are known."""
+    parameters: dict[str, tuple[str, torch.Tensor, bool]] = {}
+    buffers: dict[str, tuple[str, torch.Tensor, bool]] = {}
+    for path, module in named:
+        prefix = f"{path}." if path else ""
+        for key, parameter in module._parameters.items():
+            if parameter is not None:
+                parameters[prefix + key] = ("parameter", parameter, True)
         for key, tensor in module._buffers.items():
             if tensor is not None:
-                name = f"{path}.{key}" if path else key
-                tensors[name] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
-    return tensors
+                buffers[prefix + key] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
+    return parameters | buffers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import platform
 from pathlib import Path
@@ -84,6 +85,8 @@ class Recording:
             storage = tape.storage_row(tensor)
             if storage is not None:
                 names.setdefault(storage, name)
+        collects = gc.isenabled()
+        gc.disable()  # many small objects, none of them garbage
         try:
             writer = Writer(tape, calls, self.model)
             writer.write(names)
@@ -92,6 +95,8 @@ class Recording:
                 writer.columns.add("capture", key=writer.columns.string(key), kind=kind, payload=payload)
             self._capture = Capture(writer.columns.to_bytes(), self.name)
         finally:
+            if collects:
+                gc.enable()
             tape.free()
             del self._tape, self._calls
 

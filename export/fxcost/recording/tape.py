@@ -30,14 +30,20 @@ class Ref:
     """One tensor as operators saw it. ``node`` and ``place`` say what made it: which event, which of its results
     (-1: the only one)."""
 
-    __slots__ = ("dtype", "flags", "node", "offset", "place", "row", "shape", "storage", "stride")
+    __slots__ = ("flags", "key", "node", "place", "row", "storage")
 
-    def __init__(
-        self, storage: int, dtype: Any, shape: Any, stride: Any, offset: int, flags: int, node: int, place: int
-    ) -> None:
-        self.storage, self.dtype, self.shape, self.stride, self.offset = storage, dtype, shape, stride, offset
-        self.flags, self.node, self.place = flags, node, place
-        self.row = -1
+    row: int  # of the value, once it is written
+
+    def __init__(self, key: tuple[Any, ...], storage: int, node: int, place: int, flags: int = 0) -> None:
+        self.key, self.storage, self.node, self.place, self.flags = key, storage, node, place, flags
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.key[1]  # type: ignore[no-any-return]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.key[2]  # type: ignore[no-any-return]
 
 
 class Odd:
@@ -59,12 +65,15 @@ class Tape:
         self.events: list[tuple[Any, ...]] = []
         self.phases = Phases()
         self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
-        self.storages: list[tuple[int, str]] = []  # bytes and device
+        self.storages: list[tuple[int, torch.device]] = []  # bytes and device
         self.odd: list[Odd] = []
         self.call = -1
         self.function: tuple[Any, int] | None = None
         self.functions = 0
-        self.user_files: dict[str, bool] = {}
+        self.placed: Any = None  # the function call whose position is known
+        self.code: Any = None
+        self.position = 0
+        self._user_files: dict[str, bool] = {}
         self._refs: dict[tuple[Any, ...], Ref] = {}
         self._storage_rows: dict[int, int] = {}
         self._pins: list[int] = []
@@ -105,21 +114,20 @@ class Tape:
         return self._add(tensor, key, node, place)
 
     def _add(self, tensor: torch.Tensor, key: tuple[Any, ...], node: int, place: int) -> Ref:
-        storage, dtype, shape, stride, offset = key
+        storage = key[0]
         row = self._storage_rows.get(storage)
         if row is None:
             row = self._storage_rows[storage] = self._new_storage(tensor)
-        flags = 0
-        if dtype.is_complex:
-            flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
-        self._refs[key] = ref = Ref(row, dtype, shape, stride, offset, flags, node, place)
+        self._refs[key] = ref = Ref(key, row, node, place)
+        if key[1].is_complex:
+            ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
 
     def _new_storage(self, tensor: torch.Tensor) -> int:
         storage = tensor.untyped_storage()
         # A weak reference keeps the identity from being given away again; the memory goes when its owners go.
         self._pins.append(storage._weak_ref())  # type: ignore[arg-type]
-        self.storages.append((storage.nbytes(), str(tensor.device)))
+        self.storages.append((storage.nbytes(), tensor.device))
         return len(self.storages) - 1
 
     def _odd_ref(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
@@ -131,7 +139,7 @@ class Tape:
         except RuntimeError:
             shape = ()
         self.odd.append(Odd(tensor))
-        ref = Ref(-len(self.odd), tensor.dtype, shape, (0,) * len(shape), 0, 0, node, place)
+        ref = Ref((-len(self.odd), tensor.dtype, shape, (0,) * len(shape), 0), -len(self.odd), node, place)
         self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
         if node == OUTSIDE:
             self.outside.append((ref, len(self.events)))
@@ -171,9 +179,19 @@ class Tape:
             return [made(item, node, i) if isinstance(item, _TENSOR) else item for i, item in enumerate(out)]
         return out
 
-    def is_user_file(self, file: str) -> bool:
-        found = self.user_files[file] = not file.startswith(_OWN_FILES) and not file.startswith("<")
-        return found
+    def place(self, frame: Any) -> tuple[Any, int]:
+        """Code and position in it of the innermost frame outside torch and fxcost."""
+        files = self._user_files
+        while frame is not None:
+            code = frame.f_code
+            user = files.get(code.co_filename)
+            if user is None:
+                file = code.co_filename
+                user = files[file] = not file.startswith(_OWN_FILES) and not file.startswith("<")
+            if user:
+                return code, frame.f_lasti
+            frame = frame.f_back
+        return None, 0
 
 
 _OWN_FILES = (
@@ -219,29 +237,23 @@ class Dispatch(TorchDispatchMode):
         events = tape.events
         index = len(events)
         flags, number = tape.phases.now(tape.call)
-        code, position = None, 0
-        if not flags & tape.phases.backward:  # a backward operator has the position of its forward one
-            files = tape.user_files
-            frame = sys._getframe(1)
-            while frame is not None:
-                code = frame.f_code
-                file = code.co_filename
-                user = files.get(file)
-                if user is None:
-                    user = tape.is_user_file(file)
-                if user:
-                    position = frame.f_lasti
-                    break
-                frame = frame.f_back  # type: ignore[assignment]
+        function = tape.function
+        if flags & tape.phases.backward:  # has the position of its forward operator
+            code, position = None, 0
+        elif function is not None and function is tape.placed:  # one call of a function has one position
+            code, position = tape.code, tape.position
+        else:
+            code, position = tape.place(sys._getframe(1))
+            tape.placed, tape.code, tape.position = function, code, position
         result = tape.made(out, index, -1) if isinstance(out, _TENSOR) else tape.results(out, index)
-        events.append((func, taken, named, result, tape.call, tape.function, code, position, flags, number))
+        events.append((func, taken, named, result, tape.call, function, code, position, flags, number))
         return out
 
 
 def _kind_of(func: Any) -> int:
-    if not isinstance(func, torch._ops.OpOverload) or func is torch.ops.prim.device.default:
+    if not isinstance(func, torch._ops.OpOverload):
         return _PLAIN
-    if func.namespace == "profiler":
+    if func.namespace in ("profiler", "prim"):  # marks of the profiler, questions to a tensor
         return _IGNORED
     composite = _COMPOSITE_KEY in func.py_kernels or func.has_kernel_for_dispatch_key(_COMPOSITE_KEY)
     return _COMPOSITE if composite else _PLAIN

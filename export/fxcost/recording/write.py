@@ -13,7 +13,7 @@ from ..convert import Sources
 from ..enums import bits, enum
 from ..modules import Modules, class_name
 from ..ops import Operator, Operators
-from ..params import Params, tensors_of
+from ..params import Params, named_tensors
 from ..symbols import Symbols
 from ..values import Values
 from .calls import Calls
@@ -51,8 +51,9 @@ class Writer:
         self._positions: dict[Any, int] = {}
         self._described: list[tuple[int, Ref]] = []
         self._not_forward = self.flag["backward"] | self.flag["optimizer"]
+        self._paths: dict[int, str] = {}
         self.owners = self._add_modules(model)
-        self._add_calls(model)
+        self._add_calls()
 
     # ---- modules and calls ------------------------------------------------------------------------------------------
 
@@ -62,8 +63,11 @@ class Writer:
         if model is None:
             self.modules.add("", "")
         else:
-            self.modules.add_model(model)
-            self.tensors = tensors_of(model)
+            named = list(model.named_modules(remove_duplicate=False))
+            for path, module in named:
+                self._paths.setdefault(id(module), path)
+            self.modules.add_named(named)
+            self.tensors = named_tensors(named)
         owners: dict[int, tuple[str, str, torch.Tensor]] = {}
         for name, (role, tensor, _) in self.tensors.items():
             storage = self.tape.storage_row(tensor)
@@ -71,12 +75,9 @@ class Writer:
                 owners.setdefault(storage, (role, name, tensor))
         return owners
 
-    def _add_calls(self, model: torch.nn.Module | None) -> None:
+    def _add_calls(self) -> None:
         """A row for each call. Modules that are no part of the model are named by their class."""
-        paths: dict[int, str] = {}
-        if model is not None:
-            for path, module in model.named_modules():
-                paths[id(module)] = path
+        paths = self._paths
         training, rows = bits("call_flag")["training"], self.columns.rows
         numbers: dict[int, int] = {}
         for module, parent, trains in self.calls.rows:
@@ -109,7 +110,7 @@ class Writer:
     # ---- values -----------------------------------------------------------------------------------------------------
 
     def meta(self, ref: Ref) -> int:
-        key = (ref.dtype, ref.shape, ref.stride, ref.offset, ref.flags, ref.storage if ref.storage < 0 else 0)
+        key = (*ref.key[1:], ref.flags, ref.storage if ref.storage < 0 else 0)
         row = self._metas.get(key)
         if row is None:
             row = self._metas[key] = self._meta(ref)
@@ -130,8 +131,8 @@ class Writer:
             layout,
             flags,
             tuple(map(symint, ref.shape)),
-            tuple(map(symint, ref.stride)),
-            symint(ref.offset),
+            tuple(map(symint, ref.key[3])),
+            symint(ref.key[4]),
         )
 
     def storage(self, ref: Ref, origin: int) -> int:
@@ -141,7 +142,7 @@ class Writer:
         if row is None:
             size, device = self.tape.storages[ref.storage]
             row = self._storage_rows[ref.storage] = self.columns.add(
-                "storage", bytes=size, device=self.columns.string(device), origin=origin
+                "storage", bytes=size, device=self.columns.string(str(device)), origin=origin
             )
         return row
 

@@ -91,10 +91,7 @@ static fxc_status open_as(const char *path, const char *name, fxc_program **prog
     return status;
 }
 
-fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err) {
-    if (options->operand == NULL) {
-        return no_operand(err);
-    }
+static fxc_status open_operand(struct cli_options *options, fxc_program **program, fxc_error *err) {
     if (!is_model(options->operand)) {
         return fxc_program_open(options->operand, program, err);
     }
@@ -114,12 +111,32 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
     return status;
 }
 
+fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err) {
+    if (options->operand == NULL) {
+        return no_operand(err);
+    }
+    fxc_status status = open_operand(options, program, err);
+    if (status == FXC_OK) {
+        status = cli_apply_shapes(options, program, err);
+        if (status != FXC_OK) {
+            fxc_program_free(*program);
+            *program = NULL;
+        }
+    }
+    return status;
+}
+
 fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
     if (options->operand == NULL) {
         return no_operand(err);
     }
     if (options->output == NULL) {
         return cli_fail(err, FXC_USAGE, "fxcost capture\n  expected: -o FILE.fxir\n  found: no output");
+    }
+    if (options->shape_count > 0) {
+        return cli_fail(err, FXC_USAGE,
+                        "fxcost capture\n  expected: the sizes to capture at, as example inputs\n"
+                        "  found: --input-shape, which is for programs that are captured");
     }
     fxc_status status = capture_to(options, options->output, err);
     return status == FXC_OK ? cli_describe(options->output, err) : status;

@@ -20,6 +20,8 @@ struct cli_options {
     const char *probabilities[CLI_MAX_DIMS];
     int probability_count;
     int dim_count;
+    const char *shapes[CLI_MAX_DIMS]; /* NAME=SIZES of inputs */
+    int shape_count;
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;
     uint32_t threads; /* of a sweep; 0: as many as there are processors */
@@ -46,7 +48,11 @@ bool cli_write(void *context, const char *bytes, size_t size);
 /* Fills err as the library does. */
 fxc_status cli_fail(fxc_error *err, fxc_status status, const char *message);
 
-/* Opens the operand: a program file as it is, a model by capturing it into a temporary file. */
+/* Derives the program at the sizes of --input-shape, when there are any. */
+fxc_status cli_apply_shapes(const struct cli_options *options, fxc_program **program, fxc_error *err);
+
+/* Opens the operand: a program file as it is, a model by capturing it into a temporary file; at the sizes of
+ * --input-shape. */
 fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_error *err);
 
 /* Checks a program file and prints one line about it. */

@@ -21,7 +21,7 @@ static const struct command {
 };
 
 /* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
-enum value_kind { FLAG, TEXT, COUNT, DIM, PROBABILITY, CAPTURE, CAPTURE_FLAG };
+enum value_kind { FLAG, TEXT, COUNT, DIM, SHAPE, PROBABILITY, CAPTURE, CAPTURE_FLAG };
 
 #define AT(field) offsetof(struct cli_options, field)
 static const struct option {
@@ -39,6 +39,8 @@ static const struct option {
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", DIM, 0},
+    {"--input-shape", "NAME=N,N", "other sizes of an input, NAME=1,3,64,64 or NAME=f32[1,3,64,64]; repeatable", SHAPE,
+     0},
     {"--probability", "NAME=P", "that the condition of a cond is true; repeatable (default: the dearer branch)",
      PROBABILITY, 0},
     {"--quantity", "NAME", "formula of this only: flops, macs, bytes, ...", TEXT, AT(quantity)},
@@ -75,7 +77,7 @@ void cli_print_help(FILE *stream) {
                 stream);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value == NULL ? "" : options[i].value;
-        (void)fprintf(stream, "  %-18s %-7s %s\n", options[i].name, value, options[i].help);
+        (void)fprintf(stream, "  %-18s %-8s %s\n", options[i].name, value, options[i].help);
     }
     (void)fputs("\nExit codes:\n", stream);
 #define X(name, number, text) (void)fprintf(stream, "  %2d  %s\n", number, text);
@@ -154,6 +156,8 @@ static fxc_status set_option(const struct option *option, const char *value, str
         return set_count(option, value, field, err);
     case DIM:
         return add_pair(option, value, out->dims, &out->dim_count, err);
+    case SHAPE:
+        return add_pair(option, value, out->shapes, &out->shape_count, err);
     case PROBABILITY:
         return add_pair(option, value, out->probabilities, &out->probability_count, err);
     case CAPTURE:

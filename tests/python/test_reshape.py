@@ -10,15 +10,16 @@ import pytest
 import torch
 from costs import Function
 from test_flops_oracle import MODELS
+from test_formula import CASES, random_sizes
 from torch import nn
 
 import fxcost
 from fxcost.binding import Analysis, Program
 
 
-def program(model: nn.Module, *args: Any, **kwargs: Any) -> Program:
+def program(model: nn.Module, *args: Any, dynamic_shapes: Any = None, **kwargs: Any) -> Program:
     with torch.no_grad():
-        return Program.from_bytes(fxcost.capture(model, args, kwargs).to_bytes())
+        return Program.from_bytes(fxcost.capture(model, args, kwargs, dynamic_shapes=dynamic_shapes).to_bytes())
 
 
 class Tutorial(nn.Module):
@@ -159,3 +160,53 @@ def test_numbers_that_may_be_sizes_are_refused(case: str) -> None:
             captured.at(**{name: asked})
         assert error.value.status == "PROGRAM"
         assert "found: " in str(error.value)
+
+
+# ---- from a dynamic capture -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("gpt2", "llama")])
+def test_expressions_and_rules_agree(name: str) -> None:
+    """Three ways to other sizes: the recorded expressions, the rules from the dynamic capture, and the rules from the
+    inputs alone, starting at a program without symbols. All are one program, and cost what the expressions say."""
+    case = CASES[name]
+    dims = {n: torch.export.Dim(n, min=low, max=high) for n, (low, high) in case.ranges.items()}
+    shapes = {key: {axis: dims[n] for axis, n in axes.items()} for key, axes in case.dims.items()}
+    captured = program(case.module().eval(), dynamic_shapes=shapes, **case.inputs(case.example))
+    fixed = captured.at(**sizes_of(case, case.example))
+    assert (captured.info().symbols, fixed.info().symbols) == (len(case.ranges), 0)
+    for seed in range(4):
+        sizes = random_sizes(case, seed, 96)
+        by_rules, by_rules_alone = (source.at(**sizes_of(case, sizes)) for source in (captured, fixed))
+        assert by_rules == by_rules_alone
+        bound = Analysis(captured, **{f"dim.{n}": str(size) for n, size in sizes.items()})
+        for expressions, rules in zip(bound.nodes(), Analysis(by_rules).nodes(), strict=True):
+            assert bytes(expressions.counts) == bytes(rules.counts)
+
+
+def sizes_of(case: Any, sizes: dict[str, int]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in case.inputs(sizes).items()}
+
+
+def test_sizes_out_of_the_captured_range() -> None:
+    batch = torch.export.Dim("batch", min=2, max=16)
+    model = nn.Linear(4, 4)
+    captured = program(model, torch.zeros(3, 4), dynamic_shapes=({0: batch},))
+    assert captured.at(input=(16, 4)) == program(model, torch.zeros(16, 4))
+    with pytest.raises(fxcost.FxcostError, match=r"(?s)at most 16.*17"):
+        captured.at(input=(17, 4))
+    with pytest.raises(fxcost.FxcostError, match=r"(?s)'linear'.*equal last sizes.*\[3, 5\]"):
+        captured.at(input=(3, 5))
+
+
+def test_derived_dimensions_are_solved_for() -> None:
+    half = torch.export.Dim("half", min=3, max=50)
+    rows = lambda x, y: x.reshape(-1, 2, 8).sum(1) + y  # noqa: E731
+    captured = program(
+        Function(rows), torch.zeros(8, 8), torch.zeros(4, 8), dynamic_shapes=(({0: 2 * half}, {0: half}),)
+    )
+    fresh = program(Function(rows), torch.zeros(14, 8), torch.zeros(7, 8))
+    here = captured.at(args_0=(14, 8))
+    assert Analysis(here).totals().flops == Analysis(fresh).totals().flops
+    with pytest.raises(fxcost.FxcostError, match="input args_[01], dimension 0"):
+        captured.at(args_0=(14, 8), args_1=(8, 8))

@@ -29,7 +29,6 @@
     X(narrow, subject, shaped)                                                                                         \
     /* shape_rules_make.c */                                                                                           \
     X(sized, made, contiguous)                                                                                         \
-    X(arange, range, contiguous)                                                                                       \
     X(other, subject, shaped)                                                                                          \
     X(getitem, element, shaped)                                                                                        \
     X(index, subject, shaped)                                                                                          \
@@ -39,6 +38,55 @@
     X(pixel_shuffle, subject, plain)                                                                                   \
     X(pixel_unshuffle, subject, plain)                                                                                 \
     X(glu, subject, plain)                                                                                             \
+    /* shape_rules_axes.c */                                                                                           \
+    X(reverse, subject, shaped)                                                                                        \
+    X(unflatten, subject, shaped)                                                                                      \
+    X(unfold, subject, shaped)                                                                                         \
+    X(diagonal, subject, shaped)                                                                                       \
+    X(as_strided, subject, shaped)                                                                                     \
+    X(part, part, shaped)                                                                                              \
+    X(parts, part, shaped)                                                                                             \
+    X(expand_as, subject, shaped)                                                                                      \
+    X(broadcast_each, listed, shaped)                                                                                  \
+    X(meshgrid, listed, shaped)                                                                                        \
+    /* shape_rules_resize.c */                                                                                         \
+    X(resize, subject, suggested)                                                                                      \
+    X(grid_sample, subject, contiguous)                                                                                \
+    X(im2col, subject, contiguous)                                                                                     \
+    X(col2im, subject, contiguous)                                                                                     \
+    /* shape_rules_line.c */                                                                                           \
+    X(arange, range, contiguous)                                                                                       \
+    X(steps, made, contiguous)                                                                                         \
+    X(bins, subject, contiguous)                                                                                       \
+    X(randperm, whole, contiguous)                                                                                     \
+    X(eye, made, contiguous)                                                                                           \
+    X(scalar, subject, contiguous)                                                                                     \
+    X(repeat_interleave, subject, contiguous)                                                                          \
+    X(diff, promote, shaped)                                                                                           \
+    /* shape_rules_body.c */                                                                                           \
+    X(body, body, shaped)                                                                                              \
+    X(rows, body, shaped)                                                                                              \
+    X(carried, carried, shaped)                                                                                        \
+    X(scanned, untold, untold)                                                                                         \
+    X(functionalized, functionalized, shaped)                                                                          \
+    X(flex, attended, shaped)                                                                                          \
+    /* shape_rules_results.c */                                                                                        \
+    X(norm_backward, subject, untold)                                                                                  \
+    X(conv_backward, subject, untold)                                                                                  \
+    X(sdpa_backward, query, untold)                                                                                    \
+    X(sdpa_forward, attended, untold)                                                                                  \
+    X(native_layer_norm, statistics, contiguous)                                                                       \
+    X(native_group_norm, statistics, suggested)                                                                        \
+    X(native_batch_norm, statistics, preserve)                                                                         \
+    X(table_backward, gradient, contiguous)                                                                            \
+    X(input_sized, gradient, untold)                                                                                   \
+    X(like_output, gradient, untold)                                                                                   \
+    X(class_loss_forward, subject, contiguous)                                                                         \
+    X(masked, subject, contiguous)                                                                                     \
+    X(direction, common, pointwise)                                                                                    \
+    X(embedding_bag, bags, contiguous)                                                                                 \
+    X(distances, common, contiguous)                                                                                   \
+    X(pairs, subject, contiguous)                                                                                      \
     /* shape_rules_several.c */                                                                                        \
     X(split, subject, shaped)                                                                                          \
     X(chunk, subject, shaped)                                                                                          \
@@ -132,27 +180,37 @@
 
 /* The element type of a result (passes/dtype_rules.c). */
 #define FXC_DTYPE_RULE_LIST(X)                                                                                         \
-    X(untold)       /* the recorded type is kept */                                                                    \
-    X(promote)      /* torch.result_type of tensors and numbers */                                                     \
-    X(promote_list) /* the same of a list of tensors */                                                                \
-    X(common_list)  /* the one of a list of tensors */                                                                 \
-    X(floating)     /* torch.result_type, and the default type where that is an integer or bool */                     \
-    X(subject)      /* that of `self` or `input` */                                                                    \
-    X(common)       /* the one of all tensor arguments */                                                              \
-    X(weight)       /* that of `weight` */                                                                             \
-    X(query)        /* that of `query` */                                                                              \
-    X(other)        /* that of `other` */                                                                              \
-    X(truth)        /* bool */                                                                                         \
-    X(indices)      /* int64 */                                                                                        \
-    X(with_indices) /* that of the subject, then int64 */                                                              \
-    X(asked)        /* the argument dtype, else that of the subject */                                                 \
-    X(folded)       /* the same, and int64 where that is an integer or bool */                                         \
-    X(part)         /* the argument dtype, else that of the subject, of its parts when complex */                      \
-    X(made)         /* the argument dtype, else the default type */                                                    \
-    X(whole)        /* the argument dtype, else int64 */                                                               \
-    X(filled)       /* the argument dtype, else that of fill_value */                                                  \
-    X(range)        /* the argument dtype, else that of start, end and step */                                         \
-    X(element)      /* that of an element of a list */
+    X(untold)         /* the recorded type is kept */                                                                  \
+    X(promote)        /* torch.result_type of tensors and numbers */                                                   \
+    X(promote_list)   /* the same of a list of tensors */                                                              \
+    X(common_list)    /* the one of a list of tensors */                                                               \
+    X(floating)       /* torch.result_type, and the default type where that is an integer or bool */                   \
+    X(subject)        /* that of `self` or `input` */                                                                  \
+    X(common)         /* the one of all tensor arguments */                                                            \
+    X(weight)         /* that of `weight` */                                                                           \
+    X(query)          /* that of `query` */                                                                            \
+    X(other)          /* that of `other` */                                                                            \
+    X(truth)          /* bool */                                                                                       \
+    X(indices)        /* int64 */                                                                                      \
+    X(with_indices)   /* that of the subject, then int64 */                                                            \
+    X(with_mask)      /* that of the subject, then bool */                                                             \
+    X(statistics)     /* that of the subject, of statistics too where that is float32 or float64 */                    \
+    X(attended)       /* that of `query`, then float32 */                                                              \
+    X(gradient)       /* that of `grad_output` or `grad` */                                                            \
+    X(input_dtype)    /* the argument input_dtype */                                                                   \
+    X(bags)           /* that of `weight`, then that of `offsets` */                                                   \
+    X(body)           /* that of what the graph returns */                                                             \
+    X(carried)        /* that of what goes round */                                                                    \
+    X(functionalized) /* that of what is written to */                                                                 \
+    X(asked)          /* the argument dtype, else that of the subject */                                               \
+    X(folded)         /* the same, and int64 where that is an integer or bool */                                       \
+    X(listed)         /* that of the tensor at the result's place in a list */                                         \
+    X(part)           /* the argument dtype, else that of the subject, of its parts when complex */                    \
+    X(made)           /* the argument dtype, else the default type */                                                  \
+    X(whole)          /* the argument dtype, else int64 */                                                             \
+    X(filled)         /* the argument dtype, else that of fill_value */                                                \
+    X(range)          /* the argument dtype, else that of start, end and step */                                       \
+    X(element)        /* that of an element of a list */
 
 /* The strides of a result (passes/layout_rules.c). */
 #define FXC_LAYOUT_RULE_LIST(X)                                                                                        \

@@ -2,6 +2,8 @@
  * (ir/rules.h). Never told when an argument's type is not one that promotes. */
 #include "passes/dtype_rules.h"
 
+#include "passes/shape_rules.h"
+
 /* Categories in order: a higher one wins over a lower one. */
 enum category { BOOL, INTEGER, FLOATING, COMPLEX, STRANGE };
 
@@ -224,13 +226,17 @@ static uint8_t of_subject(const struct fxc_rule *rule) {
 }
 
 /* The argument `dtype`, else the fallback. */
-static uint8_t asked(const struct fxc_rule *rule, uint8_t fallback) {
+static uint8_t asked_as(const struct fxc_rule *rule, enum fxc_name name, uint8_t fallback) {
     enum fxc_kind kind;
     int64_t payload;
-    if (!fxc_rule_arg(rule, FXC_NAME_dtype, &kind, &payload) || kind == FXC_KIND_NONE) {
+    if (!fxc_rule_arg(rule, name, &kind, &payload) || kind == FXC_KIND_NONE) {
         return fallback;
     }
     return kind == FXC_KIND_DTYPE ? (uint8_t)payload : (uint8_t)FXC_DTYPE_OPAQUE;
+}
+
+static uint8_t asked(const struct fxc_rule *rule, uint8_t fallback) {
+    return asked_as(rule, FXC_NAME_dtype, fallback);
 }
 
 static uint8_t number_argument(const struct fxc_rule *rule, enum fxc_name name) {
@@ -290,6 +296,32 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return asked(rule, range(rule));
     case FXC_DTYPES_part:
         return asked(rule, part_of(of_subject(rule)));
+    case FXC_DTYPES_with_mask:
+        return index == 0 ? of_subject(rule) : (uint8_t)FXC_DTYPE_BOOL;
+    case FXC_DTYPES_statistics:
+        dtype = of_subject(rule);
+        return index == 0 || dtype == FXC_DTYPE_FLOAT32 || dtype == FXC_DTYPE_FLOAT64 ? dtype
+                                                                                      : (uint8_t)FXC_DTYPE_OPAQUE;
+    case FXC_DTYPES_attended:
+        dtype = of(rule, FXC_NAME_query);
+        return index == 0 ? dtype : dtype == FXC_DTYPE_FLOAT64 ? (uint8_t)FXC_DTYPE_OPAQUE : (uint8_t)FXC_DTYPE_FLOAT32;
+    case FXC_DTYPES_gradient:
+        dtype = of(rule, FXC_NAME_grad_output);
+        return dtype != FXC_DTYPE_OPAQUE ? dtype : of(rule, FXC_NAME_grad);
+    case FXC_DTYPES_input_dtype:
+        return asked_as(rule, FXC_NAME_input_dtype, FXC_DTYPE_OPAQUE);
+    case FXC_DTYPES_bags:
+        return of(rule, index == 0 ? FXC_NAME_weight : FXC_NAME_offsets);
+    case FXC_DTYPES_body:
+        return fxc_body_dtype(rule, 0, index);
+    case FXC_DTYPES_carried:
+        return fxc_body_dtype(rule, 1, index);
+    case FXC_DTYPES_functionalized:
+        return fxc_written_tensor(rule, index, &tensor) ? tensor.dtype : (uint8_t)FXC_DTYPE_OPAQUE;
+    case FXC_DTYPES_listed:
+        return fxc_rule_item_tensor(rule, fxc_rule_list(rule, FXC_NAME_tensors), index, &tensor)
+                   ? tensor.dtype
+                   : (uint8_t)FXC_DTYPE_OPAQUE;
     case FXC_DTYPES_element: {
         int64_t which;
         uint32_t list = fxc_rule_list(rule, FXC_NAME_a);

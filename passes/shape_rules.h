@@ -30,6 +30,15 @@ void fxc_start_view(const struct fxc_tensor *tensor, struct fxc_shape *out);
 bool fxc_shape_dim(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, uint32_t rank, uint32_t *out);
 /* Number of items of a list; 0 for FXC_NONE. */
 uint32_t fxc_list_count(const struct fxc_program *program, uint32_t list);
+/* The type of output `index` of the node's graph argument number `which`; OPAQUE when that is no tensor. */
+uint8_t fxc_body_dtype(const struct fxc_rule *rule, uint32_t which, uint32_t index);
+/* Result `index` of an auto_functionalized operator, when it is an argument as written to. */
+bool fxc_written_tensor(const struct fxc_rule *rule, uint32_t index, struct fxc_tensor *out);
+/* Sizes as a list writes them, at most one of them -1: that one takes what is left of numel. FXC_PROGRAM when they do
+ * not make numel elements. */
+fxc_status fxc_sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out);
+/* Windows over spatial dimension `dim` of this size, from kernel_size, stride, padding and dilation. */
+bool fxc_windows(const struct fxc_rule *rule, uint32_t dim, int64_t size, int64_t *out);
 /* "[8, 512]", cut to the buffer. Returns buffer. */
 const char *fxc_sizes_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes);
 /* Two arguments that contradict each other, with their shapes. */

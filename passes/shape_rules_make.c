@@ -16,21 +16,7 @@ fxc_status fxc_shape_sized(const struct fxc_rule *rule, struct fxc_shape *out, f
     return FXC_OK;
 }
 
-/* ceil((end - start) / step) whole numbers; fractions are not told. */
-fxc_status fxc_shape_arange(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
-    enum fxc_kind kind;
-    int64_t payload, start, end, step, span;
-    (void)err;
-    FXC_NEED(fxc_rule_arg(rule, FXC_NAME_end, &kind, &payload));
-    FXC_NEED(fxc_rule_int(rule, FXC_NAME_start, 0, &start) && fxc_rule_int(rule, FXC_NAME_end, 0, &end) &&
-             fxc_rule_int(rule, FXC_NAME_step, 1, &step));
-    FXC_NEED(step > 0 && end >= start && !__builtin_sub_overflow(end, start, &span));
-    out->rank = 1;
-    out->size[0] = span == 0 ? 0 : (span - 1) / step + 1;
-    return FXC_OK;
-}
-
-/* expand_as, view_as, reshape_as: the shape of `other`. */
+/* view_as, reshape_as: the shape of `other`. */
 fxc_status fxc_shape_other(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor self, tensor;
     (void)err;

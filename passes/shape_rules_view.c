@@ -25,8 +25,7 @@ static void view_or_copy(const struct fxc_tensor *tensor, struct fxc_shape *out)
     }
 }
 
-/* Sizes as written, at most one of them -1: that one takes what is left of numel. */
-static fxc_status sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
+fxc_status fxc_sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out) {
     uint32_t count = fxc_list_count(rule->program, list), open = FXC_NONE;
     int64_t known = 1;
     FXC_NEED(list != FXC_NONE && count <= FXC_MAX_RANK);
@@ -53,7 +52,7 @@ fxc_status fxc_shape_view(const struct fxc_rule *rule, struct fxc_shape *out, fx
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size);
     list = list != FXC_NONE ? list : fxc_rule_list(rule, FXC_NAME_shape);
     FXC_NEED(fxc_shape_subject(rule, &tensor));
-    fxc_status status = sizes_as_written(rule, list, tensor.numel, out);
+    fxc_status status = fxc_sizes_as_written(rule, list, tensor.numel, out);
     if (status == FXC_PROGRAM) {
         (void)fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
         fxc_expected(err, "a shape with the %lld elements of %s", (long long)tensor.numel,

@@ -21,25 +21,30 @@ struct window {
     int64_t kernel, stride, padding, dilation;
 };
 
-/* Number of windows: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. */
+/* Number of windows: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1, or, rounded up, one more for
+ * what is left over, unless that would start beyond the input and its left padding. */
 static bool windows(int64_t size, const struct window *w, bool round_up, int64_t *out) {
-    int64_t padded, reach, free_steps;
+    int64_t padded, reach, steps, start;
     if (w->stride <= 0 || w->kernel < 0 || w->dilation < 0 || fxc_mul(2, w->padding, &padded) ||
         fxc_add(size, padded, &padded) || fxc_mul(w->dilation, w->kernel - 1, &reach) ||
-        fxc_add(padded, -reach - 1, &free_steps) || free_steps < 0) {
+        fxc_add(padded, -reach - 1, &steps) || (round_up && fxc_add(steps, w->stride - 1, &steps)) || steps < 0) {
         return false;
     }
-    int64_t count = free_steps / w->stride + 1;
-    if (round_up && free_steps % w->stride != 0) {
-        /* The last window must start inside the input or its left padding. */
-        int64_t start;
-        if (fxc_mul(count, w->stride, &start)) {
+    *out = steps / w->stride + 1;
+    if (round_up) {
+        if (fxc_mul(*out - 1, w->stride, &start)) {
             return false;
         }
-        count += start < size + w->padding;
+        *out -= start >= size + w->padding;
     }
-    *out = count;
     return true;
+}
+
+bool fxc_windows(const struct fxc_rule *rule, uint32_t dim, int64_t size, int64_t *out) {
+    struct window w;
+    return setting(rule, FXC_NAME_kernel_size, dim, -1, &w.kernel) && w.kernel > 0 &&
+           setting(rule, FXC_NAME_stride, dim, 1, &w.stride) && setting(rule, FXC_NAME_padding, dim, 0, &w.padding) &&
+           setting(rule, FXC_NAME_dilation, dim, 1, &w.dilation) && windows(size, &w, false, out);
 }
 
 /* Output size of one spatial dimension; "same" keeps it (its stride is one), "valid" pads nothing. */

@@ -87,6 +87,10 @@
     X(embedding_bag, bags, contiguous)                                                                                 \
     X(distances, common, contiguous)                                                                                   \
     X(pairs, subject, contiguous)                                                                                      \
+    /* shape_rules_data.c */                                                                                           \
+    X(nonzero, indices, shaped)                                                                                        \
+    X(masked_select, subject, contiguous)                                                                              \
+    X(unique, with_indices, contiguous)                                                                                \
     /* shape_rules_several.c */                                                                                        \
     X(split, subject, shaped)                                                                                          \
     X(chunk, subject, shaped)                                                                                          \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import re
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +33,10 @@ class Sources:
     dtype: int = 0  # element type by a rule
     strides: int = 0
     recorded: collections.Counter[str] = field(default_factory=collections.Counter)  # per operator
-    unsized: int = 0  # recorded ones whose size depends on data, so that no rule can run
-    untold: collections.Counter[str] = field(default_factory=collections.Counter)  # sizes by rule, not all the rest
+    untyped: collections.Counter[str] = field(default_factory=collections.Counter)  # dtype as recorded, per operator
+    unlaid: collections.Counter[str] = field(default_factory=collections.Counter)  # strides as recorded, per operator
+    data: int = 0  # values whose size is data: a rule can run only once their symbols have a value
+    given: int | None = None  # the value that these symbols were given here
     unknown: collections.Counter[str] = field(default_factory=collections.Counter)  # nodes per operator
     contradiction: str = ""
 
@@ -45,10 +48,9 @@ class Sources:
         self.rule += other.rule
         self.dtype += other.dtype
         self.strides += other.strides
-        self.untold.update(other.untold)
-        self.recorded.update(other.recorded)
-        self.unsized += other.unsized
-        self.unknown.update(other.unknown)
+        self.data += other.data
+        for name in ("recorded", "untyped", "unlaid", "unknown"):
+            getattr(self, name).update(getattr(other, name))
 
     def share(self, count: int | None = None) -> float:
         """Per cent of the values that have a shape rule, or of another count."""
@@ -75,14 +77,46 @@ def _told(handle: c_void_p, value: int) -> int:
     return told.value
 
 
+_SYMBOL = re.compile(r"^symbol (\w+)(?=.* unbacked)(?:.*? min=(-?\d+))?(?:.*? max=(-?\d+))?", re.MULTILINE)
+GIVEN = (8, 4, 2, 1, 3, 16, 0)  # tried in turn for sizes that are data, each cut to its symbol's range
+
+
+def _bound(program: binding.Program, number: int) -> binding.Analysis:
+    """An analysis in which every symbol without a value of its own has this one."""
+    analysis = binding.Analysis(program, shapes="strict")
+    for name, least, most in _SYMBOL.findall(program.text()):
+        analysis.set(f"dim.{name}", str(max(int(least or 0), min(int(most or number), number))))
+    return analysis
+
+
+def _derived(program: binding.Program) -> tuple[binding.Analysis, int | None]:
+    """An analysis with shapes, and the value that it gives to data-dependent symbols: the first with which the program
+    does not contradict itself (where two sizes add up to a third, not every value can be)."""
+    analysis = binding.Analysis(program, shapes="strict")
+    analysis.require("shapes")
+    if not analysis.totals().unsized_values:
+        return analysis, None
+    first: FxcostError | None = None
+    for number in GIVEN:
+        analysis = _bound(program, number)
+        try:
+            analysis.require("shapes")
+        except FxcostError as error:
+            first = first or error
+            continue
+        return analysis, number
+    assert first is not None
+    raise first
+
+
 def sources_of(data: bytes, name: str = "memory") -> Sources:
     """Runs the shape rules of a captured program against its recording. A contradiction ends the pass, so that there
     is at most one."""
     found = Sources()
     program = binding.Program.from_bytes(data, name)
-    analysis = binding.Analysis(program, shapes="strict")
+    plain = binding.Analysis(program)
     try:
-        analysis.require("shapes")
+        analysis, found.given = _derived(program)
     except FxcostError as error:
         found.contradiction = " ".join(str(error).split())
         return found
@@ -92,15 +126,18 @@ def sources_of(data: bytes, name: str = "memory") -> Sources:
         info = _get("fxc_analysis_value", ValueInfo, analysis._handle, value)
         if info.source not in (RULE, RECORDED):
             continue
-        told = _told(analysis._handle, value)
+        told, op = _told(analysis._handle, value), ops[info.producer]
+        found.data += found.given is not None and _get("fxc_analysis_value", ValueInfo, plain._handle, value).numel < 0
+        found.rule += info.source == RULE
         found.dtype += bool(told & DTYPE)
         found.strides += bool(told & STRIDES)
-        if info.source == RULE:
-            found.rule += 1
-            found.untold[ops[info.producer]] += told & DTYPE == 0 or told & STRIDES == 0
-        else:
-            found.recorded[ops[info.producer]] += 1
-            found.unsized += info.numel < 0
+        for counter, missing in (
+            (found.recorded, info.source == RECORDED),
+            (found.untyped, not told & DTYPE),
+            (found.unlaid, not told & STRIDES),
+        ):
+            if missing:
+                counter[op] += 1
     for node, op in enumerate(ops):
         if analysis.node(node).coverage == 2:  # FXC_COVERAGE_UNKNOWN
             found.unknown[op] += 1

@@ -2,7 +2,8 @@
 
 Every value of every graph: what the rules derive (sizes, element type, strides) must be what torch's fake tensors said
 during the capture, and what has no rule is listed by operator. Each model is captured in evaluation without gradients
-and in training with gradients. Takes some minutes. Exits with 1 when a rule contradicts the recording.
+and in training with gradients. Sizes that are data have no value in a recording: a value is chosen for them, and they
+are counted in a column of their own. Takes some minutes. Exits with 1 when a rule contradicts the recording.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import collections
 import logging
 import os
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from shape_sources import Sources, sources_of
 from fxcost.errors import first_line
 
 MODES = {"eval": (False, False), "train": (True, True)}
-ROW = "{:<32} {:<6} {:>7} {:>7} {:>7} {:>7} {:>8} {:>14} {:>8} {:>8}"
+ROW = "{:<31} {:<5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>5}  {}"
+HEAD = ("model", "mode", "values", "sizes", "dtype", "strides", "agree", "data", "operators whose values are recorded")
 
 
 def judge(name: str, build: Build, mode: str) -> Sources | str:
@@ -46,8 +47,31 @@ def reason(message: str) -> str:
     return next((f" ({line})" for line in lines if line.startswith("reason:")), "")
 
 
+def per_cent(part: int, whole: int) -> str:
+    """Two digits, and 100 only for all of them."""
+    return "100" if part == whole else f"{min(100 * part / whole, 99.99):.2f}"
+
+
+def row_of(name: str, mode: str, found: Sources) -> str:
+    missing = found.recorded | found.untyped | found.unlaid
+    notes = [f"{op} {count}" for op, count in missing.most_common()]
+    shares = [per_cent(count, found.values) for count in (found.rule, found.dtype, found.strides)]
+    agree = "no" if found.contradiction else "100"
+    return ROW.format(name, mode, found.values, *shares, agree, found.data or "", ", ".join(notes)).rstrip()
+
+
 def lines_of(counts: collections.Counter[str]) -> list[str]:
     return [f"{count:>6}  {op}" for op, count in counts.most_common() if count]
+
+
+def summary(total: Sources, models: int, examples: int, contradictions: int, failed: int) -> str:
+    before = total.share(total.rule - total.data)
+    return (
+        f"{models} models and {examples} export examples, {total.values} values, "
+        f"by rule {total.share():.2f} % of the shapes ({before:.2f} % before a value is given to sizes that are data), "
+        f"{total.share(total.dtype):.2f} % of the dtypes, {total.share(total.strides):.2f} % of the strides; "
+        f"{contradictions} contradictions, {failed} not captured"
+    )
 
 
 def main() -> int:
@@ -60,12 +84,11 @@ def main() -> int:
     torch.set_num_threads(1)
 
     total, failed, contradictions, captured = Sources(), [], [], set()
-    print("values, and how many of them have a shape, a dtype and strides by rule")
     print(
-        ROW.format(
-            "model", "mode", "values", "shape", "dtype", "stride", "recorded", "contradictions", "unknown", "seconds"
-        )
+        "values that nodes compute; per cent of them whose sizes, dtype and strides a rule tells; per cent of what is"
     )
+    print("told that the recording agrees with; values whose size is data")
+    print(ROW.format(*HEAD))
     shown = ""
     for family, name, build in models():
         if options.only and name not in options.only and family not in options.only:
@@ -74,40 +97,29 @@ def main() -> int:
             print(f"-- {family}")
             shown = family
         for mode in options.modes:
-            start = time.perf_counter()
             found = judge(name, build, mode)
-            seconds = f"{time.perf_counter() - start:.1f}"
             if isinstance(found, str):
                 failed.append(f"{name} ({mode}): {found}")
-                print(f"{name:<32} {mode:<6} not captured", flush=True)
+                print(f"{name:<31} {mode:<5} not captured", flush=True)
                 continue
             captured.add((family, name))
             total.add(found)
-            numbers = (found.values, found.rule, found.dtype, found.strides, found.recorded.total())
-            print(
-                ROW.format(name, mode, *numbers, int(bool(found.contradiction)), found.unknown.total(), seconds),
-                flush=True,
-            )
+            print(row_of(name, mode, found), flush=True)
             if found.contradiction:
                 contradictions.append(f"{name} ({mode}): {found.contradiction}")
     for title, lines in (
         ("contradictions", contradictions),
         ("not captured", failed),
-        ("operators whose values rest on the recording", lines_of(total.recorded)),
-        ("operators with a shape rule, dtype or strides as recorded", lines_of(total.untold)),
+        ("sizes as recorded, values", lines_of(total.recorded)),
+        ("dtype as recorded, values", lines_of(total.untyped)),
+        ("strides as recorded, values", lines_of(total.unlaid)),
         ("operators without a FLOP formula, nodes", lines_of(total.unknown)),
     ):
         print(f"\n{title}: {'' if lines else 'none'}")
         print(*lines, sep="\n", end="\n" if lines else "")
     shipped = sum(family == "torch export example" for family, _ in captured)
-    sized = total.values - total.unsized
-    print(
-        f"\n{len(captured) - shipped} models and {shipped} export examples, {total.values} values, "
-        f"by rule {total.share():.2f} % of the shapes ({100 * total.rule / max(sized, 1):.2f} % of the {sized} that do "
-        f"not depend on data), {total.share(total.dtype):.2f} % of the dtypes, "
-        f"{total.share(total.strides):.2f} % of the strides; "
-        f"{len(contradictions)} contradictions, {len(failed)} not captured"
-    )
+    print()
+    print(summary(total, len(captured) - shipped, shipped, len(contradictions), len(failed)))
     return int(bool(contradictions))
 
 

@@ -87,6 +87,16 @@
     X(embedding_bag, bags, contiguous)                                                                                 \
     X(distances, common, contiguous)                                                                                   \
     X(pairs, subject, contiguous)                                                                                      \
+    /* shape_rules_fft.c */                                                                                            \
+    X(fft, spectrum, shaped)                                                                                           \
+    X(rfft, spectrum, shaped)                                                                                          \
+    X(irfft, part, shaped)                                                                                             \
+    X(fftn, spectrum, shaped)                                                                                          \
+    X(fft2, spectrum, shaped)                                                                                          \
+    X(rfft2, spectrum, shaped)                                                                                         \
+    X(irfft2, part, shaped)                                                                                            \
+    X(fft_r2c, spectrum, shaped)                                                                                       \
+    X(fft_c2r, part, shaped)                                                                                           \
     /* shape_rules_data.c */                                                                                           \
     X(nonzero, indices, shaped)                                                                                        \
     X(masked_select, subject, contiguous)                                                                              \
@@ -210,6 +220,7 @@
     X(folded)         /* the same, and int64 where that is an integer or bool */                                       \
     X(listed)         /* that of the tensor at the result's place in a list */                                         \
     X(part)           /* the argument dtype, else that of the subject, of its parts when complex */                    \
+    X(spectrum)       /* the complex type of the subject's precision */                                                \
     X(made)           /* the argument dtype, else the default type */                                                  \
     X(whole)          /* the argument dtype, else int64 */                                                             \
     X(filled)         /* the argument dtype, else that of fill_value */                                                \

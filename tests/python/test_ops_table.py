@@ -107,6 +107,27 @@ def test_pointwise_tag_has_rows() -> None:
     }
 
 
+# Core operators whose result is a number, and one that no graph holds (out= forms are not captured).
+WITHOUT_SHAPE = {
+    "aten._local_scalar_dense.default",
+    "aten.sym_is_contiguous.default",
+    "aten.sym_numel.default",
+    "aten.sym_size.int",
+    "aten.sym_storage_offset.default",
+    "aten.sym_stride.int",
+    "aten.atan2.out",
+}
+
+
+def test_core_operators_have_shape_rules() -> None:
+    """Every overload that torch tags as core has a shape rule, but for those without a shape."""
+    schemas = [schema for schema in torch._C._jit_get_all_schemas() if schema.name.startswith("aten::")]
+    ops = (overload(f"aten.{schema.name[6:]}.{schema.overload_name or 'default'}") for schema in schemas)
+    core = {str(op) for op in ops if op is not None and torch.Tag.core in op.tags}
+    assert len(core) > 190
+    assert {name for name in core if name not in TABLE or text(TABLE[name], "shape_rule") == "-"} == WITHOUT_SHAPE
+
+
 def test_every_row_says_something() -> None:
     for name, row in TABLE.items():
         doc = text(row, "doc")

@@ -70,24 +70,13 @@ static fxc_status capture_to(struct cli_options *options, const char *file, fxc_
 
 /* Opens a file under another name, so that messages speak of the model and not of a temporary file. */
 static fxc_status open_as(const char *path, const char *name, fxc_program **program, fxc_error *err) {
-    struct stat info;
-    FILE *file = fopen(path, "rb");
     char *bytes = NULL;
-    fxc_status status = FXC_IO;
-    if (file != NULL && fstat(fileno(file), &info) == 0) {
-        size_t size = (size_t)info.st_size;
-        bytes = malloc(size + 1);
-        if (bytes != NULL && fread(bytes, 1, size, file) == size) {
-            status = fxc_program_from_memory(bytes, size, name, program, err);
-        }
-    }
-    if (status == FXC_IO) {
-        (void)cli_fail(err, FXC_IO, "capturing a model\n  expected: the captured program in TMPDIR\n  found: none");
+    size_t size = 0;
+    fxc_status status = cli_read(path, &bytes, &size, err);
+    if (status == FXC_OK) {
+        status = fxc_program_from_memory(bytes, size, name, program, err);
     }
     free(bytes);
-    if (file != NULL) {
-        (void)fclose(file);
-    }
     return status;
 }
 
@@ -133,7 +122,7 @@ fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
     if (options->output == NULL) {
         return cli_fail(err, FXC_USAGE, "fxcost capture\n  expected: -o FILE.fxir\n  found: no output");
     }
-    if (options->shape_count > 0) {
+    if (options->shapes.count > 0) {
         return cli_fail(err, FXC_USAGE,
                         "fxcost capture\n  expected: the sizes to capture at, as example inputs\n"
                         "  found: --input-shape, which is for programs that are captured");

@@ -9,19 +9,25 @@
 enum { CLI_MAX_DIMS = 64, CLI_MAX_CAPTURE_ARGS = 128 };
 
 /* The parsed command line. */
+/* Values of an option that may be repeated. */
+struct cli_list {
+    const char *item[CLI_MAX_DIMS];
+    int count;
+};
+
 struct cli_options {
     const char *command;       /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
     const char *operand;       /* the file, model or pattern; NULL when absent */
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *convention, *profile;
-    const char *quantity;           /* of a formula; NULL for all */
-    const char *output;             /* -o, NULL for standard output */
-    const char *dims[CLI_MAX_DIMS]; /* NAME=VALUE */
-    const char *probabilities[CLI_MAX_DIMS];
-    int probability_count;
-    int dim_count;
-    const char *shapes[CLI_MAX_DIMS]; /* NAME=SIZES of inputs */
-    int shape_count;
+    const char *quantity;   /* of a formula; NULL for all */
+    const char *output;     /* -o, NULL for standard output */
+    struct cli_list dims;   /* NAME=VALUE */
+    struct cli_list shapes; /* NAME=SIZES of inputs */
+    struct cli_list probabilities;
+    struct cli_list formulas; /* files */
+    struct cli_list ignored_ops, ignored_modules;
+    struct cli_list scales;                         /* NAME=FACTOR */
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;
     uint32_t threads; /* of a sweep; 0: as many as there are processors */
@@ -42,6 +48,10 @@ struct cli_output {
 fxc_status cli_output_open(struct cli_output *output, const char *path, fxc_error *err);
 /* Flushes; on success renames the temporary file, otherwise removes it. Returns status, or FXC_IO. */
 fxc_status cli_output_close(struct cli_output *output, fxc_status status, fxc_error *err);
+/* The whole of a file, which the caller frees. */
+fxc_status cli_read(const char *path, char **bytes, size_t *size, fxc_error *err);
+/* Sets what the command line says of an analysis: convention, device, sizes, corrections. */
+fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *analysis, fxc_error *err);
 /* fxc_write_fn over a cli_output. */
 bool cli_write(void *context, const char *bytes, size_t size);
 

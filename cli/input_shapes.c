@@ -93,7 +93,7 @@ static fxc_status reshape(fxc_program **program, const struct shape *shapes, siz
 }
 
 fxc_status cli_apply_shapes(const struct cli_options *options, fxc_program **program, fxc_error *err) {
-    size_t count = (size_t)options->shape_count;
+    size_t count = (size_t)options->shapes.count;
     if (count == 0) {
         return FXC_OK;
     }
@@ -103,7 +103,7 @@ fxc_status cli_apply_shapes(const struct cli_options *options, fxc_program **pro
         return cli_fail(err, FXC_MEMORY, "option --input-shape: out of memory");
     }
     for (size_t i = 0; status == FXC_OK && i < count; i++) {
-        status = parse_shape(options->shapes[i], &shapes[i]) ? FXC_OK : bad_shape(options->shapes[i], err);
+        status = parse_shape(options->shapes.item[i], &shapes[i]) ? FXC_OK : bad_shape(options->shapes.item[i], err);
     }
     if (status == FXC_OK) {
         status = reshape(program, shapes, count, err);

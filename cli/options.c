@@ -21,7 +21,7 @@ static const struct command {
 };
 
 /* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
-enum value_kind { FLAG, TEXT, COUNT, DIM, SHAPE, PROBABILITY, CAPTURE, CAPTURE_FLAG };
+enum value_kind { FLAG, TEXT, COUNT, LIST, PAIRS, CAPTURE, CAPTURE_FLAG };
 
 #define AT(field) offsetof(struct cli_options, field)
 static const struct option {
@@ -38,11 +38,15 @@ static const struct option {
     {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
-    {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", DIM, 0},
-    {"--input-shape", "NAME=N,N", "other sizes of an input, NAME=1,3,64,64 or NAME=f32[1,3,64,64]; repeatable", SHAPE,
-     0},
-    {"--probability", "NAME=P", "that the condition of a cond is true; repeatable (default: the dearer branch)",
-     PROBABILITY, 0},
+    {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", PAIRS, AT(dims)},
+    {"--input-shape", "NAME=N,N", "other sizes of an input, NAME=1,3,64,64 or NAME=f32[1,3,64,64]; repeatable", PAIRS,
+     AT(shapes)},
+    {"--probability", "NAME=P", "that the condition of a cond is true; repeatable (default: the dearer branch)", PAIRS,
+     AT(probabilities)},
+    {"--formulas", "FILE", "formulas and corrections of your own (docs/formulas.md); repeatable", LIST, AT(formulas)},
+    {"--ignore-op", "NAME", "leave this operator out of every total; repeatable", LIST, AT(ignored_ops)},
+    {"--ignore-module", "NAME", "leave out what is below this module; repeatable", LIST, AT(ignored_modules)},
+    {"--scale", "OP=F", "multiply the counts of an operator, such as aten.mm=1.07; repeatable", PAIRS, AT(scales)},
     {"--quantity", "NAME", "formula of this only: flops, macs, bytes, ...", TEXT, AT(quantity)},
     {"--threads", "N", "threads of a sweep (default: all processors)", COUNT, AT(threads)},
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
@@ -128,14 +132,14 @@ static fxc_status keep_for_capture(const struct option *option, const char *valu
     return FXC_OK;
 }
 
-static fxc_status add_pair(const struct option *option, const char *value, const char **pairs, int *count,
-                           fxc_error *err) {
-    if (strchr(value, '=') == NULL || *count == CLI_MAX_DIMS) {
-        char expected[64];
-        (void)snprintf(expected, sizeof expected, "%s NAME=VALUE, at most 64 times", option->name);
+static fxc_status add_item(const struct option *option, const char *value, struct cli_options *out, fxc_error *err) {
+    struct cli_list *list = (struct cli_list *)((char *)out + option->field);
+    if (list->count == CLI_MAX_DIMS || (option->kind == PAIRS && strchr(value, '=') == NULL)) {
+        char expected[96];
+        (void)snprintf(expected, sizeof expected, "%s %s, at most 64 times", option->name, option->value);
         return usage(err, expected, value);
     }
-    pairs[(*count)++] = value;
+    list->item[list->count++] = value;
     return FXC_OK;
 }
 
@@ -154,12 +158,9 @@ static fxc_status set_option(const struct option *option, const char *value, str
         return FXC_OK;
     case COUNT:
         return set_count(option, value, field, err);
-    case DIM:
-        return add_pair(option, value, out->dims, &out->dim_count, err);
-    case SHAPE:
-        return add_pair(option, value, out->shapes, &out->shape_count, err);
-    case PROBABILITY:
-        return add_pair(option, value, out->probabilities, &out->probability_count, err);
+    case LIST:
+    case PAIRS:
+        return add_item(option, value, out, err);
     case CAPTURE:
     case CAPTURE_FLAG:
         return keep_for_capture(option, value, out, err);

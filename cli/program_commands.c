@@ -4,43 +4,6 @@
 
 #include "cli/cli.h"
 
-static fxc_status set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
-    return value == NULL ? FXC_OK : fxc_analysis_set(analysis, option, value, err);
-}
-
-/* NAME=VALUE pairs as options KIND.NAME. */
-static fxc_status set_pairs(fxc_analysis *analysis, const char *kind, const char *const *pairs, int count,
-                            fxc_error *err) {
-    fxc_status status = FXC_OK;
-    for (int i = 0; i < count && status == FXC_OK; i++) {
-        char option[160];
-        const char *equals = strchr(pairs[i], '=');
-        if (snprintf(option, sizeof option, "%s.%.*s", kind, (int)(equals - pairs[i]), pairs[i]) >=
-            (int)sizeof option) {
-            return cli_fail(err, FXC_USAGE, "command line: the name before '=' is too long");
-        }
-        status = fxc_analysis_set(analysis, option, equals + 1, err);
-    }
-    return status;
-}
-
-static fxc_status set_options(const struct cli_options *options, fxc_analysis *analysis, fxc_error *err) {
-    fxc_status status = set(analysis, "convention", options->convention, err);
-    if (status == FXC_OK) {
-        status = set(analysis, "profile", options->profile, err);
-    }
-    if (status == FXC_OK) {
-        status = set(analysis, "device", options->device, err);
-    }
-    if (status == FXC_OK) {
-        status = set_pairs(analysis, "dim", options->dims, options->dim_count, err);
-    }
-    if (status == FXC_OK) {
-        status = set_pairs(analysis, "probability", options->probabilities, options->probability_count, err);
-    }
-    return status;
-}
-
 /* FXC_UNKNOWN_OPS when the report is complete but for operators without a formula. */
 static fxc_status check_unknown(fxc_analysis *analysis, fxc_error *err) {
     fxc_totals totals = {.struct_size = sizeof totals};
@@ -76,7 +39,7 @@ fxc_status cli_report(struct cli_options *options, fxc_error *err) {
     }
     status = fxc_analysis_new(program, &analysis, err);
     if (status == FXC_OK) {
-        status = set_options(options, analysis, err);
+        status = cli_set_options(options, analysis, err);
     }
     if (status == FXC_OK) {
         status = render(options, analysis, err);
@@ -141,7 +104,7 @@ static fxc_status compare(const struct cli_options *options, const fxc_program *
     if (status != FXC_OK) {
         return status;
     }
-    status = set_options(options, analysis, err);
+    status = cli_set_options(options, analysis, err);
     if (status == FXC_OK) {
         status = cli_output_open(&output, options->output, err);
     }

@@ -116,12 +116,12 @@ static void free_sweep(struct sweep *sweep) {
 
 static fxc_status prepare(const struct cli_options *options, struct sweep *sweep, fxc_error *err) {
     sweep->grid = (fxc_sweep_grid){sizeof sweep->grid, sweep->axes, 0, options->device};
-    if (options->dim_count == 0) {
+    if (options->dims.count == 0) {
         return bad_axis("", "--dim NAME=VALUES, the dimensions to sweep over", err);
     }
-    for (int i = 0; i < options->dim_count; i++) {
+    for (int i = 0; i < options->dims.count; i++) {
         sweep->grid.axis_count++;
-        fxc_status status = parse_axis(options->dims[i], sweep->names[i], &sweep->axes[i], err);
+        fxc_status status = parse_axis(options->dims.item[i], sweep->names[i], &sweep->axes[i], err);
         if (status != FXC_OK) {
             return status;
         }

@@ -11,6 +11,8 @@
 #include "backends/devices.h"
 #include "ir/ops.h"
 #include "passes/convention/convention.h"
+#include "passes/custom/custom.h"
+#include "passes/flop_rules.h"
 #include "passes/report.h"
 
 fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
@@ -42,6 +44,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
     }
     free(analysis->bindings);
     free(analysis->probability);
+    fxc_custom_free(analysis->custom);
     free(analysis);
 }
 

@@ -32,6 +32,8 @@ enum fxc_fact {
 
 struct fxc_device;
 struct fxc_convention;
+struct fxc_custom;
+struct fxc_custom_index;
 
 /* What probabilities are counted in. */
 enum { FXC_PROBABILITY_UNIT = 1000 * 1000 };
@@ -43,6 +45,7 @@ struct fxc_analysis {
     struct fxc_binding *bindings;            /* per symbol */
     int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
                                                 altogether, where none is given */
+    struct fxc_custom *custom;               /* what the user added to the operator table; NULL: nothing */
     bool strict_shapes;                      /* a type or strides other than recorded are an error */
     const struct fxc_device *device;         /* NULL: none named */
     const struct fxc_convention *convention; /* NULL: fxcost itself */
@@ -117,8 +120,9 @@ struct fxc_shapes {
 
 /* flops: counts per node (macs .. int_ops set, bytes zero) and coverage. */
 struct fxc_flops {
-    fxc_counts *counts; /* per node */
-    uint8_t *coverage;  /* per node: fxc_coverage */
+    fxc_counts *counts;              /* per node */
+    uint8_t *coverage;               /* per node: fxc_coverage */
+    struct fxc_custom_index *custom; /* NULL when the user added nothing */
 };
 
 /* params: totals over distinct storages. */

@@ -1,5 +1,6 @@
 /* flops: the work of every node under the default convention (docs/counting.md). A node without a rule, or with a size
  * that has no value, is unknown: its counts stay zero and its coverage says that they mean nothing. */
+#include "passes/custom/custom.h"
 #include "passes/flop_rules.h"
 
 static const fxc_flop_rule rules[FXC_FLOP_RULE_COUNT] = {
@@ -33,6 +34,17 @@ static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_ro
     return FXC_OK;
 }
 
+/* What the user said of a node comes before the table, corrections after it. */
+static fxc_status count_custom(struct fxc_custom_index *custom, const struct fxc_rule *rule,
+                               const struct fxc_op_row *row, fxc_counts *counts, uint8_t *coverage, fxc_error *err) {
+    bool done;
+    FXC_TRY(fxc_custom_count(custom, rule, counts, coverage, &done, err));
+    if (!done) {
+        FXC_TRY(count_node(rule, row, counts, coverage, err));
+    }
+    return fxc_custom_correct(custom, rule, counts, err);
+}
+
 fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_flops];
@@ -45,10 +57,18 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
         return fxc_fail_memory(err, "flops");
     }
     struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings};
-    for (; rule.node < nodes; rule.node++) {
-        FXC_TRY(count_node(&rule, fxc_node_row(p, rule.node), &counts[rule.node], &coverage[rule.node], err));
+    struct fxc_custom_index *custom = NULL;
+    if (analysis->custom != NULL) {
+        FXC_TRY(fxc_custom_index_build(analysis, arena, &custom, err));
     }
-    *flops = (struct fxc_flops){.counts = counts, .coverage = coverage};
+    for (; rule.node < nodes; rule.node++) {
+        const struct fxc_op_row *row = fxc_node_row(p, rule.node);
+        fxc_counts *counted = &counts[rule.node];
+        uint8_t *covered = &coverage[rule.node];
+        FXC_TRY(custom == NULL ? count_node(&rule, row, counted, covered, err)
+                               : count_custom(custom, &rule, row, counted, covered, err));
+    }
+    *flops = (struct fxc_flops){.counts = counts, .coverage = coverage, .custom = custom};
     analysis->flops = flops;
     return FXC_OK;
 }

@@ -69,6 +69,7 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     bool overflow = add_counts(&a->counts, &b->counts);
     overflow |= fxc_add(a->nodes, b->nodes, &a->nodes);
     overflow |= fxc_add(a->unknown_nodes, b->unknown_nodes, &a->unknown_nodes);
+    overflow |= fxc_add(a->ignored_nodes, b->ignored_nodes, &a->ignored_nodes);
     overflow |= fxc_add(a->unknown_elements, b->unknown_elements, &a->unknown_elements);
     overflow |= fxc_add(a->output_elements, b->output_elements, &a->output_elements);
     overflow |= fxc_add(a->tool, b->tool, &a->tool);
@@ -89,7 +90,11 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     uint8_t coverage = analysis->flops->coverage[node];
     int64_t elements = coverage == FXC_COVERAGE_ZERO ? 0 : output_elements(analysis, node);
     bool unknown = coverage == FXC_COVERAGE_UNKNOWN;
-    *out = (struct fxc_sum){.counts = fxc_node_counts(analysis, node), .seconds = NAN};
+    *out = fxc_sum_zero(analysis);
+    if (coverage == FXC_COVERAGE_IGNORED) {
+        return fxc_scale(1, times, unit, &out->ignored_nodes) ? fail_overflow(analysis, node, err) : FXC_OK;
+    }
+    out->counts = fxc_node_counts(analysis, node);
     if (analysis->cost->seconds != NULL) {
         out->seconds = analysis->cost->seconds[node] * (double)times / (double)unit;
     }
@@ -242,6 +247,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .buffer_bytes = analysis->params->buffer_bytes,
         .nodes = all.nodes,
         .unknown_nodes = all.unknown_nodes,
+        .ignored_nodes = all.ignored_nodes,
         .unknown_elements = all.unknown_elements,
         .output_elements = all.output_elements,
         .recorded_values = analysis->shapes->recorded_values,

@@ -8,15 +8,23 @@ from .errors import FxcostError
 
 if TYPE_CHECKING:
     from .exporter import Capture, capture
+    from .formulas import formula
     from .recording import Recording, record
     from .report import Report, analyze, open
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "FxcostError", "Recording", "Report", "analyze", "capture", "open", "record"]
+__all__ = ["Capture", "FxcostError", "Recording", "Report", "analyze", "capture", "formula", "open", "record"]
 
 # torch takes seconds to import and reading a .fxir file does not need it, so everything loads when first used.
-_HOME = {"capture": "exporter", "Capture": "exporter", "analyze": "report", "Report": "report", "open": "report"}
-_HOME |= {"record": "recording", "Recording": "recording"}
+_HOME = {
+    "capture": "exporter",
+    "Capture": "exporter",
+    "analyze": "report",
+    "Report": "report",
+    "open": "report",
+    "formula": "formulas",
+}
+_HOME |= {"formula": "formulas", "record": "recording", "Recording": "recording"}
 
 
 def __getattr__(name: str) -> Any:

@@ -91,21 +91,10 @@ class Totals(_Sized):
     """``fxc_totals``: totals of one run of the program."""
 
     _fields_ = [("struct_size", c_size_t), ("counts", Counts)]
-    _fields_ += [
-        (name, c_int64)
-        for name in (
-            *("flops", "params", "param_bytes", "buffers", "buffer_bytes", "nodes", "unknown_nodes"),
-            *(
-                "unknown_elements",
-                "output_elements",
-                "recorded_values",
-                "values",
-                "unsized_values",
-                "contradicted_values",
-            ),
-        )
-    ]
-    _fields_ += [("seconds", c_double)]
+    _fields_ += [(name, c_int64) for name in ("flops", "params", "param_bytes", "buffers", "buffer_bytes", "nodes")]
+    _fields_ += [(name, c_int64) for name in ("unknown_nodes", "unknown_elements", "output_elements")]
+    _fields_ += [(name, c_int64) for name in ("recorded_values", "values", "unsized_values", "contradicted_values")]
+    _fields_ += [("seconds", c_double), ("ignored_nodes", c_int64)]
 
 
 class NodeCost(_Sized):
@@ -291,27 +280,40 @@ class Analysis:
     def __init__(self, program: Program, **options: str) -> None:
         self.program = program
         self._handle = c_void_p()
+        self.kept: list[Any] = []  # callbacks that C holds
+        self.raised: BaseException | None = None  # by one of them
         _call("fxc_analysis_new", program._handle, byref(self._handle))
         weakref.finalize(self, library().fxc_analysis_free, self._handle)
         for option, value in options.items():
             self.set(option, value)
 
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls a function that takes the analysis first and an error last; an exception that a callback raised
+        comes before what the library says of it."""
+        self.raised = None
+        try:
+            _call(name, self._handle, *arguments)
+        except FxcostError:
+            if self.raised is not None:
+                raise self.raised from None
+            raise
+
     def set(self, option: str, value: str) -> None:
         """Sets ``convention``, ``profile``, ``device``, ``dim.NAME`` or ``probability.NAME``."""
-        _call("fxc_analysis_set", self._handle, option.encode(), value.encode())
+        self.call("fxc_analysis_set", option.encode(), value.encode())
 
     def require(self, fact: str) -> None:
         """Computes a fact and what it needs."""
-        _call("fxc_require", self._handle, fact.encode())
+        self.call("fxc_require", fact.encode())
 
     def totals(self) -> Totals:
         totals = Totals()
-        _call("fxc_analysis_totals", self._handle, byref(totals))
+        self.call("fxc_analysis_totals", byref(totals))
         return totals
 
     def node(self, index: int) -> NodeCost:
         cost = NodeCost()
-        _call("fxc_analysis_node", self._handle, index, byref(cost))
+        self.call("fxc_analysis_node", index, byref(cost))
         return cost
 
     def nodes(self) -> Iterator[NodeCost]:
@@ -324,7 +326,7 @@ class Analysis:
         for name, value in options.items():
             if value is not None:
                 setattr(request, name, value.encode() if isinstance(value, str) else value)
-        return _collect(lambda write: _call("fxc_analysis_render", self._handle, byref(request), write, None))
+        return _collect(lambda write: self.call("fxc_analysis_render", byref(request), write, None))
 
 
 class Formula:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from .binding import Analysis, Formula, Program, seconds_or_none
 from .errors import FxcostError
+from .formulas import Corrections, OpFormula
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,16 @@ class Row:
 class Report:
     """What a program costs. Built by :func:`analyze`, or from a program and options."""
 
-    def __init__(self, program: Program, device: str | None = None, dims: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        device: str | None = None,
+        dims: Mapping[str, int] | None = None,
+        corrections: Corrections | None = None,
+    ) -> None:
         self._analysis = Analysis(program)
+        if corrections is not None:
+            corrections.apply(self._analysis)
         if device:
             self._analysis.set("device", device)
         for name, value in (dims or {}).items():
@@ -148,9 +157,19 @@ class Report:
         return f'<pre style="{style}">{html.escape(str(self))}</pre>'
 
 
-def open(path: str | os.PathLike[str], device: str | None = None, dims: Mapping[str, int] | None = None) -> Report:
-    """The report of a .fxir file."""
-    return Report(Program.open(path), device, dims)
+def open(
+    path: str | os.PathLike[str],
+    device: str | None = None,
+    dims: Mapping[str, int] | None = None,
+    *,
+    formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
+    ignore_ops: Iterable[str] = (),
+    ignore_modules: Iterable[str] = (),
+    scale: Mapping[str, float | str] | None = None,
+) -> Report:
+    """The report of a .fxir file; the arguments are those of :func:`analyze`."""
+    corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
+    return Report(Program.open(path), device, dims, corrections)
 
 
 def analyze(
@@ -161,15 +180,22 @@ def analyze(
     dynamic_shapes: Any = None,
     device: str | None = None,
     dims: Mapping[str, int] | None = None,
+    formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
+    ignore_ops: Iterable[str] = (),
+    ignore_modules: Iterable[str] = (),
+    scale: Mapping[str, float | str] | None = None,
     **options: Any,
 ) -> Report:
     """Captures a model (anything that :func:`fxcost.capture` takes) and reports what it costs.
 
     ``args`` and ``kwargs`` are example inputs; the analysis executes nothing. ``device`` names an entry of ``fxcost
     devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name.
+    ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
+    ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
     Raises FxcostError when the model cannot be captured.
     """
     from .exporter import capture
 
     captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
-    return Report(Program.from_bytes(captured.to_bytes(), type(model).__name__), device, dims)
+    program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
+    return Report(program, device, dims, Corrections(formulas, ignore_ops, ignore_modules, scale or {}))

@@ -225,7 +225,8 @@
     X(CONVENTION, "convention", 1)                                                                                     \
     X(PROFILE, "profile", 2)                                                                                           \
     X(DEVICE, "device", 3)                                                                                             \
-    X(PROBABILITY, "probability", 4)
+    X(PROBABILITY, "probability", 4)                                                                                   \
+    X(FORMULAS, "formulas", 5)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

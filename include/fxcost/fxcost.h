@@ -160,6 +160,7 @@ typedef enum fxc_coverage {
     FXC_COVERAGE_COUNTED = 0, /* a formula gave the numbers */
     FXC_COVERAGE_ZERO = 1,    /* known to compute nothing: a claim, not a gap */
     FXC_COVERAGE_UNKNOWN = 2, /* no formula: the numbers are not known, and are in no total */
+    FXC_COVERAGE_IGNORED = 3, /* left out on request (fxcost/op.h): the numbers are in no total */
 } fxc_coverage;
 
 typedef enum fxc_bound { FXC_BOUND_UNKNOWN = 0, FXC_BOUND_COMPUTE, FXC_BOUND_MEMORY, FXC_BOUND_OVERHEAD } fxc_bound;
@@ -193,6 +194,7 @@ typedef struct fxc_totals {
     int64_t unsized_values;      /* values whose size depends on a symbol that has no value */
     int64_t contradicted_values; /* values where a rule tells another type or other strides: the recording stands */
     double seconds;              /* sum of predicted node times; NAN without a device */
+    int64_t ignored_nodes;       /* nodes left out on request (fxcost/op.h), which are in nothing above */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

@@ -1,6 +1,7 @@
 /* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
 #include "fxcost/backend.h"
 #include "passes/convention/convention.h"
+#include "passes/custom/custom.h"
 #include "passes/report/json.h"
 
 static void put_counts(struct fxc_json *json, const fxc_counts *c) {
@@ -46,6 +47,19 @@ static void put_dims(struct fxc_json *json, const struct fxc_analysis *analysis)
     fxc_json_close(json, '}');
 }
 
+/* Formulas, exclusions and factors of the user's own. */
+static void put_corrections(struct fxc_json *json, const struct fxc_analysis *analysis) {
+    const struct fxc_custom_index *index = analysis->flops->custom;
+    fxc_json_open(json, "corrections", '[');
+    for (uint32_t i = 0; index != NULL && i < index->custom->count; i++) {
+        fxc_json_open(json, NULL, '{');
+        fxc_json_string(json, "text", index->custom->entries[i].text);
+        fxc_json_int(json, "nodes", index->entry_nodes[i]);
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, ']');
+}
+
 static void put_options(struct fxc_json *json, const struct fxc_analysis *analysis,
                         const struct fxc_view_options *options) {
     static const char *const bys[] = {"module", "class", "op", "node"};
@@ -56,6 +70,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
     fxc_json_string(json, "by", bys[options->by]);
     put_dims(json, analysis);
+    put_corrections(json, analysis);
     fxc_json_close(json, '}');
 }
 
@@ -68,6 +83,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "buffer_bytes", t->buffer_bytes);
     fxc_json_int(json, "nodes", t->nodes);
     fxc_json_int(json, "unknown_nodes", t->unknown_nodes);
+    fxc_json_int(json, "ignored_nodes", t->ignored_nodes);
     fxc_json_int(json, "unknown_elements", t->unknown_elements);
     fxc_json_int(json, "output_elements", t->output_elements);
     fxc_json_int(json, "values", t->values);

@@ -6,6 +6,7 @@
 
 #include "fxcost/backend.h"
 #include "passes/convention/convention.h"
+#include "passes/custom/custom.h"
 #include "passes/report/render.h"
 
 enum { WIDTH = 100 };
@@ -88,6 +89,18 @@ static void put_sizes(const struct face *face) {
     }
 }
 
+/* What the user added, one line each: a total that rests on it must say so. */
+static void put_corrections(const struct face *face) {
+    const struct fxc_custom_index *index = face->analysis->flops->custom;
+    for (uint32_t i = 0; index != NULL && i < index->custom->count; i++) {
+        char text[400];
+        int64_t nodes = index->entry_nodes[i];
+        (void)snprintf(text, sizeof text, "%.250s (%" PRId64 " node%s)", index->custom->entries[i].text, nodes,
+                       nodes == 1 ? "" : "s");
+        put_field(face->out, i == 0 ? "corrections" : "", text);
+    }
+}
+
 static void put_head(const struct face *face) {
     fxc_program_info info = {.struct_size = sizeof info};
     char text[256];
@@ -106,6 +119,7 @@ static void put_head(const struct face *face) {
     put_field(face->out, "mode", text);
     put_field(face->out, "convention",
               "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
+    put_corrections(face);
     if (face->tool != NULL) {
         (void)snprintf(text, sizeof text, "%s (%s, in %ss: %s)", face->tool->name, face->tool->tool, face->tool->unit,
                        face->tool->mark);
@@ -181,6 +195,9 @@ static void put_unknown(const struct face *face) {
     char a[FXC_NUMBER_SIZE];
     if (t->unknown_nodes == 0) {
         fxc_putf(face->out, "unknown     none: all %" PRId64 " nodes have a formula", t->nodes);
+        if (t->ignored_nodes > 0) {
+            fxc_putf(face->out, ", besides %" PRId64 " left out on request", t->ignored_nodes);
+        }
     } else {
         fxc_putf(face->out, "unknown     %" PRId64 " of %" PRId64 " nodes have no formula (%s of output elements):\n",
                  t->unknown_nodes, t->nodes, percent((double)t->unknown_elements, (double)t->output_elements, a));

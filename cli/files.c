@@ -1,6 +1,8 @@
-/* Output that is whole or absent: a file is written under a temporary name and renamed at the end. */
+/* Files: whole ones are read, and output is whole or absent (written under a temporary name, renamed at the end). */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -52,4 +54,25 @@ fxc_status cli_output_close(struct cli_output *output, fxc_status status, fxc_er
 bool cli_write(void *context, const char *bytes, size_t size) {
     struct cli_output *output = context;
     return fwrite(bytes, 1, size, output->stream) == size;
+}
+
+fxc_status cli_read(const char *path, char **bytes, size_t *size, fxc_error *err) {
+    struct stat info;
+    FILE *file = fopen(path, "rb");
+    char message[512];
+    *bytes = NULL;
+    if (file != NULL && fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode)) {
+        *size = (size_t)info.st_size;
+        *bytes = malloc(*size + 1);
+        if (*bytes != NULL && fread(*bytes, 1, *size, file) == *size) {
+            (void)fclose(file);
+            return FXC_OK;
+        }
+    }
+    (void)snprintf(message, sizeof message, "%.200s\n  expected: a file that can be read\n  found: %s", path,
+                   file == NULL ? strerror(errno) : "none");
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return cli_fail(err, FXC_IO, message);
 }

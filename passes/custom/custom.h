@@ -1,0 +1,81 @@
+/* What the user adds to or takes from the operator table, for one analysis: formulas, exclusions, corrections. */
+#ifndef FXC_PASSES_CUSTOM_CUSTOM_H
+#define FXC_PASSES_CUSTOM_CUSTOM_H
+
+#include "fxcost/op.h"
+#include "passes/rule.h"
+
+enum fxc_custom_kind {
+    FXC_CUSTOM_OP,
+    FXC_CUSTOM_MODULE,
+    FXC_CUSTOM_IGNORE_OP,
+    FXC_CUSTOM_IGNORE_MODULE,
+    FXC_CUSTOM_SCALE
+};
+
+/* One quantity of a formula in text. */
+struct fxc_custom_term {
+    size_t field; /* offset in fxc_counts */
+    char *text;   /* an expression (passes/custom/expression.c) */
+};
+
+struct fxc_custom_entry {
+    enum fxc_custom_kind kind;
+    char *name, *text; /* text: for reports */
+    fxc_op_count_fn count;
+    void *context; /* of the callback; NULL for formulas in text */
+    struct fxc_custom_term *terms;
+    uint32_t term_count;
+    int64_t numerator, denominator; /* of a scale */
+};
+
+/* All entries, in the order in which they were added. */
+struct fxc_custom {
+    struct fxc_custom_entry *entries;
+    uint32_t count, capacity;
+};
+
+void fxc_custom_free(struct fxc_custom *custom);
+/* A new last entry of this kind with a copy of its name; NULL when out of memory. `text` is printed before the name. */
+struct fxc_custom_entry *fxc_custom_add(struct fxc_analysis *analysis, enum fxc_custom_kind kind, const char *name);
+/* Takes the last entry away again. */
+void fxc_custom_drop_last(struct fxc_analysis *analysis);
+
+struct fxc_op_call {
+    struct fxc_rule rule; /* of the node; of a module's call, of the first node inside */
+    uint32_t module_call; /* FXC_NONE for an operator */
+};
+
+/* ---- expressions --------------------------------------------------------------------------------------------------
+ */
+
+/* Evaluates an expression over a call; call == NULL checks its form alone. FXC_UNKNOWN_OPS when something that it reads
+ * has no value, FXC_OVERFLOW, FXC_USAGE with what was expected and found. */
+fxc_status fxc_custom_evaluate(const char *text, const fxc_op_call *call, int64_t *out, fxc_error *err);
+/* The callback of formulas in text; the context is the entry. */
+fxc_status fxc_custom_count_terms(const fxc_op_call *call, fxc_counts *out, void *context, fxc_error *err);
+/* Field of a quantity by name, SIZE_MAX when there is none. */
+size_t fxc_custom_field(const char *name, size_t length);
+
+/* ---- what concerns a node ------------------------------------------------------------------------------------------
+ */
+
+/* Made by the pass flops: which entry concerns which operator and which module call. */
+struct fxc_custom_index {
+    const struct fxc_custom *custom;
+    int32_t *op_formula, *op_ignored, *op_scale; /* per operator of the program: entry, or -1 */
+    int32_t *call_entry;                         /* per module call: formula or exclusion that holds for it, or -1 */
+    uint32_t *call_outer;                        /* per module call: the call that this entry belongs to */
+    uint8_t *call_counted;                       /* per module call: its formula was applied to a node already */
+    int64_t *entry_nodes;                        /* per entry: nodes that it concerns */
+};
+fxc_status fxc_custom_index_build(const struct fxc_analysis *analysis, struct fxc_arena *arena,
+                                  struct fxc_custom_index **out, fxc_error *err);
+/* Counts a node by what the user said. FXC_OK with *done: counts and coverage are set. Otherwise the table's rule is
+ * to count, and fxc_custom_correct to follow. */
+fxc_status fxc_custom_count(struct fxc_custom_index *index, const struct fxc_rule *rule, fxc_counts *counts,
+                            uint8_t *coverage, bool *done, fxc_error *err);
+fxc_status fxc_custom_correct(struct fxc_custom_index *index, const struct fxc_rule *rule, fxc_counts *counts,
+                              fxc_error *err);
+
+#endif

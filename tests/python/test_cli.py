@@ -124,7 +124,7 @@ BAD = [
     (["--device", "abacus", "TOY"], Status.DEVICE, "fxcost devices"),
     (["--convention", "mine", "TOY"], Status.USAGE, "fxcost"),
     (["--dim", "batch=4", "TOY"], Status.USAGE, "dynamic"),
-    (["--dim", "batch", "TOY"], Status.USAGE, "NAME=VALUE"),
+    (["--dim", "batch", "TOY"], Status.USAGE, "--dim NAME=N"),
     (["--frobnicate", "TOY"], Status.USAGE, "--frobnicate"),
     (["TOY", "TOY"], Status.USAGE, "one operand"),
     (["--format"], Status.USAGE, "value"),

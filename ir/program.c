@@ -108,15 +108,6 @@ static fxc_status adopt_binary(struct fxc_program *p, fxc_error *err) {
 
 /* ---- what is derived once ---------------------------------------------------------------------------------------- */
 
-static uint16_t name_id(const char *text) {
-    for (uint16_t id = 1; id < FXC_NAME_COUNT; id++) {
-        if (strcmp(fxc_name_texts[id], text) == 0) {
-            return id;
-        }
-    }
-    return FXC_NAME_other_name;
-}
-
 fxc_status fxc_program_bind(struct fxc_program *p, fxc_error *err) {
     uint32_t ops = FXC_COUNT(p, op), names = FXC_COUNT(p, argname);
     const struct fxc_op_row **rows = FXC_NEW(&p->arena, const struct fxc_op_row *, ops);
@@ -128,7 +119,7 @@ fxc_status fxc_program_bind(struct fxc_program *p, fxc_error *err) {
         rows[i] = fxc_op_lookup(fxc_string(p, p->op_name[i]));
     }
     for (uint32_t i = 0; i < names; i++) {
-        ids[i] = name_id(fxc_string(p, p->argname_text[i]));
+        ids[i] = fxc_name_of(fxc_string(p, p->argname_text[i]));
     }
     p->op_row = rows;
     p->argname_id = ids;

@@ -1,14 +1,19 @@
 /* reshape: the walk. See passes/reshape.h. */
 #include "passes/reshape.h"
 
+#include "passes/resolve.h"
+
 /* What one node of the source becomes. Nodes of a recorded program become themselves: they were copied, and what they
- * compute is derived. This is the place where a program without recorded shapes decides what a node is. */
+ * compute is derived. */
 static fxc_status step(struct fxc_reshape *r, uint32_t node, fxc_error *err) {
     FXC_TRY(fxc_reshape_baked(r, node, err));
     return fxc_reshape_derive(r, node, err);
 }
 
 static fxc_status walk(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err) {
+    if (fxc_is_symbolic(r->source)) {
+        return fxc_resolve(r, options, err);
+    }
     FXC_TRY(fxc_reshape_start(r, err));
     FXC_TRY(fxc_reshape_inputs(r, options, err));
     for (uint32_t node = 0; node < FXC_COUNT(r->source, node); node++) {
@@ -24,7 +29,9 @@ static fxc_status walk(struct fxc_reshape *r, const fxc_reshape_options *options
 static fxc_status record(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err) {
     FXC_TRY(fxc_analysis_new(r->source, &r->recorded, err));
     FXC_TRY(fxc_require_facts(r->recorded, FXC_FACT_BIT(verify), err));
-    FXC_TRY(fxc_reshape_bind(r->recorded, options, err));
+    if (!fxc_is_symbolic(r->source)) {
+        FXC_TRY(fxc_reshape_bind(r->recorded, options, err));
+    }
     return fxc_require_facts(r->recorded, FXC_FACT_BIT(shapes), err);
 }
 

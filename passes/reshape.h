@@ -65,6 +65,8 @@ void fxc_reshape_free(struct fxc_reshape *r);
 /* Lets the view see what was pushed to the builder since the last call. */
 void fxc_reshape_refresh(struct fxc_reshape *r);
 
+/* One more value of the new program, unknown until it is set. */
+uint32_t fxc_reshape_new_value(struct fxc_reshape *r, const char *name);
 /* Makes a value of the new program this. */
 void fxc_reshape_set_value(struct fxc_reshape *r, uint32_t value, uint8_t kind, int64_t payload, uint8_t changed);
 /* Makes a value of the new program a tensor of this description. */

@@ -140,23 +140,34 @@ static void copy_symbols(struct fxc_reshape *r) {
     }
 }
 
-static void start_values(struct fxc_reshape *r) {
-    const struct fxc_program *p = r->source;
+static uint32_t push_value(struct fxc_reshape *r, uint32_t producer, uint32_t name, uint32_t storage) {
     struct fxc_builder *b = &r->builder;
-    const uint32_t none = 0;
+    const uint32_t none = 0, row = fxc_builder_length(b, FXC_COLUMN_value_kind);
     const int64_t zero = 0;
     const uint8_t opaque = FXC_DTYPE_OPAQUE, nothing = 0;
+    fxc_push_value_kind(b, FXC_KIND_OPAQUE);
+    fxc_push_value_payload(b, 0);
+    fxc_push_value_producer(b, producer);
+    fxc_push_value_name(b, name);
+    fxc_push_value_storage(b, storage);
+    fxc_reshape_push(r, &r->dim_begin, &none, sizeof none);
+    fxc_reshape_push(r, &r->rank, &nothing, 1);
+    fxc_reshape_push(r, &r->dtype, &opaque, 1);
+    fxc_reshape_push(r, &r->numel, &zero, sizeof zero);
+    fxc_reshape_push(r, &r->changed, &nothing, 1);
+    return row;
+}
+
+uint32_t fxc_reshape_new_value(struct fxc_reshape *r, const char *name) {
+    uint32_t value = push_value(r, FXC_NONE, fxc_reshape_string(r, name), FXC_NONE);
+    fxc_reshape_refresh(r);
+    return value;
+}
+
+static void start_values(struct fxc_reshape *r) {
+    const struct fxc_program *p = r->source;
     for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
-        fxc_push_value_kind(b, FXC_KIND_OPAQUE);
-        fxc_push_value_payload(b, 0);
-        fxc_push_value_producer(b, p->value_producer[v]);
-        fxc_push_value_name(b, r->string_map[p->value_name[v]]);
-        fxc_push_value_storage(b, p->value_storage[v]);
-        fxc_reshape_push(r, &r->dim_begin, &none, sizeof none);
-        fxc_reshape_push(r, &r->rank, &nothing, 1);
-        fxc_reshape_push(r, &r->dtype, &opaque, 1);
-        fxc_reshape_push(r, &r->numel, &zero, sizeof zero);
-        fxc_reshape_push(r, &r->changed, &nothing, 1);
+        (void)push_value(r, p->value_producer[v], r->string_map[p->value_name[v]], p->value_storage[v]);
         r->became[v] = (struct fxc_became){FXC_KIND_VALUE, v};
     }
 }

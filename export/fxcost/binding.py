@@ -254,14 +254,17 @@ class Program:
         _call("fxc_program_get_info", self._handle, byref(info))
         return info
 
-    def at(self, **inputs: Iterable[int]) -> Program:
-        """The program at other sizes of its inputs, by rules: ``program.at(x=(8, 3, 64, 64))``.
+    def at(self, **inputs: Any) -> Program:
+        """The program at other sizes of its inputs, by rules: ``program.at(x=(8, 3, 64, 64))``, or with an element type
+        ``program.at(ids=((8, 128), "int64"))``.
 
         Inputs go by their names in the captured program; those not named keep their sizes."""
         rows = (_InputShape * len(inputs))()
-        for row, (name, sizes) in zip(rows, inputs.items(), strict=True):
-            numbers = tuple(sizes)
-            row.name, row.rank, row.dtype = name.encode(), len(numbers), -1
+        for row, (name, asked) in zip(rows, inputs.items(), strict=True):
+            typed = len(asked) == 2 and isinstance(asked[1], str)
+            numbers = tuple(asked[0] if typed else asked)
+            row.name, row.rank = name.encode(), len(numbers)
+            row.dtype = enumeration("dtype").get(asked[1], -2) if typed else -1
             row.size = (c_int64 * len(numbers))(*numbers)
         options = _ReshapeOptions()
         options.inputs, options.input_count = rows, len(rows)

@@ -377,7 +377,7 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
         elif val is not None:
             texts.append(f"{node.target}={val}")
         elif "val" not in node.meta:
-            texts.append(str(node.target))
+            texts.append(f"{node.target} ?[?]")  # sizes come with the analysis
     return ", ".join(texts)
 
 

@@ -130,6 +130,14 @@ def _adaptive(function: Any, dims: int, first: bool = False) -> Rule:
     return rule
 
 
+def _norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Any:  # noqa: A002
+    """torch.norm of a dense tensor."""
+    if out is not None or p == "nuc":
+        raise NotImplementedError("norms of other kinds")
+    order = 2 if p in (None, "fro") else p
+    return torch.linalg.vector_norm(input, order, dim, keepdim, dtype=dtype)
+
+
 def _feature_dropout(function: Any) -> Rule:
     def rule(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:  # noqa: A002
         return function[inplace](input, p, training)
@@ -139,6 +147,8 @@ def _feature_dropout(function: Any) -> Rule:
 
 _DROPOUT = {False: torch.feature_dropout, True: torch.feature_dropout_}
 FUNCTIONS: dict[Any, Rule] = {
+    torch.norm: _norm,
+    torch.Tensor.norm: _norm,
     F.dropout1d: _feature_dropout(_DROPOUT),
     F.dropout2d: _feature_dropout(_DROPOUT),
     F.dropout3d: _feature_dropout(_DROPOUT),

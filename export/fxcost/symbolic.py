@@ -117,6 +117,8 @@ class _Opener(torch.fx.Tracer):
             return self.call_function(node.target, args, kwargs)
         if node.op == "call_method" and not isinstance(args[0], Proxy):
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        if node.op == "call_method" and inspect.isfunction(getattr(torch.Tensor, str(node.target), None)):
+            return self._python_method(str(node.target), args, kwargs)
         return self.create_proxy(node.op, node.target, args, kwargs, name=node.name, type_expr=node.type)
 
     # ---- what nodes become ------------------------------------------------------------------------------------------
@@ -178,6 +180,13 @@ class _Opener(torch.fx.Tracer):
                 return done[0]
             args, kwargs = _bound(target, args, kwargs)
         return self.create_proxy("call_function", target, args, kwargs)
+
+    def _python_method(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A method that torch writes in Python."""
+        function: Any = getattr(torch.Tensor, name)
+        with self._attempt() as done:
+            done.append((FUNCTIONS.get(function) or _transparent(function))(*args, **kwargs))
+        return done[0] if done else self.create_proxy("call_method", name, args, kwargs)
 
     # ---- modules ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@
 bool fxc_is_symbolic(const struct fxc_program *p) {
     int64_t route;
     return fxc_program_capture(p, "route", FXC_KIND_STRING, &route) &&
-           strcmp(fxc_string(p, (uint32_t)route), "symbolic") == 0 && FXC_COUNT(p, graph) > 0;
+           strcmp(fxc_string(p, (uint32_t)route), "symbolic_trace") == 0 && FXC_COUNT(p, graph) > 0;
 }
 
 /* ---- the source's tables ----------------------------------------------------------------------------------------- */

@@ -1,9 +1,8 @@
 /* A graph that torch.fx traced without shapes has values only once its inputs have sizes (passes/resolve.h). Counting
  * it as it stands would call all of it unknown, so that it is refused in words. */
-#include "passes/analysis.h"
-
 #include <stdio.h>
-#include <string.h>
+
+#include "passes/resolve.h"
 
 /* Appends "a, b, ..." as far as it fits. */
 static void append(char *text, size_t size, size_t *used, const char *name) {
@@ -17,12 +16,8 @@ fxc_status fxc_check_resolved(const struct fxc_program *p, fxc_error *err) {
     char names[256] = "";
     const char *first = NULL;
     size_t used = 0;
-    int64_t route;
-    if (!fxc_program_capture(p, "route", FXC_KIND_STRING, &route) ||
-        strcmp(fxc_string(p, (uint32_t)route), "symbolic") != 0 || FXC_COUNT(p, graph) == 0) {
-        return FXC_OK;
-    }
-    for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
+    bool symbolic = fxc_is_symbolic(p);
+    for (uint32_t i = p->graph_input_begin[0]; symbolic && i < p->graph_input_begin[1]; i++) {
         uint32_t value = p->input_value[i];
         if (p->input_kind[i] == FXC_INPUT_KIND_USER_INPUT && p->value_kind[value] == FXC_KIND_OPAQUE) {
             const char *name = fxc_string(p, p->value_name[value]);

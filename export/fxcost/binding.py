@@ -8,7 +8,7 @@ import functools
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from ctypes import (
     POINTER,
     Structure,

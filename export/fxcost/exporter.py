@@ -181,7 +181,7 @@ def _from_symbolic(module: torch.fx.GraphModule, label: str, progress: Progress)
     with unchanged(module):
         opened = converter.add(module)
     converter.params.add_unused(tensors_of(module))
-    head = {"model": label, "route": "symbolic", "dialect": "fx", **ambient()}
+    head = {"model": label, "route": "symbolic_trace", "dialect": "fx", **ambient()}
     return _finish(converter, opened, head, module.training, label)
 
 

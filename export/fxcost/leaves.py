@@ -130,7 +130,9 @@ def _adaptive(function: Any, dims: int, first: bool = False) -> Rule:
     return rule
 
 
-def _norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Any:  # noqa: A002
+def _norm(
+    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
+) -> Any:  # noqa: A002
     """torch.norm of a dense tensor."""
     if out is not None or p == "nuc":
         raise NotImplementedError("norms of other kinds")

@@ -140,14 +140,13 @@ class Embeddings(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(100, 16, padding_idx=0)
-        self.register_buffer("positions", torch.arange(64))
         self.places = nn.Embedding(64, 16)
         self.norm = nn.LayerNorm(16)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        n = ids.size(1)
-        x = self.words(ids) + self.places(self.positions[:n])
-        mask = (ids != 0).unsqueeze(-1)
+        mask = ids != 0
+        x = self.words(ids) + self.places(mask.long().cumsum(1))
+        mask = mask.unsqueeze(-1)
         x = self.norm(x).masked_fill(~mask, 0.0)
         first = x[:, 0]
         mean = x.sum(dim=1) / mask.sum(dim=1)
@@ -170,7 +169,7 @@ class Arithmetic(nn.Module):
         y = 2 - y
         y = y / 3 // 1 % 5
         y = torch.where(y > 0, y, torch.exp(y))
-        y = y * (x < 1) + (1.0 < x).float()
+        y = y * (x < 1) + (x > 1.0).float()
         y = y.clamp(min=0).add(x, alpha=2)
         top = y.max(dim=-1, keepdim=True)[0]
         low = y.min()
@@ -210,9 +209,19 @@ class Views(nn.Module):
         y = x.reshape(b * n, d).t().contiguous().T
         y = y.unflatten(0, (b, n)).expand(b, n, d).repeat(1, 2, 1)
         y = y.view(b, 2 * n, -1).flip(1).roll(1, 1).squeeze().unsqueeze(0)
-        y = y.movedim(-1, 1).to(torch.float64).type_as(x).to(x.dtype)
-        y = y.mT.swapaxes(0, 1).narrow(-1, 0, d // 2)
+        y = y.transpose(-1, 1).to(torch.float64).type_as(x).to(x.dtype)
+        y = y.mT.swapaxes(0, 1).narrow(0, 0, d // 2)
         return (y + 1).cumsum(0).detach() * x.size()[-1]
+
+
+class Bags(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag = nn.EmbeddingBag(50, 8, mode="sum")
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.bag(ids))
 
 
 class Norms(nn.Module):
@@ -239,6 +248,7 @@ MODELS: dict[str, tuple[Make, list[Sizes]]] = {
     "attention": (Attention, [{"x": (1, 4, 32)}, {"x": (2, 9, 32)}]),
     "convnet": (convnet, [{"input_1": (1, 3, 16, 16)}, {"input_1": (4, 3, 24, 32)}]),
     "embeddings": (Embeddings, [{"ids": (2, 8)}, {"ids": (3, 33)}]),
+    "views": (Views, [{"x": (2, 3, 8)}, {"x": (3, 4, 6)}]),
     "pieces": (Pieces, [{"x": (3, 8)}, {"x": (3, 5, 4)}]),
     "arithmetic": (Arithmetic, [{"x": (4, 6)}, {"x": (2, 3, 5)}]),
     "indexing": (Indexing, [{"x": (3, 4, 6), "i": (2,)}, {"x": (2, 5, 7), "i": (3,)}]),

@@ -247,7 +247,7 @@ def test_an_aten_graph_with_fake_values() -> None:
 
 def test_a_torch_level_graph_becomes_aten() -> None:
     graph = torch.fx.symbolic_trace(Net())
-    assert Fxir(fxcost.capture(graph).to_bytes()).capture["route"] == "symbolic"
+    assert Fxir(fxcost.capture(graph).to_bytes()).capture["route"] == "symbolic_trace"
     FakeTensorProp(graph, FakeTensorMode(allow_non_fake_inputs=True)).propagate(torch.ones(2, 3))
     file = Fxir(fxcost.capture(graph).to_bytes())
     assert file.ops()[:2] == ["aten.matmul.default", "aten.linear.default"]

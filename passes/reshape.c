@@ -7,19 +7,34 @@
  * compute is derived. */
 static fxc_status step(struct fxc_reshape *r, uint32_t node, fxc_error *err) {
     FXC_TRY(fxc_reshape_baked(r, node, err));
+    FXC_TRY(fxc_reshape_calls(r, node, err));
     return fxc_reshape_derive(r, node, err);
 }
 
+fxc_status fxc_reshape_walk_graph(struct fxc_reshape *r, uint32_t graph, fxc_error *err) {
+    const struct fxc_program *p = r->source;
+    r->walked[graph] = true;
+    for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
+        FXC_TRY(step(r, node, err));
+        if (r->builder.failed) {
+            return fxc_fail_memory(err, p->file);
+        }
+    }
+    return FXC_OK;
+}
+
+/* The captured graph, and with it those that it calls; then what nothing calls or reads, as it was. */
 static fxc_status walk(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err) {
-    if (fxc_is_symbolic(r->source)) {
+    const struct fxc_program *p = r->source;
+    if (fxc_is_symbolic(p)) {
         return fxc_resolve(r, options, err);
     }
     FXC_TRY(fxc_reshape_start(r, err));
     FXC_TRY(fxc_reshape_inputs(r, options, err));
-    for (uint32_t node = 0; node < FXC_COUNT(r->source, node); node++) {
-        FXC_TRY(step(r, node, err));
-        if (r->builder.failed) {
-            return fxc_fail_memory(err, r->source->file);
+    FXC_TRY(fxc_reshape_walk_graph(r, 0, err));
+    for (uint32_t value = 0; value < FXC_COUNT(p, value); value++) {
+        if (!r->settled[value]) {
+            fxc_reshape_adopt(r, value);
         }
     }
     return FXC_OK;

@@ -49,6 +49,7 @@ struct fxc_reshape {
     uint32_t *meta_map;                /* per meta row of the source: its row in the new program, or FXC_NONE */
     uint32_t *symbol_map;        /* per symbol of the source: its row in the new program, or FXC_NONE: it has a value */
     bool *settled;               /* per value of the source: it has its description in the new program */
+    bool *walked;                /* per graph of the source */
     bool *storage_used;          /* per storage of the source: a value over it is settled */
     struct fxc_intern old_sizes; /* int64_t: recorded sizes that are others now, */
     struct fxc_vector new_sizes; /* and what the first of each is now, -1 when it is no size any more */
@@ -123,8 +124,17 @@ fxc_status fxc_reshape_fill(struct fxc_reshape *r, uint32_t value, fxc_error *er
 
 /* Gives the source's symbols the values that the new inputs imply, checked against ranges and constraints. */
 fxc_status fxc_reshape_bind(struct fxc_analysis *source, const fxc_reshape_options *options, fxc_error *err);
-/* Settles the inputs of all graphs. */
+/* Gives an input of a graph, or its elements, what was recorded. */
+fxc_status fxc_reshape_adopt_input(struct fxc_reshape *r, uint32_t value, fxc_error *err);
+/* Settles the inputs of the captured graph. */
 fxc_status fxc_reshape_inputs(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err);
+
+/* ---- graphs (reshape.c, reshape_body.c) -------------------------------------------------------------------------- */
+
+/* Walks the nodes of a graph whose inputs are settled. */
+fxc_status fxc_reshape_walk_graph(struct fxc_reshape *r, uint32_t graph, fxc_error *err);
+/* Walks the graphs that a node of a recorded program calls. */
+fxc_status fxc_reshape_calls(struct fxc_reshape *r, uint32_t node, fxc_error *err);
 
 /* ---- numbers that may be sizes (reshape_baked.c) ----------------------------------------------------------------- */
 

@@ -186,6 +186,7 @@ static bool allocate(struct fxc_reshape *r) {
     struct fxc_arena *a = &r->scratch;
     r->became = FXC_NEW(a, struct fxc_became, FXC_COUNT(p, value));
     r->settled = FXC_NEW(a, bool, FXC_COUNT(p, value));
+    r->walked = FXC_NEW(a, bool, FXC_COUNT(p, graph));
     r->storage_used = FXC_NEW(a, bool, FXC_COUNT(p, storage));
     r->string_map = FXC_NEW(a, uint32_t, FXC_COUNT(p, string));
     r->expr_map = FXC_NEW(a, struct fxc_reshape_expr, FXC_COUNT(p, expr));
@@ -195,8 +196,9 @@ static bool allocate(struct fxc_reshape *r) {
     for (uint32_t i = 0; r->meta_map != NULL && i < FXC_COUNT(p, meta); i++) {
         r->meta_map[i] = FXC_NONE;
     }
-    return r->became != NULL && r->settled != NULL && r->storage_used != NULL && r->string_map != NULL &&
-           r->expr_map != NULL && r->meta_map != NULL && r->symbol_map != NULL && r->unbound != NULL;
+    return r->became != NULL && r->settled != NULL && r->walked != NULL && r->storage_used != NULL &&
+           r->string_map != NULL && r->expr_map != NULL && r->meta_map != NULL && r->symbol_map != NULL &&
+           r->unbound != NULL;
 }
 
 fxc_status fxc_reshape_start(struct fxc_reshape *r, fxc_error *err) {

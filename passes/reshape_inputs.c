@@ -237,26 +237,27 @@ static fxc_status settle_input(struct fxc_reshape *r, uint32_t value, const fxc_
     return fxc_reshape_fill(r, value, err);
 }
 
-/* An input that is a list has elements without a producer, which no row of the inputs names. */
-static fxc_status adopt_input(struct fxc_reshape *r, uint32_t value, fxc_error *err) {
+fxc_status fxc_reshape_adopt_input(struct fxc_reshape *r, uint32_t value, fxc_error *err) {
+    const struct fxc_program *p = r->source;
     fxc_reshape_adopt(r, value);
-    return r->source->value_kind[value] == FXC_KIND_TENSOR ? fxc_reshape_fill(r, value, err) : FXC_OK;
+    if (p->value_kind[value] == FXC_KIND_LIST || p->value_kind[value] == FXC_KIND_DICT) {
+        int64_t list = p->value_payload[value];
+        for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+            if (p->item_kind[i] == FXC_KIND_VALUE) {
+                FXC_TRY(fxc_reshape_adopt_input(r, (uint32_t)p->item_payload[i], err));
+            }
+        }
+    }
+    return p->value_kind[value] == FXC_KIND_TENSOR ? fxc_reshape_fill(r, value, err) : FXC_OK;
 }
 
 fxc_status fxc_reshape_inputs(struct fxc_reshape *r, const fxc_reshape_options *options, fxc_error *err) {
     const struct fxc_program *p = r->source;
-    for (uint32_t i = 0; i < FXC_COUNT(p, input); i++) {
+    for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
         uint32_t value = p->input_value[i];
-        const fxc_input_shape *input = NULL;
-        if (i < p->graph_input_begin[1] && is_user_tensor(p, i)) {
-            input = asked_of(options, fxc_string(p, p->value_name[value]));
-        }
-        FXC_TRY(input == NULL ? adopt_input(r, value, err) : settle_input(r, value, input, err));
-    }
-    for (uint32_t value = 0; value < FXC_COUNT(p, value); value++) {
-        if (p->value_producer[value] == FXC_NONE && !r->settled[value]) {
-            FXC_TRY(adopt_input(r, value, err));
-        }
+        const fxc_input_shape *input =
+            is_user_tensor(p, i) ? asked_of(options, fxc_string(p, p->value_name[value])) : NULL;
+        FXC_TRY(input == NULL ? fxc_reshape_adopt_input(r, value, err) : settle_input(r, value, input, err));
     }
     return FXC_OK;
 }

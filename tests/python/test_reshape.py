@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from costs import Function
+from test_control_flow import Net, dear, mapped, scanned
 from test_flops_oracle import MODELS
 from test_formula import CASES, random_sizes
 from torch import nn
@@ -210,3 +211,54 @@ def test_derived_dimensions_are_solved_for() -> None:
     assert Analysis(here).totals().flops == Analysis(fresh).totals().flops
     with pytest.raises(fxcost.FxcostError, match="input args_[01], dimension 0"):
         captured.at(args_0=(14, 8), args_1=(8, 8))
+
+
+# ---- graphs that nodes call -----------------------------------------------------------------------------------------
+
+
+def branches(net: Net, x: torch.Tensor) -> Any:
+    return torch.cond(x.sum() > 0, lambda x: dear(net, x) * 2.0, lambda x: x + 1.0, (x,)) - 1.0
+
+
+def loop(net: Net, x: torch.Tensor) -> Any:
+    from torch._higher_order_ops.while_loop import while_loop
+
+    return while_loop(lambda i, v: i < 5, lambda i, v: (i + 1, net.linear(v)), (torch.tensor(0), x))[1] * 2
+
+
+def autocast(net: Net, x: torch.Tensor) -> Any:
+    with torch.autocast("cpu", torch.bfloat16):
+        y = net.linear(x)
+    return y.float() + 1
+
+
+def checkpointed(net: Net, x: torch.Tensor) -> Any:
+    return torch.utils.checkpoint.checkpoint(lambda v: dear(net, v), x, use_reentrant=False) + 1
+
+
+def rows(net: Net, x: torch.Tensor) -> Any:
+    return mapped(lambda row: torch.relu(net.linear(row)), x) + 1.0
+
+
+BODIES: dict[str, tuple[Callable[[Net, torch.Tensor], Any], tuple[int, ...]]] = {
+    "cond": (branches, (9, 8)),
+    "while_loop": (loop, (9, 8)),
+    "autocast": (autocast, (9, 8)),
+    "checkpoint": (checkpointed, (9, 8)),
+    "map": (rows, (9, 8)),
+    "map over matrices": (rows, (4, 3, 8)),
+    "scan": (lambda net, x: scanned(net, x), (9, 8)),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_bodies_take_the_sizes_of_their_operands(case: str) -> None:
+    function, asked = BODIES[case]
+    model = Net(function).eval()
+    size = (6, 5, 8) if len(asked) == 3 else (6, 8)
+    captured, fresh = (program(model, torch.randn(size)) for size in (size, asked))
+    assert captured.at() == captured
+    here = captured.at(x=asked)
+    assert here.text() == fresh.text()
+    ours, theirs = (Analysis(p).totals() for p in (here, fresh))
+    assert (ours.flops, ours.values) == (theirs.flops, theirs.values)

@@ -64,7 +64,24 @@ static uint32_t add_up(struct op_values *rows, uint32_t count) {
     return kept;
 }
 
-static void print_rows(const char *label, const struct op_values *rows, uint32_t count, FILE *stream) {
+/* Every contradiction in a line of its own; returns how many, and keeps the first one's error. */
+static uint32_t print_contradictions(fxc_analysis *analysis, uint32_t values, FILE *stream, fxc_error *first) {
+    uint32_t count = 0;
+    for (uint32_t value = 0; value < values; value++) {
+        fxc_error err = FXC_ERROR_INIT;
+        if (fxc_analysis_value_agrees(analysis, value, &err) != FXC_PROGRAM) {
+            continue;
+        }
+        (void)fprintf(stream, "%s: expected %s, found %s\n", err.where, err.expected, err.found);
+        if (count++ == 0) {
+            *first = err;
+        }
+    }
+    return count;
+}
+
+static void print_rows(const char *label, const struct op_values *rows, uint32_t count, uint32_t contradictions,
+                       FILE *stream) {
     struct op_values all = {.op = ""};
     uint32_t without = 0;
     (void)fprintf(stream, "%8s %8s  operator\n", "by rule", "recorded");
@@ -74,8 +91,12 @@ static void print_rows(const char *label, const struct op_values *rows, uint32_t
         all.recorded += rows[i].recorded;
         without += rows[i].recorded > 0;
     }
-    (void)fprintf(stream, "%s: %u of %u values have a shape by rule, all as recorded; ", label, all.rule,
-                  all.rule + all.recorded);
+    (void)fprintf(stream, "%s: %u of %u values have a shape by rule, ", label, all.rule, all.rule + all.recorded);
+    if (contradictions == 0) {
+        (void)fputs("all as recorded; ", stream);
+    } else {
+        (void)fprintf(stream, "%u are recorded otherwise; ", contradictions);
+    }
     if (all.recorded == 0) {
         (void)fputs("none rests on the recording\n", stream);
     } else {
@@ -89,7 +110,7 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
     fxc_program_info info = {.struct_size = sizeof info};
     fxc_status status = fxc_program_get_info(program, &info, err);
     if (status == FXC_OK) {
-        status = fxc_analysis_set(analysis, "shapes", "strict", err);
+        status = fxc_analysis_set(analysis, "shapes", "listed", err);
     }
     if (status == FXC_OK) {
         status = fxc_require(analysis, "shapes", err);
@@ -104,7 +125,9 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
     }
     status = collect(program, analysis, info.values, rows, &count, err);
     if (status == FXC_OK) {
-        print_rows(label, rows, add_up(rows, count), stream);
+        uint32_t contradictions = print_contradictions(analysis, info.values, stream, err);
+        print_rows(label, rows, add_up(rows, count), contradictions, stream);
+        status = contradictions > 0 ? FXC_PROGRAM : FXC_OK;
     }
     free(rows);
     return status;

@@ -214,11 +214,13 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_device(analysis, value, err);
     }
     if (strcmp(option, "shapes") == 0) {
-        bool strict = strcmp(value, "strict") == 0;
-        if (!strict && strcmp(value, "recorded") != 0) {
-            return one_of(err, option, "'recorded' or 'strict'", value);
+        enum fxc_shape_policy policy = strcmp(value, "strict") == 0   ? FXC_SHAPES_STRICT
+                                       : strcmp(value, "listed") == 0 ? FXC_SHAPES_LISTED
+                                                                      : FXC_SHAPES_AS_RECORDED;
+        if (policy == FXC_SHAPES_AS_RECORDED && strcmp(value, "recorded") != 0) {
+            return one_of(err, option, "'recorded', 'strict' or 'listed'", value);
         }
-        analysis->strict_shapes = strict;
+        analysis->shape_policy = policy;
         fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);
         return FXC_OK;
     }

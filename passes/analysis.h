@@ -38,6 +38,10 @@ struct fxc_custom_index;
 /* What probabilities are counted in. */
 enum { FXC_PROBABILITY_UNIT = 1000 * 1000 };
 
+/* Sizes other than recorded are an error, and under STRICT a type or strides too; under LISTED nothing is: values are
+ * marked, and the recording stands. */
+enum fxc_shape_policy { FXC_SHAPES_AS_RECORDED, FXC_SHAPES_STRICT, FXC_SHAPES_LISTED };
+
 struct fxc_analysis {
     const struct fxc_program *program;
     uint32_t facts;                          /* bits of facts that are present */
@@ -46,7 +50,7 @@ struct fxc_analysis {
     int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
                                                 altogether, where none is given */
     struct fxc_custom *custom;               /* what the user added to the operator table; NULL: nothing */
-    bool strict_shapes;                      /* a type or strides other than recorded are an error */
+    enum fxc_shape_policy shape_policy;      /* what becomes of a rule that contradicts the recording */
     const struct fxc_device *device;         /* NULL: none named */
     const struct fxc_convention *convention; /* NULL: fxcost itself */
 
@@ -113,9 +117,9 @@ struct fxc_shapes {
     uint8_t default_dtype;                 /* of numbers with a fraction, and of factories */
     bool autocast;                         /* parts of the program run under autocast */
     uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
-    uint32_t contradicted_values; /* those where a rule told another type or other strides: the recording stands */
+    uint32_t contradicted_values; /* those where a rule told something else: the recording stands */
     uint32_t contradicted_node;   /* the first node of these, or FXC_NONE */
-    bool strict;                  /* the analysis refuses them instead */
+    enum fxc_shape_policy policy;
 };
 
 /* flops: counts per node (macs .. int_ops set, bytes zero) and coverage. */

@@ -1,5 +1,5 @@
 /* The shapes fact as the public header shows it. */
-#include "passes/analysis.h"
+#include "passes/shape_rules.h"
 
 static uint8_t source_of(const struct fxc_analysis *analysis, uint32_t value) {
     if (analysis->program->value_kind[value] != FXC_KIND_TENSOR) {
@@ -26,6 +26,31 @@ fxc_status fxc_analysis_value_told(fxc_analysis *analysis, uint32_t value, uint3
     FXC_TRY(require_value(analysis, value, "fxc_analysis_value_told", err));
     *told = analysis->shapes->told[value];
     return FXC_OK;
+}
+
+/* Which result of its node a value is: its place in a list, 0 for one that stands alone. */
+static uint32_t result_index(const struct fxc_program *p, uint32_t value) {
+    uint32_t result = p->node_result[p->value_producer[value]];
+    if (p->value_kind[result] != FXC_KIND_LIST) {
+        return 0;
+    }
+    uint32_t list = (uint32_t)p->value_payload[result], index = 0;
+    while (index < fxc_list_count(p, list) && !(p->item_kind[p->list_begin[list] + index] == FXC_KIND_VALUE &&
+                                                p->item_payload[p->list_begin[list] + index] == (int64_t)value)) {
+        index++;
+    }
+    return index;
+}
+
+fxc_status fxc_analysis_value_agrees(fxc_analysis *analysis, uint32_t value, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    FXC_TRY(require_value(analysis, value, "fxc_analysis_value_agrees", err));
+    if ((analysis->shapes->told[value] & FXC_TOLD_OTHERWISE) == 0) {
+        return FXC_OK;
+    }
+    struct fxc_rule rule = {
+        .program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .node = p->value_producer[value]};
+    return fxc_shapes_contradiction(&rule, value, result_index(p, value), err);
 }
 
 fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err) {

@@ -14,6 +14,10 @@
 FXC_SHAPE_RULE_LIST(X)
 #undef X
 
+/* FXC_PROGRAM with what the node's rules tell of result `index` other than was recorded, FXC_OK or FXC_UNKNOWN_OPS when
+ * they do not (shapes.c). */
+fxc_status fxc_shapes_contradiction(const struct fxc_rule *rule, uint32_t value, uint32_t index, fxc_error *err);
+
 /* ---- helpers of the rules --------------------------------------------------------------------------------------- */
 
 /* Broadcasts a shape with a tensor's by torch's rule, sizes aligned at the last dimension. False when they do not fit

@@ -203,17 +203,25 @@ static fxc_status derive_strides(const struct fxc_rule *rule, struct fxc_shape *
     return FXC_OK;
 }
 
-/* A rule that tells another type or other strides than were recorded. They enter no count, so the recording stands and
- * the value is reported; an analysis under "strict" refuses. Sizes are another matter: those are always refused. */
-static fxc_status settle(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_status status) {
-    if (status != FXC_PROGRAM || s->strict) {
+/* A rule that contradicts the recording. A type and strides enter no count, so the recording stands and the value is
+ * reported; an analysis under STRICT refuses. Other sizes are refused but under LISTED, where a caller reads on. */
+static fxc_status settle(const struct fxc_rule *rule, struct fxc_shapes *s, uint32_t value, bool sizes,
+                         fxc_status status) {
+    if (status != FXC_PROGRAM || s->policy == FXC_SHAPES_STRICT || (sizes && s->policy != FXC_SHAPES_LISTED)) {
         return status;
     }
+    s->told[value] |= FXC_TOLD_OTHERWISE;
     s->contradicted_values++;
     if (s->contradicted_node == FXC_NONE) {
         s->contradicted_node = rule->node;
     }
     return FXC_OK;
+}
+
+/* A result whose sizes are no data, to hold the node's rules against. */
+static bool recorded_result(const struct fxc_rule *rule, uint32_t value, struct fxc_tensor *out) {
+    return fxc_rule_value(rule, value, out) && out->numel >= 0 &&
+           rule->program->meta_layout[rule->program->value_payload[value]] == FXC_LAYOUT_STRIDED;
 }
 
 /* Runs the node's rules for one of its results. A result without recorded sizes is left as it is: its sizes are
@@ -222,14 +230,13 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
                                fxc_error *err) {
     struct fxc_tensor recorded;
     struct fxc_shape derived;
-    if (!fxc_rule_value(rule, value, &recorded) || recorded.numel < 0 || s->told[value] != 0 ||
-        rule->program->meta_layout[rule->program->value_payload[value]] != FXC_LAYOUT_STRIDED) {
+    if (s->told[value] != 0 || !recorded_result(rule, value, &recorded)) {
         return FXC_OK;
     }
     fxc_tell_nothing(&derived, index);
-    fxc_error *strict_err = s->strict ? err : NULL;
+    fxc_error *strict_err = s->policy == FXC_SHAPES_STRICT ? err : NULL;
     fxc_status type = derive_dtype(rule, &derived, &recorded, strict_err);
-    FXC_TRY(settle(rule, s, type));
+    FXC_TRY(settle(rule, s, value, false, type));
     if (type == FXC_OK && derived.dtype != FXC_DTYPE_OPAQUE) {
         s->told[value] |= FXC_TOLD_DTYPE;
         s->dtype_values++;
@@ -238,18 +245,34 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     if (status == FXC_UNKNOWN_OPS) {
         return FXC_OK;
     }
-    FXC_TRY(status);
+    FXC_TRY(settle(rule, s, value, true, status));
+    if (status != FXC_OK) {
+        return FXC_OK;
+    }
     s->source[value] = FXC_SHAPE_RULE;
     s->told[value] |= FXC_TOLD_SIZES;
     s->recorded_values--;
     s->rule_values++;
     fxc_status strides = derive_strides(rule, &derived, &recorded, strict_err);
-    FXC_TRY(settle(rule, s, strides));
+    FXC_TRY(settle(rule, s, value, false, strides));
     if (strides == FXC_OK && derived.strides_told) {
         s->told[value] |= FXC_TOLD_STRIDES;
         s->stride_values++;
     }
     return FXC_OK;
+}
+
+/* The same once more for a value that a rule contradicted: what it told, as an error. */
+fxc_status fxc_shapes_contradiction(const struct fxc_rule *rule, uint32_t value, uint32_t index, fxc_error *err) {
+    struct fxc_tensor recorded;
+    struct fxc_shape derived;
+    if (!recorded_result(rule, value, &recorded)) {
+        return FXC_OK;
+    }
+    fxc_tell_nothing(&derived, index);
+    FXC_TRY(derive_dtype(rule, &derived, &recorded, err));
+    fxc_status status = derive_sizes(rule, &derived, &recorded, err);
+    return status == FXC_OK ? derive_strides(rule, &derived, &recorded, err) : status;
 }
 
 static fxc_status derive(const struct fxc_rule *rule, struct fxc_shapes *s, fxc_error *err) {
@@ -279,7 +302,7 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
     s->autocast = fxc_has_autocast(p);
-    s->strict = analysis->strict_shapes;
+    s->policy = analysis->shape_policy;
     s->contradicted_node = FXC_NONE;
     s->default_dtype = fxc_default_dtype(p);
     for (rule.node = 0; rule.node < FXC_COUNT(p, node); rule.node++) {

@@ -138,7 +138,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *   "device"      a name from fxc_device_get(), or "" for none
  *   "shapes"      "recorded" (default): where a shape rule tells another element type or other strides than were
  *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
- *                 recorded are an error under both
+ *                 recorded are an error under both; "listed": nothing is an error, the recording stands, and
+ *                 fxc_analysis_value_agrees says what each value's rules tell
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
  *   "probability.NAME"  the probability, from 0 to 1, that the condition of the cond named NAME is true: both branches
  *                 then count by their share, rounded per node ("" counts the dearer branch, the default)
@@ -252,10 +253,14 @@ typedef struct fxc_value_info {
  * `shapes`, whose errors it returns: FXC_PROGRAM when a rule contradicts the recording. FXC_USAGE past the end. */
 FXC_API fxc_status fxc_analysis_value(fxc_analysis *analysis, uint32_t value, fxc_value_info *out, fxc_error *err);
 
-/* What rules derived of a value. FXC_SOURCE_RULE of a value is FXC_TOLD_SIZES. */
-enum fxc_shape_told { FXC_TOLD_SIZES = 1, FXC_TOLD_DTYPE = 2, FXC_TOLD_STRIDES = 4 };
+/* What rules derived of a value. FXC_SOURCE_RULE of a value is FXC_TOLD_SIZES; OTHERWISE: something else than was
+ * recorded. */
+enum fxc_shape_told { FXC_TOLD_SIZES = 1, FXC_TOLD_DTYPE = 2, FXC_TOLD_STRIDES = 4, FXC_TOLD_OTHERWISE = 8 };
 /* The bits of one value; what is not told rests on the recording. Errors as fxc_analysis_value's. */
 FXC_API fxc_status fxc_analysis_value_told(fxc_analysis *analysis, uint32_t value, uint32_t *told, fxc_error *err);
+/* FXC_OK, or for a value with FXC_TOLD_OTHERWISE the error FXC_PROGRAM: what follows from the arguments, what was
+ * recorded. */
+FXC_API fxc_status fxc_analysis_value_agrees(fxc_analysis *analysis, uint32_t value, fxc_error *err);
 
 /* ---- other input sizes ------------------------------------------------------------------------------------------ */
 

@@ -1,19 +1,17 @@
-"""Shape rules and matrix FLOPs on sample inputs of all of torch's operators (torch's own test database).
+"""Matrix FLOPs on sample inputs of all of torch's operators (torch's own test database).
 
     python bench/ops_sweep.py [--in-place] [--samples 4] [--only NAME]
 
-Each sample is captured alone. A shape rule that contradicts what torch's fake tensors say is an error of the shapes
-pass; matrix FLOPs must be those that FlopCounterMode sees, unless some operator is unknown. Where FlopCounterMode
-sees none and fxcost counts some, the operator is listed. Last come the shares of result values whose sizes, element
-types and strides rules told, and the operators whose values they did not. Needs the package expecttest, which torch's
-database imports; takes some minutes. Exits with 1 on any difference.
+Each sample is captured alone. Matrix FLOPs must be those that FlopCounterMode sees, unless some operator is unknown.
+Where FlopCounterMode sees none and fxcost counts some, the operator is listed. Shapes have a sweep of their own
+(bench/shape_sweep.py). Needs the package expecttest, which torch's database imports; takes some minutes. Exits with 1
+on any difference.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import ctypes
 import logging
 import sys
 import warnings
@@ -26,50 +24,11 @@ from alias_sweep import Call, samples_of
 from costs import torch_matrix_flops
 
 import fxcost
-from fxcost import binding
-from fxcost.binding import Analysis, Program
+from fxcost.binding import Program
 from fxcost.report import Report
 
-TOLD = {"sizes": 1, "element types": 2, "strides": 4}  # enum fxc_shape_told
-Told = dict[str, collections.Counter[str]]
 
-
-class ByRule:
-    """How many result values had sizes, element types and strides by rule, and of which operators those were not."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self.rest: Told = {name: collections.Counter() for name in TOLD}
-
-    def add(self, program: Program) -> None:
-        analysis = Analysis(program, shapes="strict")
-        analysis.require("shapes")
-        ops = [line.split(" = ", 1) for line in program.text().splitlines() if line.startswith("  %") and " = " in line]
-        if len(ops) != 1:  # with one node, every value that is not told is its own
-            return
-        call, bits = binding.library().fxc_analysis_value_told, ctypes.c_uint32()
-        call.restype, call.argtypes = (
-            ctypes.c_int32,
-            [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p],
-        )
-        told = collections.Counter[str]()
-        for value in range(program.info().values):
-            if call(analysis._handle, value, ctypes.byref(bits), None) == 0:
-                told.update(name for name, bit in TOLD.items() if bits.value & bit)
-        values = analysis.totals().values
-        self.values += values
-        for name, counter in self.rest.items():
-            counter[ops[0][1].split("(", 1)[0]] += values - told[name]
-
-    def show(self) -> None:
-        for name, counter in self.rest.items():
-            rest = +counter
-            share = 100 * (1 - rest.total() / self.values) if self.values else 100.0
-            print(f"{name}: {share:.1f} % of {self.values} values by rule; not those of", end=" ")
-            print(", ".join(f"{op} {count}" for op, count in rest.most_common()))
-
-
-def judge(call: Call, unseen: set[str], unknown: collections.Counter[str], by_rule: ByRule) -> str:
+def judge(call: Call, unseen: set[str], unknown: collections.Counter[str]) -> str:
     """What became of one sample; anything that begins with "differs" is a failure."""
     if not call.inputs:
         return "no tensor inputs"
@@ -81,7 +40,6 @@ def judge(call: Call, unseen: set[str], unknown: collections.Counter[str], by_ru
         return "does not export or run"
     program = Program.from_bytes(captured)
     try:
-        by_rule.add(program)
         report = Report(program)
     except fxcost.FxcostError as error:
         return f"differs: {error}"
@@ -111,7 +69,6 @@ def main() -> int:
     counts: collections.Counter[str] = collections.Counter()
     unknown: collections.Counter[str] = collections.Counter()
     unseen: set[str] = set()
-    by_rule = ByRule()
     for info in op_db:
         operator = info.inplace_variant if options.in_place else info.op
         if operator is None or options.only not in info.name:
@@ -122,11 +79,10 @@ def main() -> int:
             counts["without samples"] += 1
             continue
         for sample in samples:
-            verdict = judge(Call(operator, sample), unseen, unknown, by_rule)
+            verdict = judge(Call(operator, sample), unseen, unknown)
             if verdict.startswith("differs"):
                 print(f"{info.name} {info.variant_test_name}: {verdict}", flush=True)
             counts[verdict.partition(":")[0]] += 1
-    by_rule.show()
     print("not seen by FlopCounterMode:", ", ".join(sorted(unseen)))
     print("unknown:", ", ".join(op for op, _ in unknown.most_common()))
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))

@@ -9,6 +9,7 @@
     X(broadcast, promote, pointwise)                                                                                   \
     X(same, subject, subject)                                                                                          \
     X(reduce, subject, contiguous)                                                                                     \
+    X(reduce_listed, subject, contiguous)                                                                              \
     X(cat, promote_list, joined)                                                                                       \
     X(stack, promote_list, stacked)                                                                                    \
     X(index_select, subject, contiguous)                                                                               \
@@ -205,6 +206,7 @@
     X(query)          /* that of `query` */                                                                            \
     X(other)          /* that of `other` */                                                                            \
     X(truth)          /* bool */                                                                                       \
+    X(tested)         /* bool, but uint8 of uint8 */                                                                   \
     X(indices)        /* int64 */                                                                                      \
     X(with_indices)   /* that of the subject, then int64 */                                                            \
     X(with_mask)      /* that of the subject, then bool */                                                             \
@@ -218,6 +220,8 @@
     X(functionalized) /* that of what is written to */                                                                 \
     X(asked)          /* the argument dtype, else that of the subject */                                               \
     X(folded)         /* the same, and int64 where that is an integer or bool */                                       \
+    X(squared)        /* that of the subject, and int64 for bool */                                                    \
+    X(summed)         /* that of the subject, and folded where `size` is another than its own */                       \
     X(listed)         /* that of the tensor at the result's place in a list */                                         \
     X(part)           /* the argument dtype, else that of the subject, of its parts when complex */                    \
     X(spectrum)       /* the complex type of the subject's precision */                                                \
@@ -234,12 +238,15 @@
     X(pointwise)    /* TensorIterator's order of the operands' dimensions */                                           \
     X(subject)      /* those of `self` or `input`, which the result is */                                              \
     X(preserve)     /* memory_format, else those of the subject, made dense */                                         \
+    X(physical)     /* the subject unless it is complex, else the same */                                              \
+    X(unless_eval)  /* the subject in evaluation, else those of the subject, made dense */                             \
     X(format)       /* memory_format, else row-major */                                                                \
     X(maybe_copied) /* the subject itself or a copy, where both have the same strides */                               \
     X(contiguous)   /* row-major */                                                                                    \
     X(plain)        /* row-major if all tensor arguments are, else not told */                                         \
     /* layout_formats.c */                                                                                             \
     X(suggested) /* channels-last if the subject is, else row-major */                                                 \
+    X(padded)    /* the same, but row-major in mode circular */                                                        \
     X(window)    /* the same; one spatial dimension counts as two */                                                   \
     X(conv)      /* channels-last if input or weight is, else row-major */                                             \
     X(joined)    /* channels-last if all of a list are, else row-major */                                              \

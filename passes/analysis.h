@@ -117,8 +117,8 @@ struct fxc_shapes {
     uint8_t default_dtype;                 /* of numbers with a fraction, and of factories */
     bool autocast;                         /* parts of the program run under autocast */
     uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
-    uint32_t contradicted_values; /* those where a rule told something else: the recording stands */
-    uint32_t contradicted_node;   /* the first node of these, or FXC_NONE */
+    uint32_t contradicted_values;          /* those where a rule told something else: the recording stands */
+    uint32_t contradicted_node;            /* the first node of these, or FXC_NONE */
     enum fxc_shape_policy policy;
 };
 

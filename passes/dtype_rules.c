@@ -253,6 +253,19 @@ static uint8_t range(const struct fxc_rule *rule) {
     return promote(dtype, number_argument(rule, FXC_NAME_step));
 }
 
+/* Whether the argument `size` is the size of the subject. */
+static bool has_size(const struct fxc_rule *rule) {
+    struct fxc_tensor tensor;
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_size);
+    bool same = fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor) &&
+                fxc_list_count(rule->program, list) == tensor.rank;
+    for (uint32_t dim = 0; same && dim < tensor.rank; dim++) {
+        int64_t size;
+        same = fxc_rule_item_int(rule, list, dim, &size) && size == tensor.size[dim];
+    }
+    return same;
+}
+
 uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id, uint32_t index) {
     uint8_t dtype;
     struct fxc_tensor tensor;
@@ -277,6 +290,9 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return of(rule, FXC_NAME_other);
     case FXC_DTYPES_truth:
         return FXC_DTYPE_BOOL;
+    case FXC_DTYPES_tested:
+        dtype = of_subject(rule);
+        return dtype == FXC_DTYPE_UINT8 || dtype == FXC_DTYPE_OPAQUE ? dtype : (uint8_t)FXC_DTYPE_BOOL;
     case FXC_DTYPES_whole:
         return asked(rule, FXC_DTYPE_INT64);
     case FXC_DTYPES_indices:
@@ -288,6 +304,12 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
     case FXC_DTYPES_folded:
         dtype = of_subject(rule);
         return asked(rule, category_of(dtype) <= INTEGER ? (uint8_t)FXC_DTYPE_INT64 : dtype);
+    case FXC_DTYPES_squared:
+        dtype = of_subject(rule);
+        return category_of(dtype) == BOOL ? (uint8_t)FXC_DTYPE_INT64 : dtype;
+    case FXC_DTYPES_summed:
+        dtype = of_subject(rule);
+        return category_of(dtype) <= INTEGER && !has_size(rule) ? (uint8_t)FXC_DTYPE_INT64 : dtype;
     case FXC_DTYPES_made:
         return asked(rule, rule->shapes->default_dtype);
     case FXC_DTYPES_filled:

@@ -7,10 +7,6 @@
 
 /* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
-bool fxc_dtype_is_complex(uint8_t dtype) {
-    return dtype == FXC_DTYPE_COMPLEX64 || dtype == FXC_DTYPE_COMPLEX128 || dtype == FXC_DTYPE_COMPLEX32;
-}
-
 void fxc_tally_work(struct fxc_tally *tally, uint8_t dtype, int64_t flops, int64_t transcendentals) {
     fxc_counts *out = tally->out;
     if (fxc_dtype_is_float(dtype)) {

@@ -56,7 +56,6 @@ bool fxc_has_tensor(const struct fxc_rule *rule, enum fxc_name name);
 /* The type that decides where a node's element work is counted: that of a floating-point argument, for comparisons and
  * tests give bool, or else of the result. */
 uint8_t fxc_work_dtype(const struct fxc_rule *rule, const struct fxc_tensor *result);
-bool fxc_dtype_is_complex(uint8_t dtype);
 /* A number given as a literal; false when absent or computed. */
 bool fxc_rule_float(const struct fxc_rule *rule, enum fxc_name name, double *out);
 

@@ -44,6 +44,15 @@ void fxc_suggested_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     }
 }
 
+void fxc_padded_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
+    const char *mode = fxc_rule_string(rule, FXC_NAME_mode);
+    if (mode != NULL && strcmp(mode, "circular") == 0) {
+        (void)fxc_contiguous_strides(out);
+    } else {
+        fxc_suggested_strides(rule, out);
+    }
+}
+
 static uint32_t spatial_dims(const struct fxc_rule *rule) {
     uint32_t kernel = fxc_rule_list(rule, FXC_NAME_kernel_size);
     return fxc_list_count(rule->program, kernel != FXC_NONE ? kernel : fxc_rule_list(rule, FXC_NAME_output_size));

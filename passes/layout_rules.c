@@ -283,6 +283,23 @@ static void maybe_copied(const struct fxc_rule *rule, struct fxc_shape *out) {
     }
 }
 
+/* dropout and its like return the subject itself in evaluation. */
+static bool is_evaluation(const struct fxc_rule *rule, const struct fxc_tensor *tensor) {
+    enum fxc_kind kind;
+    int64_t payload;
+    bool train;
+    bool drops = !fxc_rule_arg(rule, FXC_NAME_p, &kind, &payload) || kind != FXC_KIND_FLOAT || payload != 0;
+    return !drops || tensor->numel == 0 || (fxc_rule_bool(rule, FXC_NAME_train, true, &train) && !train);
+}
+
+static void kept_if(bool itself, const struct fxc_tensor *tensor, struct fxc_shape *out) {
+    if (itself) {
+        keep(tensor, out);
+    } else {
+        preserve(tensor, out);
+    }
+}
+
 /* Row-major when every tensor argument is, else not told. */
 static void plain(const struct fxc_rule *rule, struct fxc_shape *out) {
     const struct fxc_program *p = rule->program;
@@ -351,6 +368,16 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
     case FXC_LAYOUTS_preserve:
         in_format(rule, FXC_MEMORY_FORMAT_PRESERVE, out);
         return;
+    case FXC_LAYOUTS_unless_eval:
+        if (subject(rule, &tensor)) {
+            kept_if(is_evaluation(rule, &tensor), &tensor, out);
+        }
+        return;
+    case FXC_LAYOUTS_physical:
+        if (subject(rule, &tensor)) {
+            kept_if(!fxc_dtype_is_complex(tensor.dtype), &tensor, out);
+        }
+        return;
     case FXC_LAYOUTS_format:
         in_format(rule, FXC_MEMORY_FORMAT_CONTIGUOUS, out);
         return;
@@ -359,6 +386,9 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         return;
     case FXC_LAYOUTS_suggested:
         fxc_suggested_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_padded:
+        fxc_padded_strides(rule, out);
         return;
     case FXC_LAYOUTS_window:
         fxc_window_strides(rule, out);

@@ -34,6 +34,7 @@ const char *fxc_device_of(const struct fxc_rule *rule, uint32_t value);
 /* ---- rules in files of their own: layout_formats.c, layout_kernels.c --------------------------------------------- */
 
 void fxc_suggested_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_padded_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_window_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_conv_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_joined_strides(const struct fxc_rule *rule, struct fxc_shape *out);

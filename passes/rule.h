@@ -101,4 +101,8 @@ static inline bool fxc_dtype_is_float(uint8_t dtype) {
     }
 }
 
+static inline bool fxc_dtype_is_complex(uint8_t dtype) {
+    return dtype == FXC_DTYPE_COMPLEX64 || dtype == FXC_DTYPE_COMPLEX128 || dtype == FXC_DTYPE_COMPLEX32;
+}
+
 #endif

@@ -119,41 +119,43 @@ fxc_status fxc_shape_same(const struct fxc_rule *rule, struct fxc_shape *out, fx
 
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
-/* Bits of the dimensions that `dim` names; all when it is absent or None. An empty list means all to some operators and
- * none to others: not told. */
-static bool reduced_dims(const struct fxc_rule *rule, uint32_t rank, uint64_t *bits) {
+/* Bits of the dimensions that `dim` names; all when it is absent or None. A tensor without dimensions has one to name.
+ */
+static bool reduced_dims(const struct fxc_rule *rule, uint32_t rank, bool empty_is_all, uint64_t *bits) {
     enum fxc_kind kind;
     int64_t payload;
-    uint32_t dim;
+    uint32_t dim, dims = rank == 0 ? 1 : rank;
     *bits = UINT64_MAX;
     if (!fxc_rule_arg(rule, FXC_NAME_dim, &kind, &payload) || kind == FXC_KIND_NONE) {
         return true;
     }
-    uint32_t list = fxc_rule_list(rule, FXC_NAME_dim);
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_dim), count = fxc_list_count(rule->program, list);
     if (list == FXC_NONE) {
-        if (!fxc_shape_dim(rule, FXC_NAME_dim, 0, rank, &dim)) {
+        if (!fxc_shape_dim(rule, FXC_NAME_dim, 0, dims, &dim)) {
             return false;
         }
         *bits = UINT64_C(1) << dim;
         return true;
     }
+    if (count == 0 && empty_is_all) {
+        return true;
+    }
     *bits = 0;
-    for (uint32_t i = 0; i < fxc_list_count(rule->program, list); i++) {
+    for (uint32_t i = 0; i < count; i++) {
         int64_t number;
-        if (!fxc_rule_item_int(rule, list, i, &number) || !wrap_dim(number, rank, &dim)) {
+        if (!fxc_rule_item_int(rule, list, i, &number) || !wrap_dim(number, dims, &dim)) {
             return false;
         }
         *bits |= UINT64_C(1) << dim;
     }
-    return *bits != 0;
+    return true;
 }
 
-fxc_status fxc_shape_reduce(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+static fxc_status reduce(const struct fxc_rule *rule, bool empty_is_all, struct fxc_shape *out) {
     struct fxc_tensor tensor;
     uint64_t reduced;
     bool keep;
-    (void)err;
-    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0 && reduced_dims(rule, tensor.rank, &reduced));
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && reduced_dims(rule, tensor.rank, empty_is_all, &reduced));
     FXC_NEED(fxc_rule_bool(rule, FXC_NAME_keepdim, false, &keep));
     out->rank = 0;
     for (uint32_t dim = 0; dim < tensor.rank; dim++) {
@@ -164,6 +166,17 @@ fxc_status fxc_shape_reduce(const struct fxc_rule *rule, struct fxc_shape *out, 
         }
     }
     return FXC_OK;
+}
+
+fxc_status fxc_shape_reduce(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    (void)err;
+    return reduce(rule, true, out);
+}
+
+/* The same, where an empty list of dimensions is none. */
+fxc_status fxc_shape_reduce_listed(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    (void)err;
+    return reduce(rule, false, out);
 }
 
 /* ---- joins and look-ups ------------------------------------------------------------------------------------------ */
@@ -223,8 +236,11 @@ fxc_status fxc_shape_index_select(const struct fxc_rule *rule, struct fxc_shape 
     uint32_t dim;
     (void)err;
     FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_argument(rule, FXC_NAME_index, &index));
-    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     fxc_shape_of(&tensor, out);
+    if (tensor.rank == 0) {
+        return FXC_OK;
+    }
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     out->size[dim] = index.numel;
     return FXC_OK;
 }

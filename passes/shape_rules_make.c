@@ -118,14 +118,14 @@ fxc_status fxc_shape_loss(const struct fxc_rule *rule, struct fxc_shape *out, fx
     return FXC_OK;
 }
 
-/* nll_loss and cross_entropy: one number, or with reduction 0 the input without its classes. */
+/* nll_loss and cross_entropy: one number, or with reduction 0 the input without its classes; then one number. */
 fxc_status fxc_shape_class_loss(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor input;
     int64_t reduction;
     (void)err;
     FXC_NEED(fxc_rule_int(rule, FXC_NAME_reduction, 1, &reduction));
     out->rank = 0;
-    if (reduction != 0) {
+    if (reduction != 0 || out->index > 0) {
         return FXC_OK;
     }
     FXC_NEED(fxc_shape_subject(rule, &input) && input.rank > 0);

@@ -38,7 +38,7 @@ fxc_status fxc_shape_bmm(const struct fxc_rule *rule, struct fxc_shape *out, fxc
 fxc_status fxc_shape_mv(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor a, b;
     FXC_NEED(fxc_shape_argument(rule, FXC_NAME_mat, &a) || fxc_shape_argument(rule, FXC_NAME_self, &a));
-    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_vec, &b) && a.rank == 2 && b.rank == 1);
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_vec, &b) && a.rank == 2 && b.rank == 1 && a.size[0] > 0);
     if (a.size[1] != b.size[0]) {
         return fxc_shape_conflict(rule, err, "mat", &a, "vec", &b, "equal inner sizes");
     }

@@ -49,9 +49,13 @@ fxc_status fxc_shape_topk(const struct fxc_rule *rule, struct fxc_shape *out, fx
     uint32_t dim;
     int64_t k;
     (void)err;
-    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, -1, tensor.rank, &dim));
-    FXC_NEED(fxc_rule_int(rule, FXC_NAME_k, -1, &k) && k >= 0);
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
     fxc_shape_of(&tensor, out);
+    if (tensor.rank == 0) {
+        return FXC_OK;
+    }
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, -1, tensor.rank, &dim));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_k, -1, &k) && k >= 0);
     out->size[dim] = k;
     return FXC_OK;
 }

@@ -68,7 +68,13 @@ fxc_status fxc_shape_flatten(const struct fxc_rule *rule, struct fxc_shape *out,
     struct fxc_tensor tensor;
     uint32_t start, end;
     (void)err;
-    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
+    if (tensor.rank == 0) {
+        out->rank = 1;
+        out->size[0] = out->stride[0] = 1;
+        out->strides_told = true;
+        return FXC_OK;
+    }
     FXC_NEED(fxc_shape_dim(rule, FXC_NAME_start_dim, 0, tensor.rank, &start) &&
              fxc_shape_dim(rule, FXC_NAME_end_dim, -1, tensor.rank, &end) && start <= end);
     out->rank = 0;
@@ -91,8 +97,12 @@ fxc_status fxc_shape_transpose(const struct fxc_rule *rule, struct fxc_shape *ou
     int64_t payload;
     /* swapaxes says axis where transpose says dim. */
     bool axes = fxc_rule_arg(rule, FXC_NAME_axis0, &kind, &payload);
-    FXC_NEED(fxc_shape_subject(rule, &tensor) &&
-             fxc_shape_dim(rule, axes ? FXC_NAME_axis0 : FXC_NAME_dim0, 0, tensor.rank, &a) &&
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
+    if (tensor.rank == 0) {
+        fxc_start_view(&tensor, out);
+        return FXC_OK;
+    }
+    FXC_NEED(fxc_shape_dim(rule, axes ? FXC_NAME_axis0 : FXC_NAME_dim0, 0, tensor.rank, &a) &&
              fxc_shape_dim(rule, axes ? FXC_NAME_axis1 : FXC_NAME_dim1, 0, tensor.rank, &b));
     fxc_start_view(&tensor, out);
     out->size[a] = tensor.size[b];
@@ -159,7 +169,11 @@ fxc_status fxc_shape_squeeze(const struct fxc_rule *rule, struct fxc_shape *out,
     uint32_t list = fxc_rule_list(rule, FXC_NAME_dim);
     uint64_t named = 0;
     (void)err;
-    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0);
+    FXC_NEED(fxc_shape_subject(rule, &tensor));
+    if (tensor.rank == 0) {
+        fxc_start_view(&tensor, out);
+        return FXC_OK;
+    }
     bool all = !fxc_rule_arg(rule, FXC_NAME_dim, &kind, &payload);
     uint32_t count = all ? 0 : list == FXC_NONE ? 1 : fxc_list_count(rule->program, list);
     for (uint32_t i = 0; i < count; i++) {

@@ -86,7 +86,7 @@ fxc_status fxc_shape_conv(const struct fxc_rule *rule, struct fxc_shape *out, fx
                                   "input channels equal to groups times the weight's second size");
     }
     fxc_shape_of(&input, out);
-    out->size[first - 1] = weight.size[0];
+    out->size[first - 1] = input.size[first - 1] == 0 ? 0 : weight.size[0]; /* torch's rule for no channels */
     for (uint32_t dim = 0; dim < spatial; dim++) {
         FXC_TRY(conv_size(rule, dim, input.size[first + dim], weight.size[2 + dim], &out->size[first + dim]));
     }

@@ -188,7 +188,7 @@ def test_a_report_keeps_the_recording_and_says_so() -> None:
         totals = analysis.totals()
         assert (totals.contradicted_values, totals.counts.transcendentals) == (1, 6)
         assert "the first 'y'" in analysis.render()
-    with pytest.raises(fxcost.FxcostError, match="'recorded' or 'strict'"):
+    with pytest.raises(fxcost.FxcostError, match="'recorded', 'strict' or 'listed'"):
         analysis.set("shapes", "loose")
 
 

@@ -59,6 +59,8 @@ static const struct option {
     {"--image", "N[xM]", "capture: height (and width) of images", CAPTURE, 0},
     {"--dtype", "TYPE", "capture: dtype of the parameters, such as bf16", CAPTURE, 0},
     {"--set", "KEY=V", "capture: a setting of the model's config; repeatable", CAPTURE, 0},
+    {"--input", "N=T[S]", "capture: an example input: x=f32[1,3,224,224], ids=i64[1,128]<30522; repeatable", CAPTURE,
+     0},
     {"--dynamic", "NAMES", "capture: dimensions that may vary: batch,seq,image or INPUT.DIM=NAME", CAPTURE, 0},
     {"--train", NULL, "capture: in training mode", CAPTURE_FLAG, 0},
     {"--grad", NULL, "capture: with gradients enabled", CAPTURE_FLAG, 0},

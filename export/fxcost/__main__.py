@@ -20,6 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image", type=_image, help="height, or HEIGHTxWIDTH, of images")
     parser.add_argument("--dtype", help="dtype of the parameters")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the config")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=f32[2,3]", help="an example input")
     parser.add_argument("--dynamic", action="append", default=[], metavar="NAMES", help="dimensions that may vary")
     parser.add_argument("--train", action="store_true", help="capture in training mode")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
@@ -42,7 +43,7 @@ def main() -> int:
 
         sizes = arguments.batch, arguments.seq, arguments.image
         settings = parse_settings(arguments.set)
-        options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx)
+        options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx, arguments.input)
         progress = Progress()
         model = load(arguments.model, options, progress)
         how = {"strict": arguments.strict, "fx": arguments.fx}
@@ -59,6 +60,16 @@ def main() -> int:
             file=sys.stderr,
         )
         return Status.CAPTURE
+    except Exception as error:  # noqa: BLE001  never a traceback of ours
+        from .guard import Noise
+
+        reason = str(error).strip().partition("\n")[0][:200]
+        print(
+            f"fxcost: {arguments.model}: a bug in fxcost\n  reason: {type(error).__name__}: {reason}\n"
+            f"  log:    {Noise().save(error)}",
+            file=sys.stderr,
+        )
+        return Status.INTERNAL
     return Status.OK
 
 

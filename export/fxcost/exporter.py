@@ -21,6 +21,7 @@ from .dynamic import export
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
 from .params import tensors_of
+from .structures import packing
 from .values import is_batched
 from .watch import Watch
 
@@ -119,8 +120,8 @@ def _from_module(
     progress.stage(f"capturing {label}")
     with unchanged(model), noise.collected():
         try:
-            with caches_known(model), watch.running():
-                program = export(model, args, kwargs, dynamic_shapes, strict)
+            with caches_known(model), watch.running(), packing(model, args, kwargs, strict) as (given, named):
+                program = export(model, given, named, dynamic_shapes, strict)
             dialect = "training"
             if _holds_functorch(program.graph_module):
                 program, dialect = program.run_decompositions({}), "functional"

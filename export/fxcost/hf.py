@@ -15,6 +15,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from .errors import FxcostError, first_line, usage
+from .inputs import expected
 from .options import Options, dtype_named
 
 # ImageNet's classes: a configuration without labels of its own would make a classifier of two.
@@ -22,8 +23,8 @@ IMAGE_CLASSES = 1000
 AUDIO_RATE = 16000
 
 
-def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch.Tensor], str]:
-    """Module, keyword inputs and name of ``MODEL_TYPE`` or ``PATH/config.json``. Nothing is downloaded."""
+def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch.Tensor], str, FakeTensorMode | None]:
+    """Module, keyword inputs, name and fake mode of ``MODEL_TYPE`` or ``PATH/config.json``. Nothing is downloaded."""
     transformers = _transformers()
     settings = dict(options.settings)
     architecture = settings.pop("architecture", None)
@@ -37,7 +38,7 @@ def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch
     module, mode = _instantiate(cls, config, dtype)
     with mode or contextlib.nullcontext():
         inputs = _inputs(module, config, options, dtype)
-    return module, inputs, f"{cls.__name__} (hf:{label})"
+    return module, inputs, f"{cls.__name__} (hf:{label})", mode
 
 
 def _transformers() -> Any:
@@ -203,10 +204,12 @@ def _inputs(module: Any, config: Any, options: Options, dtype: torch.dtype) -> d
     }
     if main not in makers or main not in accepted:
         main = next((name for name in makers if name in accepted), "")
+    if not main and options.inputs:
+        return inputs
     if not main:
         raise usage(
-            f"{type(module).__name__}: no usual input among {', '.join(accepted)}",
-            "a FILE.py:NAME function that returns the model and its inputs",
+            f"{type(module).__name__}: its inputs are none of the usual ones\n  expected: {expected(module)}",
+            "--input 'NAME=f32[1,80,3000]' for each that is needed",
         )
     inputs[main] = makers[main]()
     if main == "input_ids" and "pixel_values" in accepted and _sees(config):

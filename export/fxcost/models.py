@@ -1,6 +1,7 @@
 """Model arguments of the command line.
 
-``FILE.py[:NAME]``, ``package.module:NAME``, ``hf:MODEL_TYPE``, ``hf:PATH/config.json`` or ``FILE.pt2``.
+``FILE.py[:NAME]``, ``package.module:NAME``, ``hf:MODEL_TYPE``, ``hf:PATH/config.json``, ``timm:NAME``,
+``torchvision:NAME`` or ``FILE.pt2``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from .dynamic import dynamic_shapes
 from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
 from .guard import Noise, Progress
+from .inputs import expected, with_inputs
 from .options import Options, dtype_named
 from .symbolic import traced
 
@@ -36,6 +39,7 @@ class Model:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     dynamic_shapes: Any = None
+    mode: FakeTensorMode | None = None  # of a model without weights
 
     def capture(
         self,
@@ -75,6 +79,9 @@ def load(spec: str, options: Options | None = None, progress: Progress | None = 
     try:
         with noise.collected():
             model = _load(spec, options)
+            if options.inputs:
+                with model.mode or contextlib.nullcontext():
+                    model.args, model.kwargs = with_inputs(options.inputs, model.module, model.args, model.kwargs)
             if options.dynamic:
                 model.dynamic_shapes = dynamic_shapes(options.dynamic, model.module, model.args, model.kwargs)
             return model
@@ -86,8 +93,14 @@ def _load(spec: str, options: Options) -> Model:
     if spec.startswith("hf:"):
         from . import hf
 
-        module, kwargs, name = hf.build(spec[3:], options)
-        return Model(name, module, (), dict(kwargs))
+        module, kwargs, name, mode = hf.build(spec[3:], options)
+        return Model(name, module, (), dict(kwargs), mode=mode)
+    if spec.startswith(("timm:", "torchvision:")):
+        from . import zoo
+
+        package, _, name = spec.partition(":")
+        module, args, label, mode = zoo.build(package, name, options)
+        return Model(label, module, args, mode=mode)
     if spec.endswith(".pt2"):
         _refuse_options(spec, options)
         if not Path(spec).is_file():
@@ -103,14 +116,16 @@ def _load(spec: str, options: Options) -> Model:
     else:
         raise usage(
             f"{spec}: no model argument",
-            "FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, FILE.pt2 or FILE.fxir",
+            "FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, timm:NAME, torchvision:NAME, FILE.pt2 or FILE.fxir",
         )
     return _call(spec, found, options)
 
 
 def _refuse_options(spec: str, options: Options) -> None:
     if options != Options():
-        raise usage(f"{spec}: --batch, --seq, --image, --dtype, --dynamic and --set do not apply to a captured program")
+        raise usage(
+            f"{spec}: --input, --batch, --seq, --image, --dtype, --dynamic and --set do not apply to a captured program"
+        )
 
 
 # ---- where functions come from --------------------------------------------------------------------------------------
@@ -202,7 +217,7 @@ def _accepted(spec: str, function: Any, options: Options) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return wanted if isinstance(function, type) is False else {}
+        return dict(options.settings) if isinstance(function, type) else wanted
     sizes_for_inputs = {"batch", "seq", "image"}
     for key in wanted:
         if key not in parameters and key not in sizes_for_inputs:
@@ -214,7 +229,7 @@ def _unpack(spec: str, result: Any, options: Options) -> Model:
     if isinstance(result, torch.export.ExportedProgram):
         return Model(spec, result)
     if isinstance(result, torch.nn.Module):
-        return Model(spec, result, () if options.fx else _invented_inputs(spec, result, options))
+        return Model(spec, result, () if options.fx or options.inputs else _invented_inputs(spec, result, options))
     if isinstance(result, dict) and "module" in result:
         extra = set(result) - {"module", "args", "kwargs", "dynamic_shapes"}
         if extra:
@@ -247,8 +262,8 @@ def _invented_inputs(spec: str, module: torch.nn.Module, options: Options) -> tu
     if options.seq:
         return (torch.zeros(batch, options.seq, dtype=torch.int64),)
     raise usage(
-        f"{spec} gives a module without inputs; expected {_SHAPE}",
-        "return (module, inputs), or give --image N or --seq N",
+        f"{spec} gives a module without inputs\n  expected: {expected(module)}",
+        "--input 'x=f32[1,3,224,224]' for each, --image N, --seq N, or a function that returns (module, inputs)",
     )
 
 

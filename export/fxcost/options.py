@@ -24,6 +24,7 @@ class Options:
     settings: dict[str, Any] = field(default_factory=dict)
     dynamic: list[str] = field(default_factory=list)
     fx: bool = False  # no example inputs are wanted
+    inputs: list[str] = field(default_factory=list)  # NAME=f32[1,3,224,224]
 
     def __post_init__(self) -> None:
         if self.batch is None and "batch" in words_of(self.dynamic):

@@ -15,8 +15,10 @@ import torch
 
 from .convert import REGION
 from .modules import MARK, Call
+from .structures import nested
 
 _ROOT = "_export_root"
+_DEEPEST = 8  # a value may hold itself
 Region = tuple[tuple[str, Any], ...]
 
 
@@ -82,7 +84,7 @@ class Watch:
         finally:
             tracer_class.call_module = original
 
-    def _collect(self, tracer: Any, value: Any, out: list[int | None]) -> None:
+    def _collect(self, tracer: Any, value: Any, out: list[int | None], depth: int = 0) -> None:
         """Marks the nodes behind the tensors in a value, in order; None for a tensor that no node made (a constant)."""
         if isinstance(value, torch.Tensor):
             slot = tracer.tensor_tracker.get(value)
@@ -94,12 +96,9 @@ class Watch:
                 self._marks += 1
                 meta[MARK] = self._marks
             out.append(meta[MARK])
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                self._collect(tracer, item, out)
-        elif isinstance(value, dict):
-            for item in value.values():
-                self._collect(tracer, item, out)
+        else:
+            for item in nested(value) if depth < _DEEPEST else ():
+                self._collect(tracer, item, out, depth + 1)
 
     @staticmethod
     def _path(tracer: Any, module: Any) -> str | None:

@@ -29,8 +29,8 @@ static const struct option {
     enum value_kind kind;
     size_t field;
 } options[] = {
-    {"--by", "KIND", "module (default), class, op or node", TEXT, AT(render.by)},
-    {"--format", "F", "tree (default), table, json, csv or md", TEXT, AT(render.format)},
+    {"--by", "KIND", "module (default), class, op, node, op_shape, module_op", TEXT, AT(render.by)},
+    {"--format", "F", "tree (default), table, json, csv, md or latex", TEXT, AT(render.format)},
     {"--depth", "N", "levels of the module tree", COUNT, AT(render.depth)},
     {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},

@@ -46,12 +46,24 @@ static fxc_status choose(const char *option, const char *choices, const char *te
     return *out < 0 ? one_of(err, option, choices, text) : FXC_OK;
 }
 
+const struct fxc_by_info fxc_by_infos[] = {
+#define X(name, option, title, second, sort) {option, title, second, sort},
+    FXC_BY_LIST(X)
+#undef X
+};
+
+static const char by_choices[] =
+#define X(name, option, ...) option "|"
+    FXC_BY_LIST(X)
+#undef X
+    ;
+
 static fxc_status check(const struct fxc_analysis *analysis, const fxc_render_options *in, struct fxc_view_options *out,
                         fxc_error *err) {
     int format, by, sort;
-    FXC_TRY(choose("format", "tree|table|json|csv|md", or_default(in->format, "tree"), &format, err));
-    FXC_TRY(choose("by", "module|class|op|node", or_default(in->by, "module"), &by, err));
-    const char *usual = by == FXC_BY_CLASS || by == FXC_BY_OP ? "flops" : "order";
+    FXC_TRY(choose("format", "tree|table|json|csv|md|latex", or_default(in->format, "tree"), &format, err));
+    FXC_TRY(choose("by", by_choices, or_default(in->by, "module"), &by, err));
+    const char *usual = fxc_by_infos[by].sort;
     FXC_TRY(choose("sort", "order|flops|bytes|params|seconds|calls", or_default(in->sort, usual), &sort, err));
     if (sort == FXC_SORT_SECONDS && analysis->device == NULL) {
         return one_of(err, "sort", "a device to sort by seconds (--device NAME)", "seconds");
@@ -73,7 +85,7 @@ typedef void (*face_fn)(const struct fxc_analysis *, const struct fxc_view_optio
                         struct fxc_stream *);
 static const face_fn faces[] = {
     [FXC_FORMAT_TREE] = fxc_render_text, [FXC_FORMAT_TABLE] = fxc_render_text, [FXC_FORMAT_JSON] = fxc_render_json,
-    [FXC_FORMAT_CSV] = fxc_render_csv,   [FXC_FORMAT_MD] = fxc_render_md,
+    [FXC_FORMAT_CSV] = fxc_render_csv,   [FXC_FORMAT_MD] = fxc_render_md,      [FXC_FORMAT_LATEX] = fxc_render_latex,
 };
 
 fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,

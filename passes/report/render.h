@@ -27,17 +27,34 @@ const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZ
 /* Seconds as "1.25 ms"; "-" for NAN. */
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
 
-enum fxc_by { FXC_BY_MODULE, FXC_BY_CLASS, FXC_BY_OP, FXC_BY_NODE };
+/* What a row is: X(NAME, option, title, second title or NULL, order unless told otherwise). */
+#define FXC_BY_LIST(X)                                                                                                 \
+    X(MODULE, "module", "module", "class", "order")                                                                    \
+    X(CLASS, "class", "class", NULL, "flops")                                                                          \
+    X(OP, "op", "operator", NULL, "flops")                                                                             \
+    X(NODE, "node", "node", "operator", "order")                                                                       \
+    X(OP_SHAPE, "op_shape", "operator", "shapes", "flops")                                                             \
+    X(MODULE_OP, "module_op", "module", "operator", "order")
+enum fxc_by {
+#define X(name, ...) FXC_BY_##name,
+    FXC_BY_LIST(X)
+#undef X
+};
+struct fxc_by_info {
+    const char *option, *title, *second, *sort;
+};
+extern const struct fxc_by_info fxc_by_infos[]; /* indexed by enum fxc_by */
 
 /* One row of a table or tree. Numbers are sums over all executions, and over all folded siblings. */
 struct fxc_row {
     const char *name;       /* full name: qualified module, class, operator, node */
     const char *label;      /* what the tree prints: last part, or "0-31 ×32" */
-    const char *class_name; /* of the module; the operator of a node; "" */
+    const char *class_name; /* what the second title says: class of the module, operator of a node; "" */
     uint32_t depth;
     int64_t folded; /* siblings in this row, 1 when not folded */
     int64_t calls;  /* module calls, or node executions */
     int64_t params;
+    uint32_t order; /* comes before the order of the program */
     struct fxc_sum sum;
     bool has_params;                   /* false: parameters do not belong to this kind of row */
     const char *shape, *file, *module; /* of a node: output "f32[1, 128]", source, owner; else NULL */
@@ -51,7 +68,7 @@ struct fxc_rows {
     struct fxc_arena arena; /* owns rows and their made-up strings */
 };
 
-enum fxc_format { FXC_FORMAT_TREE, FXC_FORMAT_TABLE, FXC_FORMAT_JSON, FXC_FORMAT_CSV, FXC_FORMAT_MD };
+enum fxc_format { FXC_FORMAT_TREE, FXC_FORMAT_TABLE, FXC_FORMAT_JSON, FXC_FORMAT_CSV, FXC_FORMAT_MD, FXC_FORMAT_LATEX };
 
 /* Largest first, but for ORDER: as in the program. */
 enum fxc_sort { FXC_SORT_ORDER, FXC_SORT_FLOPS, FXC_SORT_BYTES, FXC_SORT_PARAMS, FXC_SORT_SECONDS, FXC_SORT_CALLS };
@@ -85,5 +102,7 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
                     const struct fxc_rows *rows, struct fxc_stream *out);
 void fxc_render_md(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                    const struct fxc_rows *rows, struct fxc_stream *out);
+void fxc_render_latex(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
+                      const struct fxc_rows *rows, struct fxc_stream *out);
 
 #endif

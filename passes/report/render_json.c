@@ -62,13 +62,12 @@ static void put_corrections(struct fxc_json *json, const struct fxc_analysis *an
 
 static void put_options(struct fxc_json *json, const struct fxc_analysis *analysis,
                         const struct fxc_view_options *options) {
-    static const char *const bys[] = {"module", "class", "op", "node"};
     fxc_json_open(json, "options", '{');
     fxc_json_string(json, "convention", analysis->convention == NULL ? "fxcost" : analysis->convention->name);
     fxc_json_string(json, "profile", "eager");
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
-    fxc_json_string(json, "by", bys[options->by]);
+    fxc_json_string(json, "by", fxc_by_infos[options->by].option);
     put_dims(json, analysis);
     put_corrections(json, analysis);
     fxc_json_close(json, '}');
@@ -140,7 +139,7 @@ static void put_tool(struct fxc_json *json, const struct fxc_convention *convent
 }
 
 static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
-    static const char *const coverages[] = {"counted", "zero", "unknown"};
+    static const char *const coverages[] = {"counted", "zero", "unknown", "ignored"};
     static const char *const bounds[] = {"unknown", "compute", "memory", "overhead"};
     fxc_json_string(json, "op", row->class_name);
     fxc_json_string(json, "module", row->module);
@@ -161,6 +160,11 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
         fxc_json_int(json, "depth", row->depth);
     } else if (by == FXC_BY_NODE) {
         put_node_fields(json, row);
+    } else if (by == FXC_BY_OP_SHAPE) {
+        fxc_json_string(json, "shapes", row->class_name);
+    } else if (by == FXC_BY_MODULE_OP) {
+        fxc_json_string(json, "op", row->class_name);
+        fxc_json_int(json, "depth", row->depth);
     }
     fxc_json_int(json, "calls", row->calls);
     if (row->has_params) {

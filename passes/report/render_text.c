@@ -226,11 +226,16 @@ static void put_unknown(const struct face *face) {
 
 struct columns {
     uint32_t name, class_name;
-    bool params, calls, seconds, tool;
+    bool params, calls, seconds, tool, bytes;
 };
 
 static bool by_module(const struct face *face) {
     return face->options->by == FXC_BY_MODULE;
+}
+
+/* Shapes need the room that bytes have otherwise. */
+static bool by_shape(const struct face *face) {
+    return face->options->by == FXC_BY_OP_SHAPE;
 }
 
 static const char *row_label(const struct face *face, const struct fxc_row *row, char *buffer, size_t size) {
@@ -238,7 +243,8 @@ static const char *row_label(const struct face *face, const struct fxc_row *row,
         (void)snprintf(buffer, size, "%*s%s", (int)(2 * (row->depth < 20 ? row->depth : 20)), "", row->label);
         return buffer;
     }
-    return by_module(face) && row->name[0] == '\0' ? row->label : row->name;
+    const char *name = row->name[0] == '\0' ? row->label : row->name;
+    return by_shape(face) && strncmp(name, "aten.", 5) == 0 ? name + 5 : name;
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b) {
@@ -251,6 +257,9 @@ static const char *short_class(const struct face *face, const struct fxc_row *ro
     if (by_module(face)) {
         return dot == NULL ? row->class_name : dot + 1;
     }
+    if (by_shape(face)) {
+        return row->class_name;
+    }
     return strncmp(row->class_name, "aten.", 5) == 0 ? row->class_name + 5 : row->class_name;
 }
 
@@ -261,7 +270,8 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
                               by_module(face) || face->options->by == FXC_BY_CLASS,
                               !by_module(face),
                               face->analysis->device != NULL,
-                              face->tool != NULL};
+                              face->tool != NULL,
+                              !by_shape(face)};
     char buffer[512];
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t label = fxc_columns_of(row_label(face, &rows->row[i], buffer, sizeof buffer));
@@ -270,9 +280,10 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
-    uint32_t fixed = 10 * (4u + columns.params + columns.seconds + columns.tool) + 8 + (columns.calls ? 7 : 0);
+    uint32_t fixed =
+        10 * (2u + 2u * columns.bytes + columns.params + columns.seconds + columns.tool) + 8 + (columns.calls ? 7 : 0);
     uint32_t left = WIDTH - fixed - 1;
-    columns.class_name = min_u32(columns.class_name, face->options->by == FXC_BY_NODE ? 24 : 22);
+    columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : face->options->by == FXC_BY_NODE ? 24 : 22);
     if (columns.class_name + columns.name > left) {
         columns.class_name =
             columns.class_name < left / 2 ? columns.class_name : left - min_u32(columns.name, left / 2);
@@ -291,11 +302,11 @@ static void put_number_cell(const struct face *face, const char *text) {
 }
 
 static void put_titles(const struct face *face, const struct columns *columns) {
-    static const char *const titles[] = {"module", "class", "operator", "node"};
-    fxc_put_cell(face->out, titles[face->options->by], columns->name, false);
+    const struct fxc_by_info *by = &fxc_by_infos[face->options->by];
+    fxc_put_cell(face->out, by->title, columns->name, false);
     if (columns->class_name > 0) {
         fxc_put(face->out, " ");
-        fxc_put_cell(face->out, face->options->by == FXC_BY_NODE ? "operator" : "class", columns->class_name, false);
+        fxc_put_cell(face->out, by->second == NULL ? "" : by->second, columns->class_name, false);
     }
     if (columns->calls) {
         fxc_put(face->out, " ");
@@ -311,8 +322,10 @@ static void put_titles(const struct face *face, const struct columns *columns) {
     }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, "share", 7, true);
-    put_number_cell(face, "read B");
-    put_number_cell(face, "written B");
+    if (columns->bytes) {
+        put_number_cell(face, "read B");
+        put_number_cell(face, "written B");
+    }
     if (columns->seconds) {
         put_number_cell(face, "time");
     }
@@ -344,8 +357,10 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
-    put_number_cell(face, number(face, c->bytes_read, text));
-    put_number_cell(face, number(face, c->bytes_written, text));
+    if (columns->bytes) {
+        put_number_cell(face, number(face, c->bytes_read, text));
+        put_number_cell(face, number(face, c->bytes_written, text));
+    }
     if (columns->seconds) {
         put_number_cell(face, fxc_human_seconds(row->sum.seconds, face->options->raw, text));
     }

@@ -13,7 +13,7 @@ double fxc_row_key(const struct fxc_row *row, enum fxc_sort sort) {
     const fxc_counts *c = &row->sum.counts;
     switch (sort) {
     case FXC_SORT_ORDER:
-        return 0;
+        return -(double)row->order;
     case FXC_SORT_FLOPS:
         return (double)fxc_flops_of(c);
     case FXC_SORT_BYTES:
@@ -45,7 +45,7 @@ static int by_key(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static fxc_status sort_rows(struct fxc_rows *rows, const struct fxc_view_options *options, fxc_error *err) {
+fxc_status fxc_rows_sort(struct fxc_rows *rows, const struct fxc_view_options *options, fxc_error *err) {
     struct sort_entry *entries = FXC_NEW(&rows->arena, struct sort_entry, rows->count);
     struct fxc_row *sorted = FXC_NEW(&rows->arena, struct fxc_row, rows->count);
     if (entries == NULL || sorted == NULL) {
@@ -78,16 +78,7 @@ bool *fxc_rows_subtree(const struct fxc_program *p, uint32_t root, struct fxc_ar
     return inside;
 }
 
-struct node_walk {
-    const struct fxc_analysis *analysis;
-    const struct fxc_view_options *options;
-    struct fxc_rows *rows;
-    const bool *inside;
-};
-
-typedef fxc_status (*node_fn)(struct node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err);
-
-static fxc_status for_each_node(struct node_walk *walk, node_fn fn, fxc_error *err) {
+fxc_status fxc_rows_each_node(struct fxc_node_walk *walk, fxc_node_fn fn, fxc_error *err) {
     const struct fxc_program *p = walk->analysis->program;
     for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
         int64_t times = walk->analysis->tree->graph_times[graph];
@@ -110,7 +101,7 @@ static fxc_status allocate_rows(struct fxc_rows *rows, uint32_t count, fxc_error
 /* ---- by operator
  * ----------------------------------------------------------------------------------------------------- */
 
-static fxc_status add_to_op(struct node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
+static fxc_status add_to_op(struct fxc_node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
     struct fxc_row *row = &walk->rows->row[walk->analysis->program->node_op[node]];
     row->calls += sum->nodes;
     (void)err;
@@ -128,7 +119,7 @@ static void drop_empty(struct fxc_rows *rows) {
     rows->count = kept;
 }
 
-static fxc_status rows_by_op(struct node_walk *walk, fxc_error *err) {
+static fxc_status rows_by_op(struct fxc_node_walk *walk, fxc_error *err) {
     const struct fxc_program *p = walk->analysis->program;
     FXC_TRY(allocate_rows(walk->rows, FXC_COUNT(p, op), err));
     walk->rows->count = FXC_COUNT(p, op);
@@ -137,9 +128,9 @@ static fxc_status rows_by_op(struct node_walk *walk, fxc_error *err) {
         walk->rows->row[op] = (struct fxc_row){
             .name = name, .label = name, .class_name = "", .folded = 1, .sum = fxc_sum_zero(walk->analysis)};
     }
-    FXC_TRY(for_each_node(walk, add_to_op, err));
+    FXC_TRY(fxc_rows_each_node(walk, add_to_op, err));
     drop_empty(walk->rows);
-    return sort_rows(walk->rows, walk->options, err);
+    return fxc_rows_sort(walk->rows, walk->options, err);
 }
 
 /* ---- by node
@@ -150,6 +141,10 @@ static const char *const dtype_short[] = {
     FXC_DTYPE_LIST(X)
 #undef X
 };
+
+const char *fxc_dtype_short(uint8_t dtype) {
+    return dtype_short[dtype];
+}
 
 const char *fxc_shape_text(const struct fxc_analysis *analysis, uint32_t value, char *buffer, size_t size) {
     const struct fxc_shapes *shapes = analysis->shapes;
@@ -168,7 +163,7 @@ const char *fxc_shape_text(const struct fxc_analysis *analysis, uint32_t value, 
     return buffer;
 }
 
-static fxc_status add_node(struct node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
+static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
     const struct fxc_analysis *analysis = walk->analysis;
     const struct fxc_program *p = analysis->program;
     char text[512];
@@ -196,16 +191,16 @@ static fxc_status add_node(struct node_walk *walk, uint32_t node, const struct f
     return FXC_OK;
 }
 
-static fxc_status rows_by_node(struct node_walk *walk, fxc_error *err) {
+static fxc_status rows_by_node(struct fxc_node_walk *walk, fxc_error *err) {
     FXC_TRY(allocate_rows(walk->rows, FXC_COUNT(walk->analysis->program, node), err));
-    FXC_TRY(for_each_node(walk, add_node, err));
-    return sort_rows(walk->rows, walk->options, err);
+    FXC_TRY(fxc_rows_each_node(walk, add_node, err));
+    return fxc_rows_sort(walk->rows, walk->options, err);
 }
 
 /* ---- by class
  * -------------------------------------------------------------------------------------------------------- */
 
-static fxc_status rows_by_class(struct node_walk *walk, fxc_error *err) {
+static fxc_status rows_by_class(struct fxc_node_walk *walk, fxc_error *err) {
     const struct fxc_program *p = walk->analysis->program;
     const struct fxc_report *report = walk->analysis->report;
     uint32_t *row_of = FXC_NEW(&walk->rows->arena, uint32_t, FXC_COUNT(p, string));
@@ -240,12 +235,12 @@ static fxc_status rows_by_class(struct node_walk *walk, fxc_error *err) {
         row->params += own_params[m];
         row->calls += report->module_calls[m];
     }
-    return sort_rows(walk->rows, walk->options, err);
+    return fxc_rows_sort(walk->rows, walk->options, err);
 }
 
 fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                           struct fxc_rows *rows, fxc_error *err) {
-    struct node_walk walk = {analysis, options, rows, NULL};
+    struct fxc_node_walk walk = {analysis, options, rows, NULL, NULL};
     walk.inside = fxc_rows_subtree(analysis->program, options->root_module, &rows->arena);
     if (walk.inside == NULL) {
         return fxc_fail_memory(err, "report rows");
@@ -257,6 +252,10 @@ fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_
         return rows_by_op(&walk, err);
     case FXC_BY_NODE:
         return rows_by_node(&walk, err);
+    case FXC_BY_OP_SHAPE:
+        return fxc_rows_by_op_shape(&walk, err);
+    case FXC_BY_MODULE_OP:
+        return fxc_rows_by_module_op(&walk, err);
     default:
         return fxc_rows_by_module(analysis, options, rows, err);
     }

@@ -142,3 +142,41 @@ def test_newer_minor_versions_read_as_far_as_known(toy_file: Path) -> None:
     for version, words in (((1, 0), "damaged"), ((2, 0), "update fxcost")):
         with pytest.raises(fxcost.FxcostError, match=words):
             Program.from_bytes(serialize(columns, version))
+
+
+# ---- grouped rows, LaTeX --------------------------------------------------------------------------------------------
+
+
+def test_rows_by_operator_and_shapes(stack_file: Path, run: Run) -> None:
+    whole = json.loads(run(stack_file, "--by", "op_shape", "--format", "json").stdout)
+    nodes = json.loads(run(stack_file, "--by", "node", "--format", "json").stdout)["rows"]
+    rows = whole["rows"]
+    assert len({(row["name"], row["shapes"]) for row in rows}) == len(rows)
+    for quantity in ("flops", "macs", "bytes_read", "calls"):
+        for name in {row["name"] for row in rows}:
+            expected = sum(node[quantity] for node in nodes if node["op"] == name)
+            assert sum(row[quantity] for row in rows if row["name"] == name) == expected
+    assert any("×" in row["shapes"] and row["shapes"].startswith("f32 ") for row in rows)
+    assert "shapes" in run(stack_file, "--by", "op_shape").stdout
+
+
+def test_rows_by_module_and_operator(stack_file: Path, run: Run) -> None:
+    rows = json.loads(run(stack_file, "--by", "module_op", "--format", "json").stdout)["rows"]
+    modules = json.loads(run(stack_file, "--format", "json").stdout)["rows"]
+    for module in modules:
+        own = [row for row in rows if row["name"] == module["name"]]
+        assert sum(row["flops"] for row in own) == module["flops"], module["name"]
+        assert sum(row["bytes_written"] for row in own) == module["bytes_written"]
+    assert [row["name"] for row in rows][0] == ""
+    shallow = json.loads(run(stack_file, "--by", "module_op", "--depth", "1", "--format", "json").stdout)["rows"]
+    assert {row["name"] for row in shallow} == {row["name"] for row in rows if row["depth"] <= 1}
+
+
+def test_latex_is_a_table_that_compiles_by_its_own_rules(stack_file: Path, run: Run) -> None:
+    text = run(stack_file, "--format", "latex", "--by", "module_op").stdout
+    lines = text.splitlines()
+    body = lines[lines.index("\\toprule") + 1 : lines.index("\\bottomrule")]
+    rows = [line for line in body if line != "\\midrule"]
+    assert "\\begin{tabular}{llrrrrr}" in lines
+    assert all(line.count("&") == 6 and line.endswith("\\\\") for line in rows)
+    assert all("_" not in line.replace("\\_", "") for line in rows)

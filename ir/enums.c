@@ -20,6 +20,7 @@ static const char *const token[] = {FXC_TOKEN_LIST(WITH_COUNT)};
 static const char *const storage_origin[] = {FXC_STORAGE_ORIGIN_LIST(PLAIN)};
 static const char *const tensor_flag[] = {FXC_TENSOR_FLAG_LIST(FLAG)};
 static const char *const node_flag[] = {FXC_NODE_FLAG_LIST(FLAG)};
+static const char *const phase[] = {FXC_PHASE_LIST(PLAIN)};
 static const char *const view[] = {FXC_VIEW_LIST(PLAIN)};
 static const char *const input_kind[] = {FXC_INPUT_KIND_LIST(PLAIN)};
 static const char *const output_kind[] = {FXC_OUTPUT_KIND_LIST(PLAIN)};
@@ -48,7 +49,7 @@ const char *fxc_enum_text(const char *enumeration, uint32_t index) {
         ENTRY(kind),       ENTRY(dtype),       ENTRY(layout),     ENTRY(memory_format),  ENTRY(op_origin),
         ENTRY(op_tag),     ENTRY(symbol_flag), ENTRY(token),      ENTRY(storage_origin), ENTRY(tensor_flag),
         ENTRY(node_flag),  ENTRY(view),        ENTRY(input_kind), ENTRY(output_kind),    ENTRY(call_flag),
-        ENTRY(param_flag), ENTRY(region_kind), ENTRY(option),
+        ENTRY(param_flag), ENTRY(region_kind), ENTRY(option),     ENTRY(phase),
     };
 #undef ENTRY
     for (size_t i = 0; i < sizeof enumerations / sizeof enumerations[0]; i++) {

@@ -69,21 +69,23 @@ fxc_status fxc_flops_sdpa(const struct fxc_rule *rule, const int32_t params[3], 
     return fxc_tally_end(&tally, rule, err);
 }
 
-/* Five products: the scores again (Dq), the gradients of scores and value (Dv each), of query and key (Dq each). Per
- * score: scale, mask, exp of the difference to the row's logarithm, and grad = p (dp - delta), scaled: 5 operations;
- * dropout 2 in each direction; delta, a dot product of gradient and output, per row. */
+/* Four products, as the unfused form has them: the gradients of scores and value (Dv each), of query and key (Dq each),
+ * each where something takes it: a kernel computes all three, autograd may drop some.
+ * Per score: grad = p (dp - delta), scaled: 3 operations, dropout 2; delta, a dot product of gradient and output, per
+ * row. What the kernel computes again of the forward pass (a product, the mask, an exp) is no work of the model. */
 fxc_status fxc_flops_sdpa_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
                                    fxc_error *err) {
     struct fxc_tally tally = {.out = out};
     struct attention a;
     (void)params;
     FXC_NEED(known_attention(rule, &tally, &a));
-    int64_t depth = fxc_linear(&tally, 3, a.query_depth, 2, a.value_depth);
+    bool query = fxc_rule_wanted(rule, 0), key = fxc_rule_wanted(rule, 1), value = fxc_rule_wanted(rule, 2);
+    bool scores = query || key;
+    int64_t depth = fxc_linear(&tally, query + key, a.query_depth, scores + value, a.value_depth);
     fxc_tally_macs(&tally, a.query.dtype, fxc_times(&tally, a.scores.count, depth));
     int64_t per_row = fxc_linear(&tally, 2, a.value_depth, -1, 1);
     fxc_tally_work(&tally, a.query.dtype,
-                   fxc_linear(&tally, 5 + a.masked + (a.dropped ? 4 : 0), a.scores.count, per_row, a.scores.rows),
-                   a.scores.count);
+                   fxc_linear(&tally, 3 + (a.dropped ? 2 : 0), a.scores.count, per_row, a.scores.rows), 0);
     return fxc_tally_end(&tally, rule, err);
 }
 

@@ -45,6 +45,26 @@ static fxc_status count_custom(struct fxc_custom_index *custom, const struct fxc
     return fxc_custom_correct(custom, rule, counts, err);
 }
 
+static void mark(const struct fxc_program *p, uint8_t kind, int64_t payload, bool *used) {
+    if (kind == FXC_KIND_VALUE) {
+        used[payload] = true;
+    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
+        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
+            mark(p, p->item_kind[i], p->item_payload[i], used); /* of smaller index: checked when it was read */
+        }
+    }
+}
+
+/* What nodes and outputs take. Lists share rows, so only those are followed that are taken themselves. */
+static void mark_used(const struct fxc_program *p, bool *used) {
+    for (uint32_t arg = 0; arg < FXC_COUNT(p, arg); arg++) {
+        mark(p, p->arg_kind[arg], p->arg_payload[arg], used);
+    }
+    for (uint32_t output = 0; output < FXC_COUNT(p, output); output++) {
+        mark(p, p->output_kind[output], p->output_payload[output], used);
+    }
+}
+
 fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_flops];
@@ -53,11 +73,13 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_flops *flops = FXC_NEW(arena, struct fxc_flops, 1);
     fxc_counts *counts = FXC_NEW(arena, fxc_counts, nodes);
     uint8_t *coverage = FXC_NEW(arena, uint8_t, nodes);
-    if (flops == NULL || counts == NULL || coverage == NULL) {
+    bool *used = FXC_NEW(arena, bool, FXC_COUNT(p, value));
+    if (flops == NULL || counts == NULL || coverage == NULL || used == NULL) {
         return fxc_fail_memory(err, "flops");
     }
-    struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings};
+    struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .used = used};
     struct fxc_custom_index *custom = NULL;
+    mark_used(p, used);
     if (analysis->custom != NULL) {
         FXC_TRY(fxc_custom_index_build(analysis, arena, &custom, err));
     }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "passes/tool.h"
 
@@ -14,6 +15,20 @@ fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node) {
     counts.bytes_written = analysis->traffic->bytes_written[node];
     counts.kernels = analysis->traffic->kernels[node];
     return counts;
+}
+
+enum fxc_phase fxc_node_phase(const struct fxc_program *program, uint32_t node) {
+    uint16_t flags = program->node_flags[node];
+    if ((flags & FXC_NODE_FLAG_OPTIMIZER) != 0) {
+        return FXC_PHASE_OPTIMIZER;
+    }
+    if ((flags & FXC_NODE_FLAG_RECOMPUTED) != 0) {
+        return FXC_PHASE_RECOMPUTE;
+    }
+    if ((flags & FXC_NODE_FLAG_GRADIENT_ACCUMULATION) != 0) {
+        return FXC_PHASE_ACCUMULATION;
+    }
+    return (flags & FXC_NODE_FLAG_BACKWARD) != 0 ? FXC_PHASE_BACKWARD : FXC_PHASE_FORWARD;
 }
 
 /* Output elements of a node: of its tensor, or of the tensors in its list. */
@@ -75,6 +90,9 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     overflow |= fxc_add(a->tool, b->tool, &a->tool);
     overflow |= fxc_add(a->tool_macs, b->tool_macs, &a->tool_macs);
     a->seconds += b->seconds;
+    for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
+        overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
+    }
     return overflow;
 }
 
@@ -89,6 +107,7 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     int64_t times = analysis->tree->graph_times[graph], unit = analysis->tree->unit;
     uint8_t coverage = analysis->flops->coverage[node];
     int64_t elements = coverage == FXC_COVERAGE_ZERO ? 0 : output_elements(analysis, node);
+    int64_t flops;
     bool unknown = coverage == FXC_COVERAGE_UNKNOWN;
     *out = fxc_sum_zero(analysis);
     if (coverage == FXC_COVERAGE_IGNORED) {
@@ -102,9 +121,11 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     bool large = tool->count != NULL && (fxc_scale(tool->count[node], times, unit, &out->tool) ||
                                          fxc_scale(tool->macs[node], times, unit, &out->tool_macs));
     if (large || scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
-        fxc_scale(elements, times, unit, &out->output_elements)) {
+        fxc_scale(elements, times, unit, &out->output_elements) ||
+        fxc_add(out->counts.matrix_flops, out->counts.vector_flops, &flops)) {
         return fail_overflow(analysis, node, err);
     }
+    out->phase_flops[fxc_node_phase(analysis->program, node)] = flops;
     /* A branch that is hardly ever taken still counts as one unknown node, rather than none. */
     out->unknown_nodes = !unknown ? 0 : out->nodes > 0 ? out->nodes : 1;
     out->unknown_elements = unknown ? out->output_elements : 0;
@@ -215,6 +236,15 @@ static void list_unknown(struct fxc_analysis *analysis) {
     qsort(report->unknown, report->unknown_count, sizeof *report->unknown, by_elements);
 }
 
+static bool is_phased(const struct fxc_program *p, uint32_t graph) {
+    for (uint32_t node = p->graph_node_begin[graph]; node < p->graph_node_begin[graph + 1]; node++) {
+        if (fxc_node_phase(p, node) != FXC_PHASE_FORWARD) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int64_t count_unsized(const struct fxc_analysis *analysis) {
     int64_t count = 0;
     for (uint32_t v = 0; v < FXC_COUNT(analysis->program, value); v++) {
@@ -233,6 +263,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
     for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
         if (analysis->tree->graph_times[graph] > 0) {
             FXC_TRY(add_graph(analysis, graph, &all, err));
+            analysis->report->phased |= is_phased(p, graph);
         }
     }
     add_up_modules(analysis);
@@ -256,5 +287,6 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .contradicted_values = analysis->shapes->contradicted_values,
         .seconds = all.seconds,
     };
+    memcpy(analysis->report->totals.phase_flops, all.phase_flops, sizeof all.phase_flops);
     return FXC_OK;
 }

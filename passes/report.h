@@ -14,12 +14,14 @@ struct fxc_sum {
     int64_t output_elements;  /* output elements of nodes that compute */
     int64_t tool, tool_macs;  /* what the tool of the convention counts; 0 under fxcost's own */
     double seconds;           /* NAN without a device, or when one of the times is not known */
+    int64_t phase_flops[FXC_PHASE_COUNT];
 };
 
 struct fxc_report {
     fxc_totals totals;
     fxc_unknown_op *unknown; /* largest share first */
     uint32_t unknown_count;
+    bool phased; /* more than a forward pass was captured */
 
     /* Per module; a node belongs to the module of its innermost call, a total includes the modules below. */
     struct fxc_sum *module_self, *module_total;
@@ -28,6 +30,9 @@ struct fxc_report {
     uint32_t *node_module; /* per node */
     struct fxc_sum *op;    /* per op of the program */
 };
+
+/* The part of a training step that a node belongs to. */
+enum fxc_phase fxc_node_phase(const struct fxc_program *program, uint32_t node);
 
 /* Counts of one execution of a node, bytes and kernels included; needs the facts flops and traffic. */
 fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node);

@@ -61,6 +61,19 @@ bool fxc_rule_result(const struct fxc_rule *rule, uint32_t index, struct fxc_ten
     return index == 0 && fxc_rule_value(rule, result, out);
 }
 
+bool fxc_rule_wanted(const struct fxc_rule *rule, uint32_t index) {
+    const struct fxc_program *p = rule->program;
+    uint32_t result = p->node_result[rule->node];
+    if (rule->used == NULL || p->value_kind[result] != FXC_KIND_LIST || rule->used[result]) {
+        return true;
+    }
+    uint32_t item = p->list_begin[p->value_payload[result]] + index;
+    if (item >= p->list_begin[p->value_payload[result] + 1]) {
+        return false;
+    }
+    return p->item_kind[item] == FXC_KIND_VALUE && rule->used[p->item_payload[item]];
+}
+
 bool fxc_eval_int(const struct fxc_program *program, const struct fxc_binding *bindings, uint8_t kind, int64_t payload,
                   int64_t *out) {
     if (kind == FXC_KIND_VALUE) {

@@ -12,6 +12,7 @@ struct fxc_rule {
     const struct fxc_shapes *shapes;
     const struct fxc_binding *bindings;
     uint32_t node;
+    const bool *used; /* per value: does any node or output take it? NULL: not known */
 };
 
 /* A tensor with concrete sizes. */
@@ -55,6 +56,8 @@ bool fxc_rule_tensor(const struct fxc_rule *rule, enum fxc_name name, struct fxc
 bool fxc_rule_tensor2(const struct fxc_rule *rule, enum fxc_name name, enum fxc_name other, struct fxc_tensor *out);
 /* Tensor results of the node: result itself, or element `index` of a list result; false when there is none. */
 bool fxc_rule_result(const struct fxc_rule *rule, uint32_t index, struct fxc_tensor *out);
+/* Whether anything takes result `index` of several; true when that is not known. */
+bool fxc_rule_wanted(const struct fxc_rule *rule, uint32_t index);
 /* Any value as a tensor; false when it is none. */
 bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tensor *out);
 /* An integer, evaluated when symbolic or computed by a node; `fallback` when absent or None. False when it has no

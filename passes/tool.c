@@ -129,7 +129,7 @@ static fxc_status apply(struct walk *walk, const struct fxc_convention_row *row,
         .analysis = analysis,
         .index = &walk->index,
         .row = row,
-        .rule = {walk->p, analysis->shapes, analysis->bindings, node},
+        .rule = {walk->p, analysis->shapes, analysis->bindings, node, NULL},
         .call = call,
         .own = &analysis->flops->counts[node],
     };

@@ -88,7 +88,7 @@ static fxc_status times_of(const struct walk *walk, const struct call *call, int
         walk->analysis->flops->coverage[call->node] == FXC_COVERAGE_UNKNOWN) {
         return FXC_OK;
     }
-    struct fxc_rule rule = {walk->p, walk->analysis->shapes, walk->analysis->bindings, call->node};
+    struct fxc_rule rule = {walk->p, walk->analysis->shapes, walk->analysis->bindings, call->node, NULL};
     int64_t runs = 1;
     if (row->params[0] == FXC_BODY_dearer) {
         *out = branch_times(walk, call);

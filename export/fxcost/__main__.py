@@ -22,7 +22,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the config")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=f32[2,3]", help="an example input")
     parser.add_argument("--dynamic", action="append", default=[], metavar="NAMES", help="dimensions that may vary")
-    parser.add_argument("--train", action="store_true", help="capture in training mode")
+    parser.add_argument("--train", action="store_true", help="a training step: forward and backward, in training mode")
+    parser.add_argument("--eval", action="store_true", help="with --train: modules in evaluation mode")
+    parser.add_argument("--forward", action="store_true", help="with --train: the forward pass alone")
+    parser.add_argument("--input-grad", action="store_true", help="with --train: gradients of the inputs too")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
     parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")
@@ -47,7 +50,10 @@ def main() -> int:
         progress = Progress()
         model = load(arguments.model, options, progress)
         how = {"strict": arguments.strict, "fx": arguments.fx}
-        captured = model.capture(train=arguments.train, grad=arguments.grad, progress=progress, **how)
+        if arguments.train and not arguments.forward:
+            how |= {"mode": "train", "input_grad": arguments.input_grad}
+        training = arguments.train and not arguments.eval
+        captured = model.capture(train=training, grad=arguments.grad, progress=progress, **how)
         captured.save(arguments.output)
     except FxcostError as error:
         print(f"fxcost: {error}", file=sys.stderr)

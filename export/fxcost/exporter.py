@@ -9,7 +9,7 @@ import pickle
 import platform
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +79,22 @@ def capture(
     strict: bool = False,
     name: str | None = None,
     progress: Progress | None = None,
+    mode: str = "forward",
+    loss: Callable[[Any], torch.Tensor] | None = None,
 ) -> Capture:
     """Captures what a model does on these example inputs.
 
     ``model`` is a module, a torch.export.ExportedProgram, the path of a .pt2 file, or a torch.fx.GraphModule whose
     nodes carry fake values. The model runs as it is (train or eval, grad mode and autocast of the caller) on fake
     tensors, and is left as it was. Raises FxcostError.
+
+    ``mode="train"`` captures forward and backward of a module: of ``loss(output)`` where a function is given, else of
+    the model's own loss, else of the sum of its outputs. Gradients reach what requires them, inputs included.
     """
     progress = progress or Progress()
     try:
+        if mode != "forward":
+            return _from_step(model, args, kwargs, dynamic_shapes, name, progress, mode, loss)
         if isinstance(model, (str, os.PathLike)):
             progress.stage("reading")
             program, from_fakes = _load_pt2(Path(model))
@@ -138,6 +145,38 @@ def _from_module(
             converter.link_calls(watch.calls)
             head = {"model": label, "route": "export", "dialect": dialect, "strict": strict, **state}
             return _finish(converter, program.graph_module, head, model.training, label)
+    raise failure
+
+
+def _from_step(
+    model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, name: str | None, progress: Progress, mode: str, loss: Any
+) -> Capture:
+    from .joint import capture_step
+
+    if mode != "train":
+        raise FxcostError(f"mode={mode!r}\n  expected: 'forward' or 'train'", status="USAGE")
+    if not isinstance(model, torch.nn.Module):
+        raise FxcostError(
+            f"mode='train' takes a torch.nn.Module, not {type(model).__name__}\n"
+            "  expected: a model that autograd can run; a captured program holds its forward pass only",
+            status="USAGE",
+        )
+    if dynamic_shapes is not None:
+        raise FxcostError(
+            "mode='train' captures at the sizes of the example inputs\n  expected: no dynamic dimensions",
+            status="USAGE",
+        )
+    args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
+    label = name or type(model).__name__
+    watch, noise = Watch(), Noise()
+    progress.stage(f"capturing a training step of {label}")
+    with unchanged(model), noise.collected():
+        try:
+            return capture_step(model, args, kwargs or {}, loss, label)
+        except FxcostError as error:
+            failure: Exception = error
+        except Exception as error:  # noqa: BLE001  anything the model or torch raises is a failed capture
+            failure = _explain(label, watch, error, noise.save(error), "as a training step on fake tensors")
     raise failure
 
 
@@ -385,7 +424,7 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
 # ---- failures -------------------------------------------------------------------------------------------------------
 
 
-def _explain(label: str, watch: Watch, error: Exception, log: str) -> FxcostError:
+def _explain(label: str, watch: Watch, error: Exception, log: str, how: str = "by torch.export") -> FxcostError:
     """At most five lines: what, module and source line, torch's reason, next step, log."""
     place = _user_frame(error)
     where = (
@@ -393,7 +432,7 @@ def _explain(label: str, watch: Watch, error: Exception, log: str) -> FxcostErro
         if (watch.failed)
         else ""
     )
-    lines = [f"{label} cannot be captured by torch.export"]
+    lines = [f"{label} cannot be captured {how}"]
     if where or place:
         lines.append("  in:     " + ", ".join(part for part in (where, place) if part))
     lines += [f"  reason: {first_line(error)}", f"  try:    {_advice(error)}"]

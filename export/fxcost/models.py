@@ -48,14 +48,22 @@ class Model:
         grad: bool = False,
         strict: bool = False,
         fx: bool = False,
+        mode: str = "forward",
+        input_grad: bool = False,
         progress: Progress | None = None,
     ) -> Capture:
         """Captures as the command line does: eval and without gradients, unless told otherwise. ``fx``: by torch.fx's
-        symbolic trace, which takes no inputs and gives no shapes."""
-        if not isinstance(self.module, torch.nn.Module):
+        symbolic trace, which takes no inputs and gives no shapes. ``mode="train"``: forward and backward, with
+        ``input_grad`` of the floating-point inputs too."""
+        if mode == "forward" and not isinstance(self.module, torch.nn.Module):
             return capture(self.module, name=self.name, progress=progress)
-        if not isinstance(self.module, torch.fx.GraphModule):
+        if isinstance(self.module, torch.nn.Module) and not isinstance(self.module, torch.fx.GraphModule):
             self.module.train(train)
+        if mode == "train":
+            if input_grad:
+                self.args, self.kwargs = torch.utils._pytree.tree_map(_requiring_grad, (self.args, self.kwargs))
+            inputs = self.args, self.kwargs, self.dynamic_shapes
+            return capture(self.module, *inputs, mode=mode, name=self.name, progress=progress)
         with torch.enable_grad() if grad else torch.no_grad():
             if fx:
                 return capture(traced(self.module, self.name), name=self.name, progress=progress)
@@ -68,6 +76,12 @@ class Model:
                 name=self.name,
                 progress=progress,
             )
+
+
+def _requiring_grad(leaf: Any) -> Any:
+    if isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex()):
+        return leaf.detach().requires_grad_()
+    return leaf
 
 
 def load(spec: str, options: Options | None = None, progress: Progress | None = None) -> Model:

@@ -174,6 +174,16 @@
     X(RECOMPUTED, "recomputed", 3)                                                                                     \
     X(DEAD, "dead", 4)
 
+/* Parts of a training step, in the order of columns. A node's part follows from its flags: what autograd adds up
+ * (gradients of a tensor that is used several times, and into .grad) is ACCUMULATION, what a checkpoint computes again
+ * is RECOMPUTE. */
+#define FXC_PHASE_LIST(X)                                                                                              \
+    X(FORWARD, "forward")                                                                                              \
+    X(BACKWARD, "backward")                                                                                            \
+    X(ACCUMULATION, "accumulation")                                                                                    \
+    X(RECOMPUTE, "recompute")                                                                                          \
+    X(OPTIMIZER, "optimizer")
+
 #define FXC_VIEW_LIST(X)                                                                                               \
     X(CAPTURED, "captured")                                                                                            \
     X(LOWERED, "lowered")                                                                                              \
@@ -240,6 +250,7 @@
 #define FXC_X_STORAGE_ORIGIN(name, ...) FXC_STORAGE_ORIGIN_##name,
 #define FXC_X_TENSOR_FLAG(name, text, bit) FXC_TENSOR_FLAG_##name = 1u << (bit),
 #define FXC_X_NODE_FLAG(name, text, bit) FXC_NODE_FLAG_##name = 1u << (bit),
+#define FXC_X_PHASE(name, ...) FXC_PHASE_##name,
 #define FXC_X_VIEW(name, ...) FXC_VIEW_##name,
 #define FXC_X_INPUT_KIND(name, ...) FXC_INPUT_KIND_##name,
 #define FXC_X_OUTPUT_KIND(name, ...) FXC_OUTPUT_KIND_##name,
@@ -259,6 +270,7 @@ enum fxc_token { FXC_TOKEN_LIST(FXC_X_TOKEN) FXC_TOKEN_COUNT };
 enum fxc_storage_origin { FXC_STORAGE_ORIGIN_LIST(FXC_X_STORAGE_ORIGIN) FXC_STORAGE_ORIGIN_COUNT };
 enum fxc_tensor_flag { FXC_TENSOR_FLAG_LIST(FXC_X_TENSOR_FLAG) };
 enum fxc_node_flag { FXC_NODE_FLAG_LIST(FXC_X_NODE_FLAG) };
+enum fxc_phase { FXC_PHASE_LIST(FXC_X_PHASE) FXC_PHASE_COUNT };
 enum fxc_view { FXC_VIEW_LIST(FXC_X_VIEW) FXC_VIEW_COUNT };
 enum fxc_input_kind { FXC_INPUT_KIND_LIST(FXC_X_INPUT_KIND) FXC_INPUT_KIND_COUNT };
 enum fxc_output_kind { FXC_OUTPUT_KIND_LIST(FXC_X_OUTPUT_KIND) FXC_OUTPUT_KIND_COUNT };
@@ -278,6 +290,7 @@ enum fxc_option { FXC_OPTION_LIST(FXC_X_OPTION) };
 #undef FXC_X_STORAGE_ORIGIN
 #undef FXC_X_TENSOR_FLAG
 #undef FXC_X_NODE_FLAG
+#undef FXC_X_PHASE
 #undef FXC_X_VIEW
 #undef FXC_X_INPUT_KIND
 #undef FXC_X_OUTPUT_KIND

@@ -196,6 +196,7 @@ typedef struct fxc_totals {
     int64_t contradicted_values; /* values where a rule tells another type or other strides: the recording stands */
     double seconds;              /* sum of predicted node times; NAN without a device */
     int64_t ignored_nodes;       /* nodes left out on request (fxcost/op.h), which are in nothing above */
+    int64_t phase_flops[FXC_PHASE_COUNT]; /* flops by part of a training step; all forward where none was captured */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

@@ -94,6 +94,11 @@ const char *fxc_main_dtype(const struct fxc_program *program, char *buffer, size
 /* "1×3×224², fp32": sizes of the user's inputs and main dtype, for the line to cite. Returns buffer. */
 const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, size_t size);
 
+/* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */
+const char *fxc_phase_title(uint32_t phase);
+/* The lines on a training step. */
+void fxc_put_step(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
+
 void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                      const struct fxc_rows *rows, struct fxc_stream *out);
 void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_options *options,

@@ -26,7 +26,11 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
     (void)analysis;
     fxc_putf(out,
              "%s,shape,calls,params,macs,flops,matrix_flops,vector_flops,transcendentals,int_ops,bytes_read,"
-             "bytes_written,kernels,unknown_nodes,seconds\n",
+             "bytes_written,kernels,unknown_nodes,seconds"
+#define X(name, text) "," text "_flops"
+             FXC_PHASE_LIST(X)
+#undef X
+                 "\n",
              first[options->by]);
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct fxc_row *row = &rows->row[i];
@@ -49,6 +53,9 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
         fxc_putf(out, ",%" PRId64 ",%" PRId64 ",", c->kernels, row->sum.unknown_nodes);
         if (!isnan(row->sum.seconds)) {
             fxc_putf(out, "%.9g", row->sum.seconds);
+        }
+        for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
+            fxc_putf(out, ",%" PRId64, row->sum.phase_flops[phase]);
         }
         fxc_put(out, "\n");
     }

@@ -16,6 +16,17 @@ static void put_counts(struct fxc_json *json, const fxc_counts *c) {
     fxc_json_int(json, "kernels", c->kernels);
 }
 
+static void put_phases(struct fxc_json *json, const int64_t flops[FXC_PHASE_COUNT]) {
+    static const char *const names[] = {
+#define X(name, text) text "_flops",
+        FXC_PHASE_LIST(X)
+#undef X
+    };
+    for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
+        fxc_json_int(json, names[phase], flops[phase]);
+    }
+}
+
 static void put_program(struct fxc_json *json, const struct fxc_analysis *analysis) {
     fxc_program_info info = {.struct_size = sizeof info};
     (void)fxc_program_get_info(analysis->program, &info, NULL);
@@ -76,6 +87,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
 static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_open(json, "totals", '{');
     put_counts(json, &t->counts);
+    put_phases(json, t->phase_flops);
     fxc_json_int(json, "params", t->params);
     fxc_json_int(json, "param_bytes", t->param_bytes);
     fxc_json_int(json, "buffers", t->buffers);
@@ -171,6 +183,7 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
         fxc_json_int(json, "params", row->params);
     }
     put_counts(json, &row->sum.counts);
+    put_phases(json, row->sum.phase_flops);
     if (tool != NULL) {
         fxc_json_int(json, "tool", row->sum.tool);
         fxc_json_int(json, "tool_macs", row->sum.tool_macs);

@@ -135,6 +135,10 @@ static void put_head(const struct face *face) {
     put_field(face->out, "versions", text);
 }
 
+static bool is_step(const struct face *face) {
+    return face->analysis->report->phased;
+}
+
 static void put_totals(const struct face *face) {
     const fxc_totals *t = face->totals;
     char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE], c[FXC_NUMBER_SIZE], d[FXC_NUMBER_SIZE];
@@ -143,6 +147,9 @@ static void put_totals(const struct face *face) {
              number(face, t->counts.matrix_flops, b), number(face, t->counts.vector_flops, c),
              number(face, t->counts.transcendentals, d));
     fxc_putf(face->out, ", %s int ops\n", number(face, t->counts.int_ops, a));
+    if (is_step(face)) {
+        fxc_put_step(face->analysis, face->options->raw, face->out);
+    }
     fxc_putf(face->out, "MACs        %s\n", number(face, t->counts.macs, a));
     fxc_putf(face->out, "parameters  %s (%s), buffers %s (%s)\n", number(face, t->params, a),
              bytes(face, t->param_bytes, b), number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
@@ -226,7 +233,9 @@ static void put_unknown(const struct face *face) {
 
 struct columns {
     uint32_t name, class_name;
-    bool params, calls, seconds, tool, bytes;
+    bool params, calls, seconds, tool;
+    bool macs, bytes; /* a training step shows its parts instead */
+    bool phase[FXC_PHASE_COUNT];
 };
 
 static bool by_module(const struct face *face) {
@@ -271,8 +280,15 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
                               !by_module(face),
                               face->analysis->device != NULL,
                               face->tool != NULL,
-                              !by_shape(face)};
+                              !is_step(face),
+                              !by_shape(face) && !is_step(face),
+                              {false}};
     char buffer[512];
+    uint32_t phases = 0;
+    for (uint32_t phase = 0; phase < FXC_PHASE_COUNT && is_step(face); phase++) {
+        columns.phase[phase] = phase <= FXC_PHASE_BACKWARD || face->totals->phase_flops[phase] != 0;
+        phases += columns.phase[phase];
+    }
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t label = fxc_columns_of(row_label(face, &rows->row[i], buffer, sizeof buffer));
         uint32_t class_name = fxc_columns_of(short_class(face, &rows->row[i]));
@@ -280,8 +296,9 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
-    uint32_t fixed =
-        10 * (2u + 2u * columns.bytes + columns.params + columns.seconds + columns.tool) + 8 + (columns.calls ? 7 : 0);
+    uint32_t numbers =
+        1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds + columns.tool;
+    uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
     uint32_t left = WIDTH - fixed - 1;
     columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : face->options->by == FXC_BY_NODE ? 24 : 22);
     if (columns.class_name + columns.name > left) {
@@ -315,7 +332,14 @@ static void put_titles(const struct face *face, const struct columns *columns) {
     if (columns->params) {
         put_number_cell(face, "params");
     }
-    put_number_cell(face, "MACs");
+    if (columns->macs) {
+        put_number_cell(face, "MACs");
+    }
+    for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
+        if (columns->phase[phase]) {
+            put_number_cell(face, fxc_phase_title(phase));
+        }
+    }
     put_number_cell(face, "FLOPs");
     if (columns->tool) {
         put_number_cell(face, face->tool->name);
@@ -350,7 +374,14 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     if (columns->params) {
         put_number_cell(face, number(face, row->params, text));
     }
-    put_number_cell(face, number(face, c->macs, text));
+    if (columns->macs) {
+        put_number_cell(face, number(face, c->macs, text));
+    }
+    for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
+        if (columns->phase[phase]) {
+            put_number_cell(face, number(face, row->sum.phase_flops[phase], text));
+        }
+    }
     put_number_cell(face, fxc_flops_text(row, face->options->raw, text));
     if (columns->tool) {
         put_number_cell(face, number(face, row->sum.tool, text));

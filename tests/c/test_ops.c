@@ -146,7 +146,7 @@ static uint8_t source(const struct run *r, const char *name) {
 }
 
 static struct fxc_rule rule_of(const struct run *r, const char *name) {
-    return (struct fxc_rule){r->p, r->analysis->shapes, r->analysis->bindings, node(r, name)};
+    return (struct fxc_rule){r->p, r->analysis->shapes, r->analysis->bindings, node(r, name), NULL};
 }
 
 static void test_accessors(void **state) {

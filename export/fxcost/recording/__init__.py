@@ -90,6 +90,7 @@ class Recording:
         try:
             writer = Writer(tape, calls, self.model)
             writer.write(names)
+            self._written(writer)
             for key, value in self._head(writer).items():
                 kind, payload = writer.encode_entry(value)
                 writer.columns.add("capture", key=writer.columns.string(key), kind=kind, payload=payload)
@@ -99,6 +100,9 @@ class Recording:
                 gc.enable()
             tape.free()
             del self._tape, self._calls
+
+    def _written(self, writer: Any) -> None:
+        """What a recording of something in particular adds to its graph."""
 
     def _head(self, writer: Any) -> dict[str, Any]:
         from .. import __version__

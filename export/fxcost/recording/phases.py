@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from ..enums import bits
@@ -16,8 +18,21 @@ _node = torch._C._current_autograd_node
 _next_number = torch.autograd._get_sequence_nr
 _grad = torch.is_grad_enabled
 
+_ENGINE = torch.autograd.graph._engine_run_backward.__code__
+_CHECKPOINT = torch.utils.checkpoint.__file__
+
 NO_NUMBER = -1
 ACCUMULATE = 2**64 - 1  # what autograd numbers the nodes with that add into .grad
+
+
+def _computes_again() -> bool:
+    """Whether a checkpoint calls, inside the backward pass that runs: its work may be the first of that pass."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code is not _ENGINE:
+        if frame.f_code.co_filename == _CHECKPOINT:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Phases:
@@ -41,7 +56,7 @@ class Phases:
                 return self.optimizer, NO_NUMBER
             return 0, _next_number() - 1 if _grad() else NO_NUMBER
         if task != self._task:
-            self._task, self._differentiable, self._call = task, _grad(), call
+            self._task, self._differentiable, self._call = task, _grad() and not _computes_again(), call
         if _grad() and (not self._differentiable or call != self._call):
             return self.recomputed, _next_number() - 1
         node = _node()

@@ -1,0 +1,12 @@
+"""Classes of other counters over fxcost's engine: change the import, keep the code.
+
+=====================================  ==================================
+of                                     import from
+=====================================  ==================================
+torch.utils.flop_counter               ``fxcost.compat.flop_counter``
+fvcore.nn                              ``fxcost.compat.fvcore``
+=====================================  ==================================
+
+Each counts under the convention of its tool (``fxcost conventions``), so the numbers are those of the tool; what the
+tool leaves out can be asked for.
+"""

@@ -33,11 +33,11 @@ static fxc_status collect(const fxc_program *program, fxc_analysis *analysis, ui
     fxc_node_info node = {.struct_size = sizeof node};
     for (uint32_t value = 0; value < values; value++) {
         fxc_status status = fxc_analysis_value(analysis, value, &info, err);
-        if (status == FXC_OK && (info.source == FXC_SOURCE_RULE || info.source == FXC_SOURCE_RECORDED)) {
+        if (status == FXC_OK && info.source != FXC_SOURCE_NONE && info.source != FXC_SOURCE_INPUT) {
             status = fxc_program_get_node(program, info.producer, &node, err);
             rows[(*count)++] = (struct op_values){
                 .op = node.op,
-                .rule = info.source == FXC_SOURCE_RULE,
+                .rule = info.source != FXC_SOURCE_RECORDED,
                 .recorded = info.source == FXC_SOURCE_RECORDED,
             };
         }

@@ -100,7 +100,7 @@ struct fxc_tree {
 };
 
 /* Where the shape of a value comes from. */
-enum fxc_shape_source { FXC_SHAPE_RECORDED, FXC_SHAPE_RULE, FXC_SHAPE_NOT_A_TENSOR };
+enum fxc_shape_source { FXC_SHAPE_RECORDED, FXC_SHAPE_RULE, FXC_SHAPE_TAGGED, FXC_SHAPE_NOT_A_TENSOR };
 
 /* shapes: concrete sizes of every tensor value under the bindings. */
 struct fxc_shapes {
@@ -113,12 +113,13 @@ struct fxc_shapes {
     int64_t *offset;       /* per value: storage offset in elements */
     uint8_t *source;       /* per value: enum fxc_shape_source */
     uint8_t *told;         /* per value: bits of enum fxc_shape_told (fxcost.h) */
-    uint32_t rule_values, recorded_values; /* values that nodes compute, by where their sizes come from */
-    uint8_t default_dtype;                 /* of numbers with a fraction, and of factories */
-    bool autocast;                         /* parts of the program run under autocast */
-    uint32_t dtype_values, stride_values;  /* those whose type, whose strides a rule told */
-    uint32_t contradicted_values;          /* those where a rule told something else: the recording stands */
-    uint32_t contradicted_node;            /* the first node of these, or FXC_NONE */
+    /* Values that nodes compute, by where their sizes come from; and those that no node computes. */
+    uint32_t rule_values, tagged_values, recorded_values, given_values;
+    uint8_t default_dtype;                /* of numbers with a fraction, and of factories */
+    bool autocast;                        /* parts of the program run under autocast */
+    uint32_t dtype_values, stride_values; /* those whose type, whose strides a rule told */
+    uint32_t contradicted_values;         /* those where a rule told something else: the recording stands */
+    uint32_t contradicted_node;           /* the first node of these, or FXC_NONE */
     enum fxc_shape_policy policy;
 };
 

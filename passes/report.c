@@ -282,7 +282,10 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .unknown_elements = all.unknown_elements,
         .output_elements = all.output_elements,
         .recorded_values = analysis->shapes->recorded_values,
-        .values = (int64_t)analysis->shapes->recorded_values + analysis->shapes->rule_values,
+        .values = (int64_t)analysis->shapes->recorded_values + analysis->shapes->rule_values +
+                  analysis->shapes->tagged_values,
+        .tagged_values = analysis->shapes->tagged_values,
+        .given_values = analysis->shapes->given_values,
         .unsized_values = count_unsized(analysis),
         .contradicted_values = analysis->shapes->contradicted_values,
         .seconds = all.seconds,

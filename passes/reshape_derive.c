@@ -222,6 +222,10 @@ static fxc_status settle_tensor(struct fxc_reshape *r, const struct fxc_rule *ru
     }
     if (status == FXC_OK) {
         fxc_tell_strides(rule, &told);
+        if (recorded.exists && fxc_is_tagged(rule->program, rule->node) &&
+            r->recorded->shapes->source[value] != FXC_SHAPE_TAGGED) {
+            status = FXC_UNKNOWN_OPS; /* a tag that did not hold at the captured sizes */
+        }
     } else if (status != FXC_UNKNOWN_OPS) {
         return changed == 0 ? status : refuse_conflict(status, err);
     }

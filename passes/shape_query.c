@@ -8,7 +8,14 @@ static uint8_t source_of(const struct fxc_analysis *analysis, uint32_t value) {
     if (analysis->program->value_producer[value] == FXC_NONE) {
         return FXC_SOURCE_INPUT;
     }
-    return analysis->shapes->source[value] == FXC_SHAPE_RULE ? FXC_SOURCE_RULE : FXC_SOURCE_RECORDED;
+    switch (analysis->shapes->source[value]) {
+    case FXC_SHAPE_RULE:
+        return FXC_SOURCE_RULE;
+    case FXC_SHAPE_TAGGED:
+        return FXC_SOURCE_POINTWISE;
+    default:
+        return FXC_SOURCE_RECORDED;
+    }
 }
 
 /* The shapes fact, and a value that exists. */

@@ -142,8 +142,8 @@ static fxc_status adopt_recording(const struct fxc_program *p, const struct meta
         s->numel[v] = metas->numel[meta];
         s->offset[v] = metas->offset[meta];
         s->source[v] = FXC_SHAPE_RECORDED;
-        /* Inputs are given, not derived: they are in neither number. */
         s->recorded_values += p->value_producer[v] != FXC_NONE;
+        s->given_values += p->value_producer[v] == FXC_NONE;
     }
     return FXC_OK;
 }
@@ -169,6 +169,11 @@ static fxc_status disagree(const struct fxc_rule *rule, const char *what, uint32
 static fxc_status derive_sizes(const struct fxc_rule *rule, struct fxc_shape *derived,
                                const struct fxc_tensor *recorded, fxc_error *err) {
     FXC_TRY(fxc_tell_sizes(rule, derived, err));
+    if (fxc_is_tagged(rule->program, rule->node) &&
+        (derived->rank != recorded->rank ||
+         memcmp(derived->size, recorded->size, derived->rank * sizeof derived->size[0]) != 0)) {
+        return FXC_UNKNOWN_OPS; /* a tag that does not hold is no contradiction of the capture */
+    }
     if (derived->rank != recorded->rank ||
         (derived->rank > 0 && memcmp(derived->size, recorded->size, derived->rank * sizeof derived->size[0]) != 0)) {
         return disagree(rule, "shape", derived->rank, derived->size, recorded->rank, recorded->size, err);
@@ -249,10 +254,12 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     if (status != FXC_OK) {
         return FXC_OK;
     }
-    s->source[value] = FXC_SHAPE_RULE;
+    bool tagged = fxc_is_tagged(rule->program, rule->node);
+    s->source[value] = tagged ? FXC_SHAPE_TAGGED : FXC_SHAPE_RULE;
     s->told[value] |= FXC_TOLD_SIZES;
     s->recorded_values--;
-    s->rule_values++;
+    s->rule_values += !tagged;
+    s->tagged_values += tagged;
     fxc_status strides = derive_strides(rule, &derived, &recorded, strict_err);
     FXC_TRY(settle(rule, s, value, false, strides));
     if (strides == FXC_OK && derived.strides_told) {

@@ -17,9 +17,15 @@ static const struct {
 #undef X
 };
 
+bool fxc_is_tagged(const struct fxc_program *p, uint32_t node) {
+    uint32_t op = p->node_op[node];
+    return p->op_row[op] == NULL && (p->op_tags[op] & FXC_OP_TAG_POINTWISE) != 0;
+}
+
 bool fxc_may_tell(const struct fxc_program *p, uint32_t node) {
     const struct fxc_op_row *row = fxc_node_row(p, node);
-    return row != NULL && (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE);
+    return row == NULL ? fxc_is_tagged(p, node)
+                       : (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE);
 }
 
 void fxc_tell_dtype(const struct fxc_rule *rule, struct fxc_shape *out) {
@@ -35,12 +41,22 @@ void fxc_tell_dtype(const struct fxc_rule *rule, struct fxc_shape *out) {
 
 fxc_status fxc_tell_sizes(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
-    FXC_NEED(row != NULL && row->shape != FXC_SHAPE_RECORDED_ONLY);
+    if (row == NULL) {
+        /* A tag is the word of whoever wrote the operator: arguments that do not broadcast tell nothing. */
+        FXC_NEED(out->index == 0 && fxc_is_tagged(rule->program, rule->node));
+        FXC_NEED(fxc_shape_broadcast(rule, out, NULL) == FXC_OK);
+        return FXC_OK;
+    }
+    FXC_NEED(row->shape != FXC_SHAPE_RECORDED_ONLY);
     return rules[row->shape].run(rule, out, err);
 }
 
 void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
+    if (row == NULL) {
+        out->strides_told = false;
+        return;
+    }
     uint8_t which = row->layout != FXC_LAYOUTS_BY_SHAPE ? row->layout : rules[row->shape].layout;
     if (which != FXC_LAYOUTS_shaped) {
         out->strides_told = false;

@@ -4,6 +4,8 @@
 
 #include "passes/rule.h"
 
+/* Whether an operator without a row carries torch's tag `pointwise`, by which its sizes follow the broadcast rule. */
+bool fxc_is_tagged(const struct fxc_program *program, uint32_t node);
 /* Whether any rule may tell something of this node. */
 bool fxc_may_tell(const struct fxc_program *program, uint32_t node);
 /* A shape of which nothing is told yet: of result `index` (0 for a single tensor). */

@@ -186,17 +186,19 @@ typedef struct fxc_totals {
     int64_t param_bytes; /* bytes of their storages */
     int64_t buffers;     /* elements of buffers and constants */
     int64_t buffer_bytes;
-    int64_t nodes;            /* nodes executed in one run */
-    int64_t unknown_nodes;    /* of these, nodes without a formula */
-    int64_t unknown_elements; /* output elements of unknown nodes */
-    int64_t output_elements;  /* output elements of all nodes that compute: the base of the unknown share */
-    int64_t recorded_values;  /* values whose shape no rule derived */
-    int64_t values;
+    int64_t nodes;               /* nodes executed in one run */
+    int64_t unknown_nodes;       /* of these, nodes without a formula */
+    int64_t unknown_elements;    /* output elements of unknown nodes */
+    int64_t output_elements;     /* output elements of all nodes that compute: the base of the unknown share */
+    int64_t recorded_values;     /* of the tensors that nodes compute, those whose shape no rule derived */
+    int64_t values;              /* tensors that nodes compute */
     int64_t unsized_values;      /* values whose size depends on a symbol that has no value */
     int64_t contradicted_values; /* values where a rule tells another type or other strides: the recording stands */
     double seconds;              /* sum of predicted node times; NAN without a device */
     int64_t ignored_nodes;       /* nodes left out on request (fxcost/op.h), which are in nothing above */
     int64_t phase_flops[FXC_PHASE_COUNT]; /* flops by part of a training step; all forward where none was captured */
+    int64_t tagged_values; /* of `values`, those whose shape follows from the operator's tag `pointwise` alone */
+    int64_t given_values;  /* tensors that no node computes: inputs, parameters, buffers */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);
@@ -231,10 +233,11 @@ FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_
 
 /* Where the shape of a value comes from. */
 typedef enum fxc_value_source {
-    FXC_SOURCE_NONE = 0, /* no tensor: it has no shape */
-    FXC_SOURCE_INPUT,    /* an input of its graph: given, not derived */
-    FXC_SOURCE_RULE,     /* derived from the arguments by the operator's shape rule, and equal to what was recorded */
-    FXC_SOURCE_RECORDED, /* no rule derived it: it rests on what the capture recorded */
+    FXC_SOURCE_NONE = 0,  /* no tensor: it has no shape */
+    FXC_SOURCE_INPUT,     /* an input of its graph, or a parameter: given, not derived */
+    FXC_SOURCE_RULE,      /* derived from the arguments by the operator's shape rule, and equal to what was recorded */
+    FXC_SOURCE_RECORDED,  /* no rule derived it: it rests on what the capture recorded */
+    FXC_SOURCE_POINTWISE, /* derived by the broadcast rule, for the operator, which has no row, is tagged pointwise */
 } fxc_value_source;
 
 typedef struct fxc_value_info {

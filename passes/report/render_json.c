@@ -98,7 +98,9 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "unknown_elements", t->unknown_elements);
     fxc_json_int(json, "output_elements", t->output_elements);
     fxc_json_int(json, "values", t->values);
+    fxc_json_int(json, "tagged_values", t->tagged_values);
     fxc_json_int(json, "recorded_values", t->recorded_values);
+    fxc_json_int(json, "given_values", t->given_values);
     fxc_json_int(json, "unsized_values", t->unsized_values);
     fxc_json_int(json, "contradicted_values", t->contradicted_values);
     fxc_json_double(json, "seconds", t->seconds);

@@ -215,8 +215,12 @@ static void put_unknown(const struct face *face) {
                      i + 1 < report->unknown_count ? "\n" : "");
         }
     }
-    fxc_putf(face->out, "\nshapes      %" PRId64 " of %" PRId64 " derived by rule, %" PRId64 " as recorded\n",
-             t->values - t->recorded_values, t->values, t->recorded_values);
+    fxc_putf(face->out, "\nshapes      %" PRId64 " of %" PRId64 " derived by rule, ",
+             t->values - t->recorded_values - t->tagged_values, t->values);
+    if (t->tagged_values > 0) {
+        fxc_putf(face->out, "%" PRId64 " by pointwise tag, ", t->tagged_values);
+    }
+    fxc_putf(face->out, "%" PRId64 " as recorded; %" PRId64 " given\n", t->recorded_values, t->given_values);
     if (t->contradicted_values > 0) {
         uint32_t node = face->analysis->shapes->contradicted_node;
         fxc_putf(face->out, "%12s%" PRId64 " recorded with another type or layout than a rule tells, the first '%s'\n",

@@ -3,6 +3,7 @@ sizes must be the same program, table by table (fxc_program_equal)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -262,3 +263,49 @@ def test_bodies_take_the_sizes_of_their_operands(case: str) -> None:
     assert here.text() == fresh.text()
     ours, theirs = (Analysis(p).totals() for p in (here, fresh))
     assert (ours.flops, ours.values) == (theirs.flops, theirs.values)
+
+
+# ---- trust ----------------------------------------------------------------------------------------------------------
+
+
+@torch.library.custom_op("reshape_test::swish", mutates_args=(), tags=(torch.Tag.pointwise,))
+def swish(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return x * torch.sigmoid(y)
+
+
+@swish.register_fake
+def _(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(x * y)
+
+
+@torch.library.custom_op("reshape_test::odd", mutates_args=())
+def odd(x: torch.Tensor) -> torch.Tensor:
+    return x[::2].clone()
+
+
+@odd.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return x.new_empty((x.shape[0] + 1) // 2, *x.shape[1:])
+
+
+def test_tagged_operators_follow_the_broadcast_rule() -> None:
+    model = Function(lambda x, y: swish(x, y) + 1)
+    captured = program(model, torch.randn(4, 1, 3), torch.randn(5, 3))
+    totals = Analysis(captured).totals()
+    assert (totals.values, totals.tagged_values, totals.recorded_values, totals.given_values) == (2, 1, 0, 2)
+    assert "1 of 2 derived by rule, 1 by pointwise tag, 0 as recorded; 2 given" in Analysis(captured).render()
+    fresh = program(model, torch.randn(4, 7, 3), torch.randn(7, 3))
+    assert captured.at(args_0=(4, 7, 3), args_1=(7, 3)).text() == fresh.text()
+
+
+def test_what_rests_on_the_recording_is_counted_and_not_passed_through() -> None:
+    model = Function(lambda x, y: (odd(x) * 2, y + 1))
+    captured = program(model, torch.randn(5, 3), torch.randn(4))
+    totals = Analysis(captured.at(args_1=(9,))).totals()
+    assert (totals.values, totals.recorded_values, totals.given_values) == (3, 1, 2)
+    report = json.loads(Analysis(captured).render(format="json"))["totals"]
+    assert [report[f"{kind}_values"] for kind in ("tagged", "recorded", "given", "contradicted")] == [0, 1, 2, 0]
+    with pytest.raises(fxcost.FxcostError) as error:
+        captured.at(args_0=(7, 3))
+    assert "'odd' (reshape_test.odd.default)" in str(error.value)
+    assert "only what was recorded" in str(error.value)

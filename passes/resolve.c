@@ -143,6 +143,7 @@ fxc_status fxc_resolve(struct fxc_reshape *r, const fxc_reshape_options *options
         start_names(&x);
         status = walk(&x, options, err);
     }
+    free(x.weights.data);
     free(x.packets.data);
     fxc_intern_free(&x.packet_names);
     fxc_intern_free(&x.argnames);

@@ -12,6 +12,12 @@
 
 enum { FXC_CALL_MAX_ARGS = 64 };
 
+/* How much is in a list, lists in it included. A hostile file may put a list into itself time and again. */
+struct fxc_weight {
+    uint32_t items, depth;
+};
+enum { FXC_RESOLVE_MAX_ITEMS = 1 << 16, FXC_RESOLVE_MAX_DEPTH = 32 };
+
 struct fxc_resolver {
     struct fxc_reshape *r;
     uint32_t node;                  /* of the source */
@@ -19,6 +25,7 @@ struct fxc_resolver {
     struct fxc_intern argnames;     /* the new program's argument names; ids are rows */
     struct fxc_intern packet_names; /* ids index `packets` */
     struct fxc_vector packets;      /* struct fxc_packet, looked up once each */
+    struct fxc_vector weights;      /* struct fxc_weight per list of the new program */
 };
 
 /* What an argument is: kind VALUE with a value of the new program, or a constant. */
@@ -47,6 +54,7 @@ fxc_status fxc_resolve_inputs(struct fxc_reshape *r, const fxc_reshape_options *
 /* Kind and payload of the source as they are in the new program; lists of values are written anew. */
 fxc_status fxc_resolve_argument(struct fxc_resolver *x, uint8_t kind, int64_t payload, struct fxc_became *out,
                                 fxc_error *err);
+/* A list of these items; kind OPAQUE, which is unknown, when too much is in it. */
 struct fxc_became fxc_resolve_list(struct fxc_resolver *x, const struct fxc_became *items, uint32_t count);
 /* A value of the new program that a node returns: the source node's own, or one more for an inner step. */
 uint32_t fxc_resolve_value(struct fxc_resolver *x, bool inner, const char *name);

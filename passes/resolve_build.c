@@ -7,6 +7,28 @@
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
+static bool is_rows(uint8_t kind) {
+    return kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE;
+}
+
+/* Weights of the lists up to `end`, of which some may have come with the source. */
+static void weigh(struct fxc_resolver *x, uint32_t end) {
+    const struct fxc_program *p = &x->r->view;
+    for (uint32_t row = x->weights.length; row < end && !x->r->builder.failed; row++) {
+        struct fxc_weight weight = {0, 1};
+        for (uint32_t i = p->list_begin[row]; i < p->list_begin[row + 1]; i++) {
+            bool rows = is_rows(p->item_kind[i]) && p->item_payload[i] < (int64_t)row;
+            struct fxc_weight inner = {0, 0};
+            if (rows) {
+                inner = ((const struct fxc_weight *)x->weights.data)[p->item_payload[i]];
+            }
+            weight.items = weight.items > FXC_RESOLVE_MAX_ITEMS ? weight.items : weight.items + inner.items + 1;
+            weight.depth = inner.depth >= weight.depth ? inner.depth + 1 : weight.depth;
+        }
+        fxc_reshape_push(x->r, &x->weights, &weight, sizeof weight);
+    }
+}
+
 struct fxc_became fxc_resolve_list(struct fxc_resolver *x, const struct fxc_became *items, uint32_t count) {
     struct fxc_builder *b = &x->r->builder;
     uint32_t row = fxc_builder_length(b, FXC_COLUMN_list_begin) - 1;
@@ -16,11 +38,14 @@ struct fxc_became fxc_resolve_list(struct fxc_resolver *x, const struct fxc_beca
     }
     fxc_push_list_begin(b, fxc_builder_length(b, FXC_COLUMN_item_kind));
     fxc_reshape_refresh(x->r);
-    return (struct fxc_became){FXC_KIND_LIST, row};
-}
-
-static bool is_rows(uint8_t kind) {
-    return kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE;
+    weigh(x, row + 1);
+    if (!b->failed) {
+        struct fxc_weight weight = ((const struct fxc_weight *)x->weights.data)[row];
+        if (weight.items <= FXC_RESOLVE_MAX_ITEMS && weight.depth <= FXC_RESOLVE_MAX_DEPTH) {
+            return (struct fxc_became){FXC_KIND_LIST, row};
+        }
+    }
+    return (struct fxc_became){FXC_KIND_OPAQUE, 0};
 }
 
 /* Lists nest at most 32 deep: the pass `verify` saw to it. */
@@ -44,7 +69,7 @@ fxc_status fxc_resolve_argument(struct fxc_resolver *x, uint8_t kind, int64_t pa
         FXC_TRY(fxc_resolve_argument(x, p->item_kind[begin + i], p->item_payload[begin + i], &items[i], err));
     }
     *out = fxc_resolve_list(x, items, count);
-    out->kind = kind;
+    out->kind = out->kind == FXC_KIND_LIST ? kind : out->kind;
     return FXC_OK;
 }
 
@@ -184,7 +209,7 @@ bool fxc_resolve_unknown(const struct fxc_resolver *x, struct fxc_became what) {
         }
         return false;
     }
-    return what.kind == FXC_KIND_VALUE && fxc_resolve_kind(x, what) == FXC_KIND_OPAQUE;
+    return what.kind == FXC_KIND_OPAQUE || fxc_resolve_kind(x, what) == FXC_KIND_OPAQUE;
 }
 
 /* The kind that holds items of both. */

@@ -22,6 +22,7 @@ from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
 from .params import tensors_of
 from .structures import packing
+from .symbolic import SymbolicConverter, keep_names
 from .values import is_batched
 from .watch import Watch
 
@@ -138,6 +139,8 @@ def _from_module(
             failure = _explain(label, watch, error, noise.save(error))
         else:
             progress.stage(f"writing {label}")
+            if isinstance(model, torch.fx.GraphModule):
+                keep_names(program.graph)
             converter = Converter(model.training)
             converter.modules.add_model(model)
             converter.calls.record(watch.calls)
@@ -214,8 +217,6 @@ def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) ->
 
 def _from_symbolic(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
     """A graph without shapes, as torch.fx.symbolic_trace gives it: nothing runs, sizes come with the analysis."""
-    from .symbolic import SymbolicConverter
-
     progress.stage(f"writing {label}")
     converter = SymbolicConverter(module.training)
     with unchanged(module):

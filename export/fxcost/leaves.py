@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from .proxies import Known, known, transparent
+
 Rule = Callable[..., Any]
 
 
@@ -31,7 +33,7 @@ def _batch_norm(module: Any, x: Any) -> Any:
     keeps = not module.training or module.track_running_stats
     mean, var = (module.running_mean, module.running_var) if keeps else (None, None)
     if module.training and module.track_running_stats and module.num_batches_tracked is not None:
-        _attribute(x, module.num_batches_tracked).add_(1)
+        module.num_batches_tracked.add_(1)
     momentum = 0.0 if module.momentum is None else module.momentum
     return torch.batch_norm(
         x, module.weight, module.bias, mean, var, batch_stats, momentum, module.eps, torch.backends.cudnn.enabled
@@ -54,9 +56,72 @@ def _instance_norm(module: Any, x: Any) -> Any:
     )
 
 
-def _attribute(x: Any, tensor: torch.Tensor) -> Any:
-    """A tensor of the model as a proxy, so that what is done to it is recorded rather than done."""
-    return x.tracer.proxy(x.tracer.create_arg(tensor))
+def _zeros(x: Any, like: torch.Tensor, *sizes: Any) -> Any:
+    """torch.zeros of sizes of which some are proxies, which torch.zeros does not take."""
+    kwargs = {"dtype": like.dtype, "device": like.device}
+    return x.tracer.create_proxy("call_function", torch.zeros, (sizes,), kwargs)
+
+
+def _recurrent(module: Any, x: Any, hx: Any = None) -> Any:
+    weights = module._flat_weights
+    if hx is None:
+        rows = module.num_layers * (2 if module.bidirectional else 1)
+        batch = x.size(0 if module.batch_first else 1)
+        hx = _zeros(x, weights[0], rows, batch, module.proj_size or module.hidden_size)
+        if module.mode == "LSTM":
+            hx = (hx, _zeros(x, weights[0], rows, batch, module.hidden_size))
+    run = getattr(torch._VF, module.mode.lower())
+    numbers = (module.bias, module.num_layers, module.dropout, module.training, module.bidirectional)
+    result = run(x, hx, weights, *numbers, module.batch_first)
+    return (result[0], (result[1], result[2])) if module.mode == "LSTM" else (result[0], result[1])
+
+
+def _cell(module: Any, x: Any, hx: Any = None) -> Any:
+    weights = (module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh)
+    if hx is None:
+        hx = _zeros(x, weights[0], x.size(0), module.hidden_size)
+        hx = (hx, hx) if isinstance(module, nn.LSTMCell) else hx
+    if isinstance(module, nn.LSTMCell):
+        result = torch._VF.lstm_cell(x, hx, *weights)
+        return result[0], result[1]
+    name = "gru_cell" if isinstance(module, nn.GRUCell) else f"rnn_{module.nonlinearity}_cell"
+    return getattr(torch._VF, name)(x, hx, *weights)
+
+
+def _batched(x: Any, module: nn.Module, features: int) -> Any:
+    """A batch of sequences."""
+    like = next(module.parameters())
+    return known(x, (x.size(0), x.size(1), features), like)
+
+
+def _attention(module: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    same_key, same_value = key is query, value is key
+    query = _batched(query, module, module.embed_dim)
+    key = query if same_key else _batched(key, module, module.kdim)
+    value = key if same_value else _batched(value, module, module.vdim)
+    return module.forward(query, key, value, *args, **kwargs)
+
+
+def _attention_function(query: Any, key: Any, value: Any, embed_dim: int, *args: Any, **kwargs: Any) -> Any:
+    """F.multi_head_attention_forward, whose arguments have the sequence first."""
+    function: Any = F.multi_head_attention_forward
+    in_weight = args[1] if len(args) > 1 else kwargs["in_proj_weight"]
+    separate = [kwargs.get(f"{name}_proj_weight") for name in "qkv"]
+    like = in_weight if in_weight is not None else separate[0]
+    features = [embed_dim if weight is None else weight.shape[1] for weight in separate]
+    same_key, same_value = key is query, value is key
+    query = known(query, (query.size(0), query.size(1), features[0]), like)
+    key = query if same_key else known(key, (key.size(0), key.size(1), features[1]), like)
+    value = key if same_value else known(value, (*key.shape[:2], features[2]), like)
+    return transparent(function)(query, key, value, embed_dim, *args, **kwargs)
+
+
+def _transformer_layer(module: Any, src: Any, *args: Any, **kwargs: Any) -> Any:
+    return module.forward(_batched(src, module, module.linear1.in_features), *args, **kwargs)
+
+
+def _transformer_stack(module: Any, src: Any, *args: Any, **kwargs: Any) -> Any:
+    return module.forward(_batched(src, module, module.layers[0].linear1.in_features), *args, **kwargs)
 
 
 _MODULES: dict[type, Rule] = {
@@ -64,6 +129,13 @@ _MODULES: dict[type, Rule] = {
     nn.modules.instancenorm._InstanceNorm: _instance_norm,
     nn.modules.padding._CircularPadNd: lambda module, x: F.pad(x, module.padding, "circular"),
     nn.Softmax2d: lambda module, x: torch.softmax(x, -3),
+    nn.RNNBase: _recurrent,
+    nn.RNNCellBase: _cell,
+    nn.MultiheadAttention: _attention,
+    nn.TransformerEncoderLayer: _transformer_layer,
+    nn.TransformerDecoderLayer: _transformer_layer,
+    nn.TransformerEncoder: _transformer_stack,
+    nn.TransformerDecoder: _transformer_stack,
 }
 
 
@@ -140,6 +212,12 @@ def _norm(
     return torch.linalg.vector_norm(input, order, dim, keepdim, dtype=dtype)
 
 
+def _dtype_of(value: Any) -> torch.dtype:
+    if not isinstance(value, Known):
+        raise NotImplementedError("the element type is not known")
+    return value.dtype
+
+
 def _feature_dropout(function: Any) -> Rule:
     def rule(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:  # noqa: A002
         return function[inplace](input, p, training)
@@ -156,6 +234,8 @@ FUNCTIONS: dict[Any, Rule] = {
     F.dropout3d: _feature_dropout(_DROPOUT),
     F.glu: lambda input, dim=-1: torch._C._nn.glu(input, dim),  # noqa: A006
     F.batch_norm: _batch_norm_function,
+    F.multi_head_attention_forward: _attention_function,
+    torch.is_floating_point: lambda input: _dtype_of(input).is_floating_point,  # noqa: A006
     F.instance_norm: _instance_norm_function,
     F.group_norm: _group_norm,
     F.embedding: _embedding,

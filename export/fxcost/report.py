@@ -162,6 +162,7 @@ def open(
     device: str | None = None,
     dims: Mapping[str, int] | None = None,
     *,
+    input_shapes: Mapping[str, Any] | None = None,
     formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
@@ -169,7 +170,8 @@ def open(
 ) -> Report:
     """The report of a .fxir file; the arguments are those of :func:`analyze`."""
     corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
-    return Report(Program.open(path), device, dims, corrections)
+    program = Program.open(path)
+    return Report(program.at(**input_shapes) if input_shapes else program, device, dims, corrections)
 
 
 def analyze(
@@ -180,6 +182,7 @@ def analyze(
     dynamic_shapes: Any = None,
     device: str | None = None,
     dims: Mapping[str, int] | None = None,
+    input_shapes: Mapping[str, Any] | None = None,
     formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
@@ -189,7 +192,8 @@ def analyze(
     """Captures a model (anything that :func:`fxcost.capture` takes) and reports what it costs.
 
     ``args`` and ``kwargs`` are example inputs; the analysis executes nothing. ``device`` names an entry of ``fxcost
-    devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name.
+    devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name; ``input_shapes`` gives
+    inputs other sizes than were captured, ``{"x": (1, 3, 64, 64)}``, which a graph of torch.fx without shapes needs.
     ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
     ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
     Raises FxcostError when the model cannot be captured.
@@ -198,4 +202,5 @@ def analyze(
 
     captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
+    program = program.at(**input_shapes) if input_shapes else program
     return Report(program, device, dims, Corrections(formulas, ignore_ops, ignore_modules, scale or {}))

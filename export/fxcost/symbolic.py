@@ -24,15 +24,12 @@ from .errors import FxcostError, first_line
 from .leaves import FUNCTIONS, module_rule
 from .modules import class_name
 from .ops import Operator
+from .proxies import Known, Value, transparent
 
 # Key of the name that a node is to have, in its meta.
 _NAME = "fxcost_name"
 
 _FUNCTION_HOMES = frozenset({"torch.nn.functional", "torch.functional", "torch._tensor"})
-# What these functions ask first: whether an argument wants to handle the call itself, as a Proxy does.
-_UNASKED = {
-    name: lambda *_: False for name in ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-}
 
 
 def open_up(module: GraphModule) -> torch.fx.Graph:
@@ -56,6 +53,20 @@ def traced(module: torch.nn.Module, label: str) -> GraphModule:
             "  try:    capture it by torch.export, with example inputs and without --fx",
             status="CAPTURE",
         ) from None
+
+
+def keep_names(graph: torch.fx.Graph) -> None:
+    """Gives the nodes that torch.export made of a GraphModule the names of the nodes they were made from."""
+    made = [node for node in graph.nodes if node.op == "call_function" and node.meta.get("from_node")]
+    last = {node.meta["from_node"][0].name: node for node in made}  # of several, the one that has the value
+    taken = {node.name for node in graph.nodes} - {node.name for node in made}
+    for node in made:
+        source = node.meta["from_node"][0].name
+        name = source if last[source] is node else f"{source}_{node.name}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        node.name = name
 
 
 class SymbolicConverter(Converter):
@@ -94,14 +105,18 @@ class _Opener(torch.fx.Tracer):
         self.source = module
         self._names: set[str] = set()
         self._reserved = {node.name for node in module.graph.nodes}
-        self._homes = {id(tensor): name for name, tensor in _tensors(module)}
+        self._tensors = dict(_tensors(module))
+        self._homes = {id(tensor): name for name, tensor in reversed(self._tensors.items())}
         self._stack: dict[str, tuple[str, Any]] = {}
         self._calls: dict[str, int] = {}
         self._now: Node | None = None
 
     def run(self) -> torch.fx.Graph:
         values: dict[Node, Any] = {}
-        with mock.patch.object(torch.nn.Module, "__call__", self._module_call()):
+        with (
+            mock.patch.object(torch.nn.Module, "__call__", self._module_call()),
+            mock.patch.object(torch.nn.Module, "__getattr__", self._module_getattr()),
+        ):
             for node in self.source.graph.nodes:
                 self._now = node
                 args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
@@ -124,7 +139,11 @@ class _Opener(torch.fx.Tracer):
     # ---- what nodes become ------------------------------------------------------------------------------------------
 
     def proxy(self, node: Node) -> Proxy:
-        return _Value(node, self)
+        if node.op == "get_attr":
+            tensor = self._tensors.get(str(node.target))
+            if tensor is not None:
+                return Known(node, self, tuple(tensor.shape), tensor)
+        return Value(node, self)
 
     def create_node(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
@@ -175,7 +194,7 @@ class _Opener(torch.fx.Tracer):
                 return done[0]
         if isinstance(target, types.FunctionType) and target.__module__ in _FUNCTION_HOMES:
             with self._attempt() as done:
-                done.append(_transparent(target)(*args, **kwargs))
+                done.append(transparent(target)(*args, **kwargs))
             if done:
                 return done[0]
             args, kwargs = _bound(target, args, kwargs)
@@ -185,7 +204,7 @@ class _Opener(torch.fx.Tracer):
         """A method that torch writes in Python."""
         function: Any = getattr(torch.Tensor, name)
         with self._attempt() as done:
-            done.append((FUNCTIONS.get(function) or _transparent(function))(*args, **kwargs))
+            done.append((FUNCTIONS.get(function) or transparent(function))(*args, **kwargs))
         return done[0] if done else self.create_proxy("call_method", name, args, kwargs)
 
     # ---- modules ----------------------------------------------------------------------------------------------------
@@ -197,6 +216,18 @@ class _Opener(torch.fx.Tracer):
             return self._call_module(module, paths.get(id(module), ""), args, kwargs)
 
         return call
+
+    def _module_getattr(self) -> Callable[..., Any]:
+        original: Any = torch.nn.Module.__getattr__
+
+        def get(module: torch.nn.Module, name: str) -> Any:
+            """Parameters and buffers as proxies, so that what a module does with them is recorded."""
+            value = original(module, name)
+            if isinstance(value, torch.Tensor) and id(value) in self._homes:
+                return self.create_proxy("get_attr", self._homes[id(value)], (), {})
+            return value
+
+        return get
 
     def _call_module(self, module: torch.nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         outer = self._stack
@@ -229,18 +260,6 @@ class _Opener(torch.fx.Tracer):
                 self.graph.erase_node(node)
 
 
-class _Value(Proxy):
-    """A proxy that follows Python functions of torch into their bodies."""
-
-    @classmethod
-    def __torch_function__(cls, orig_method: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = next((a for a in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(a, Proxy)), None)
-        if found is None or torch.overrides.is_tensor_method_or_property(orig_method):
-            return super().__torch_function__(orig_method, types, args, kwargs)
-        opener: Any = found.tracer
-        return opener.call_function(orig_method, tuple(args), kwargs or {})
-
-
 def _tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     for path, part in module.named_modules():
         prefix = path + "." if path else ""
@@ -252,22 +271,6 @@ def _tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _any_proxy(value: Any) -> bool:
     return any(isinstance(leaf, Proxy) for leaf in torch.utils._pytree.tree_leaves(value))
-
-
-def _transparent(function: types.FunctionType) -> Callable[..., Any]:
-    """The same function, not asking whether its arguments handle the call themselves."""
-    closure = function.__closure__
-    if closure is not None and "if_true" in function.__code__.co_freevars:  # torch's boolean_dispatch
-        cells = []
-        for cell in closure:
-            inner = cell.cell_contents
-            cells.append(types.CellType(_transparent(inner) if isinstance(inner, types.FunctionType) else inner))
-        closure = tuple(cells)
-    copy = types.FunctionType(
-        function.__code__, {**function.__globals__, **_UNASKED}, function.__name__, function.__defaults__, closure
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
 
 
 def _bound(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -224,6 +224,47 @@ class Bags(nn.Module):
         return self.head(self.bag(ids))
 
 
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(12, 5, batch_first=True)
+        self.rnn = nn.RNN(5, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, (h, _) = self.lstm(x)
+        z, _ = self.gru(y)
+        z, last = self.rnn(torch.tanh(z))
+        return last + h.mean()
+
+
+class Heads(nn.Module):
+    """nn.MultiheadAttention in its several ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.cross = nn.MultiheadAttention(16, 2, kdim=8, vdim=8)
+        self.memory = nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, weights = self.own(x, x, x)
+        m = self.memory(x).transpose(0, 1)
+        z = self.cross(y.transpose(0, 1), m, m, need_weights=False)[0]
+        return z.sum() + weights.mean()
+
+
+class Transformer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 2, 24, batch_first=True), 2)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.decoder(y, self.encoder(x))
+
+
 class Norms(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -249,6 +290,9 @@ MODELS: dict[str, tuple[Make, list[Sizes]]] = {
     "convnet": (convnet, [{"input_1": (1, 3, 16, 16)}, {"input_1": (4, 3, 24, 32)}]),
     "embeddings": (Embeddings, [{"ids": (2, 8)}, {"ids": (3, 33)}]),
     "views": (Views, [{"x": (2, 3, 8)}, {"x": (3, 4, 6)}]),
+    "recurrent": (Recurrent, [{"x": (2, 5, 8)}, {"x": (3, 7, 8)}]),
+    "heads": (Heads, [{"x": (2, 5, 16)}, {"x": (1, 9, 16)}]),
+    "transformer": (Transformer, [{"x": (2, 5, 16), "y": (2, 3, 16)}, {"x": (1, 4, 16), "y": (1, 7, 16)}]),
     "pieces": (Pieces, [{"x": (3, 8)}, {"x": (3, 5, 4)}]),
     "arithmetic": (Arithmetic, [{"x": (4, 6)}, {"x": (2, 3, 5)}]),
     "indexing": (Indexing, [{"x": (3, 4, 6), "i": (2,)}, {"x": (2, 5, 7), "i": (3,)}]),

@@ -43,7 +43,7 @@ def asked(sizes: Sizes) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_same_counts_as_the_export_route(name: str) -> None:
+def test_same_counts_and_bytes_as_the_export_route(name: str) -> None:
     make, many = MODELS[name]
     model = make().eval()
     program = symbolic(model)
@@ -53,6 +53,8 @@ def test_same_counts_as_the_export_route(name: str) -> None:
         totals, expected = Analysis(found).totals(), Analysis(truth).totals()
         assert totals.unknown_nodes == 0
         assert (totals.flops, totals.params) == (expected.flops, expected.params)
+        for name in ("bytes_read", "bytes_written", "kernels"):
+            assert getattr(totals.counts, name) == getattr(expected.counts, name), name
 
 
 def test_training_counts_too() -> None:
@@ -86,6 +88,21 @@ def test_what_is_unknown_is_never_zero() -> None:
     assert report.flops == 2 * 2 * 4 * 4  # the first Linear alone
     assert any("Asks" in name for name in report.unknown)
     assert "aten.linear" in report.unknown
+
+
+def test_names_of_fx_survive_torch_export() -> None:
+    make, many = MODELS["functional"]
+    module = torch.fx.symbolic_trace(make().eval())
+    report = fxcost.analyze(module, tuple(inputs(many[0]).values()))
+    rows = {row.name: row.op for row in report.nodes()}
+    named = {node.name for node in module.graph.nodes if node.op == "call_function" and "einsum" in str(node.target)}
+    assert [rows[name] for name in named] == ["aten.einsum.default"]
+    assert rows["add"] == "aten.add.Tensor"
+
+
+def test_analyze_takes_input_shapes() -> None:
+    report = fxcost.analyze(torch.fx.symbolic_trace(Toy()), input_shapes={"x": (1, 5)})
+    assert report.flops == 44
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

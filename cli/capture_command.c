@@ -1,6 +1,7 @@
 /* Models that are no program files: captured by the Python package, which the command of the same name in Python
  * announces through the environment variable FXCOST_PYTHON (the interpreter to run `-m fxcost` with). */
 #include <errno.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +18,22 @@ static bool ends_with(const char *text, const char *suffix) {
     return length >= end && strcmp(text + length - end, suffix) == 0;
 }
 
+static bool is_checkpoint(const char *operand) {
+    static const char *const suffixes[] = {".pth", ".pt", ".bin", ".ckpt", ".safetensors"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        if (ends_with(operand, suffixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Does the operand name a model for Python, rather than a program file? */
 static bool is_model(const char *operand) {
     struct stat info;
     bool file = stat(operand, &info) == 0;
-    if (file) {
-        return ends_with(operand, ".py") || ends_with(operand, ".pt2");
-    }
-    return strchr(operand, ':') != NULL || ends_with(operand, ".py") || ends_with(operand, ".pt2");
+    return ends_with(operand, ".py") || ends_with(operand, ".pt2") || is_checkpoint(operand) ||
+           (!file && strchr(operand, ':') != NULL);
 }
 
 static fxc_status no_operand(fxc_error *err) {
@@ -41,11 +50,26 @@ static fxc_status no_python(fxc_error *err) {
 /* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. */
 static fxc_status run_python(const char *python, const struct cli_options *options, const char *file, bool *reported,
                              fxc_error *err) {
-    const char *arguments[CLI_MAX_CAPTURE_ARGS + 8] = {python, "-m", "fxcost", options->operand, "-o", file};
+    const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {python, "-m", "fxcost", options->operand, "-o", file};
     int count = 6, state = 0;
+    char depth[16];
     pid_t child;
     for (int i = 0; i < options->capture_arg_count; i++) {
         arguments[count++] = options->capture_args[i];
+    }
+    if (is_checkpoint(options->operand)) { /* it may come to a listing, which Python prints */
+        if (options->render.depth != 0) {
+            (void)snprintf(depth, sizeof depth, "%" PRIu32, options->render.depth);
+            arguments[count++] = "--depth";
+            arguments[count++] = depth;
+        }
+        if (options->render.format != NULL) {
+            arguments[count++] = "--format";
+            arguments[count++] = options->render.format;
+        }
+        if (options->render.raw) {
+            arguments[count++] = "--raw";
+        }
     }
     int number = posix_spawnp(&child, python, NULL, NULL, (char *const *)(uintptr_t)arguments, environ);
     if (number != 0) {

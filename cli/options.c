@@ -61,6 +61,9 @@ static const struct option {
     {"--set", "KEY=V", "capture: a setting of the model's config; repeatable", CAPTURE, 0},
     {"--input", "N=T[S]", "capture: an example input: x=f32[1,3,224,224], ids=i64[1,128]<30522; repeatable", CAPTURE,
      0},
+    {"--model", "MODEL", "checkpoint files: the model that the tensors are for", CAPTURE, 0},
+    {"--trust-pickle", NULL, "checkpoint files: unpickle a module, which runs code that the file holds", CAPTURE_FLAG,
+     0},
     {"--dynamic", "NAMES", "capture: dimensions that may vary: batch,seq,image or INPUT.DIM=NAME", CAPTURE, 0},
     {"--train", NULL, "capture: a training step, forward and backward, in training mode", CAPTURE_FLAG, 0},
     {"--eval", NULL, "capture: with --train, modules in evaluation mode", CAPTURE_FLAG, 0},
@@ -82,7 +85,8 @@ void cli_print_help(FILE *stream) {
         (void)fprintf(stream, "  %-11s %-10s %s\n", commands[i].name, commands[i].operand, commands[i].help);
     }
     (void)fputs("\nMODEL is a .fxir file or its text form; with the Python package also FILE.py[:NAME],\n"
-                "package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or a .pt2 file.\n\nOptions:\n",
+                "package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, timm:NAME, torchvision:NAME, a .pt2 file,\n"
+                "or a checkpoint (.pth, .pt, .bin, .ckpt, .safetensors), of which nothing is unpickled.\n\nOptions:\n",
                 stream);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value == NULL ? "" : options[i].value;

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
+from pathlib import Path
 
 from .binding import Status
 from .errors import FxcostError
@@ -12,7 +15,8 @@ from .errors import FxcostError
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fxcost", description="Capture a model into a .fxir file.")
     parser.add_argument(
-        "model", help="FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, or .pt2"
+        "model",
+        help="FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, hf:PATH/config.json, timm:NAME, .pt2, .pth ...",
     )
     parser.add_argument("-o", "--output", required=True, help="the .fxir file to write")
     parser.add_argument("--batch", type=int, help="batch size of the example inputs")
@@ -29,7 +33,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
     parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")
+    parser.add_argument("--model", dest="architecture", help="the model that a checkpoint file is for")
+    parser.add_argument("--trust-pickle", action="store_true", help="unpickle a module: runs code that the file holds")
+    parser.add_argument("--depth", type=int, help="levels of modules when a checkpoint is listed")
+    parser.add_argument("--raw", action="store_true", help="exact numbers there")
+    parser.add_argument("--format", default="tree", help="json for a listing as JSON")
     return parser
+
+
+def _listed(arguments: argparse.Namespace) -> bool:
+    """Lists a checkpoint file that names no model. Needs no torch."""
+    from .checkpoints import as_json, as_text, is_checkpoint, next_step, read
+
+    if arguments.architecture or arguments.trust_pickle or not is_checkpoint(arguments.model):
+        return False
+    found = read(Path(arguments.model))
+    if found.kind == "pt2":
+        return False
+    if found.tensors and arguments.format == "json":
+        print(json.dumps(as_json(found, arguments.depth), indent=1))
+    elif found.tensors:
+        print(as_text(found, arguments.depth, arguments.raw), end="")
+    print(f"fxcost: {next_step(found)}", file=sys.stderr)
+    return True
 
 
 def _image(text: str) -> int | tuple[int, int]:
@@ -40,6 +66,8 @@ def _image(text: str) -> int | tuple[int, int]:
 def main() -> int:
     arguments = _parser().parse_args()
     try:
+        if _listed(arguments):
+            return Status.CAPTURE
         from .guard import Progress
         from .models import load
         from .options import Options, parse_settings
@@ -47,6 +75,7 @@ def main() -> int:
         sizes = arguments.batch, arguments.seq, arguments.image
         settings = parse_settings(arguments.set)
         options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx, arguments.input)
+        options.architecture, options.trust_pickle = arguments.architecture, arguments.trust_pickle
         progress = Progress()
         model = load(arguments.model, options, progress)
         how = {"strict": arguments.strict, "fx": arguments.fx}
@@ -56,6 +85,7 @@ def main() -> int:
         captured = model.capture(train=training, grad=arguments.grad, progress=progress, **how)
         captured.save(arguments.output)
     except FxcostError as error:
+        print(error.details, end="")
         print(f"fxcost: {error}", file=sys.stderr)
         return Status[error.status]
     except KeyboardInterrupt:
@@ -65,6 +95,9 @@ def main() -> int:
             f"fxcost: {arguments.model}\n  expected: the package {error.name}\n  found: it is not installed",
             file=sys.stderr,
         )
+        return Status.CAPTURE
+    except BrokenPipeError:  # who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Status.CAPTURE
     except Exception as error:  # noqa: BLE001  never a traceback of ours
         from .guard import Noise

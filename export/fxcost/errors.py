@@ -6,14 +6,16 @@ from __future__ import annotations
 class FxcostError(Exception):
     """What went wrong, in at most five lines: where, what was found or expected, what to do.
 
-    ``status`` is the name of an ``fxc_status`` ("CAPTURE", "USAGE", "IO", ...); the command line exits with its number.
+    ``details`` is what does not fit in five lines, for standard output. ``status`` is the name of an ``fxc_status``
+    ("CAPTURE", "USAGE", "IO", ...); the command line exits with its number.
     """
 
-    def __init__(self, message: str, status: str = "CAPTURE", log: str | None = None) -> None:
+    def __init__(self, message: str, status: str = "CAPTURE", log: str | None = None, details: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.log = log
+        self.details = details
 
 
 def usage(message: str, advice: str = "") -> FxcostError:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
-import pickle
 import platform
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from . import pt2
 from .caches import caches_known
 from .convert import Converter, Input, Output
 from .dynamic import export
@@ -246,41 +246,17 @@ def _load_pt2(path: Path) -> tuple[Any, bool]:
     noise = Noise()
     with noise.collected():
         try:
-            with _without_pickles() as refused:
-                program = torch.export.load(str(path))
+            program, fake = pt2.read(path)
             _restore_storages(program)
-            return program, bool(refused)
+            return program, fake
         except Exception as error:  # noqa: BLE001  the loader raises errors of many kinds
             reason, log = first_line(error), noise.save(error)
     raise FxcostError(
-        f"{path}: not a program that torch.export.load reads\n  reason: {reason}\n  log:    {log}",
+        f"{path}: not a program that torch.export.save wrote, or one that torch {torch.__version__} does not read\n"
+        f"  reason: {reason}\n  found:  schema {pt2.version(path)}\n  log:    {log}",
         status="CAPTURE",
         log=log,
     )
-
-
-@contextlib.contextmanager
-def _without_pickles() -> Iterator[list[BaseException]]:
-    """Reads a .pt2 archive without running code from it: torch.load may only make tensors. Sample inputs that need
-    more are dropped, since capture has no use for them; fake tensors do, so refusals tell a program made of them."""
-
-    original = torch.load
-    refused: list[BaseException] = []
-
-    def load(*args: Any, **kwargs: Any) -> Any:
-        if refused and kwargs.get("weights_only") is False:  # torch's second attempt, after the safe one failed
-            return (), {}
-        try:
-            return original(*args, **{**kwargs, "weights_only": True})
-        except pickle.UnpicklingError as error:
-            refused.append(error)
-            raise
-
-    torch.load = load
-    try:
-        yield refused
-    finally:
-        torch.load = original
 
 
 def _restore_storages(program: Any) -> None:

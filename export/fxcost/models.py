@@ -1,12 +1,13 @@
 """Model arguments of the command line.
 
 ``FILE.py[:NAME]``, ``package.module:NAME``, ``hf:MODEL_TYPE``, ``hf:PATH/config.json``, ``timm:NAME``,
-``torchvision:NAME`` or ``FILE.pt2``.
+``torchvision:NAME``, ``FILE.pt2``, or a checkpoint file (.pth, .pt, .bin, .ckpt, .safetensors).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from .checkpoints import check_fit, is_checkpoint, next_step
+from .checkpoints import read as read_checkpoint
 from .dynamic import dynamic_shapes
 from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
@@ -115,6 +118,8 @@ def _load(spec: str, options: Options) -> Model:
         package, _, name = spec.partition(":")
         module, args, label, mode = zoo.build(package, name, options)
         return Model(label, module, args, mode=mode)
+    if is_checkpoint(spec):
+        return _from_checkpoint(spec, options)
     if spec.endswith(".pt2"):
         _refuse_options(spec, options)
         if not Path(spec).is_file():
@@ -130,9 +135,33 @@ def _load(spec: str, options: Options) -> Model:
     else:
         raise usage(
             f"{spec}: no model argument",
-            "FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, timm:NAME, torchvision:NAME, FILE.pt2 or FILE.fxir",
+            "FILE.py[:NAME], package.module:NAME, hf:MODEL_TYPE, timm:NAME, torchvision:NAME, FILE.pt2, "
+            "FILE.pth, .pt, .bin, .ckpt, .safetensors or FILE.fxir",
         )
     return _call(spec, found, options)
+
+
+def _from_checkpoint(spec: str, options: Options) -> Model:
+    """The model that a checkpoint file is for: named by the user, or inside a pickle that the user trusts."""
+    found = read_checkpoint(Path(spec))
+    if found.kind == "pt2":
+        _refuse_options(spec, options)
+        return Model(Path(spec).name, Path(spec))
+    if options.architecture:
+        model = _load(options.architecture, dataclasses.replace(options, architecture=None))
+        check_fit(found, options.architecture, model.module)
+        model.name = f"{model.name} for {Path(spec).name}"
+        return model
+    if not options.trust_pickle or found.kind != "module":
+        raise FxcostError(next_step(found))
+    folder = str(Path(spec).resolve().parent)
+    with _import_path("."), _import_path(folder):
+        module = _execute(spec, lambda: torch.load(spec, map_location="cpu", weights_only=False))
+    if isinstance(module, dict):
+        module = next((value for value in module.values() if isinstance(value, torch.nn.Module)), None)
+    model = _unpack(spec, module, options)
+    model.name = f"{type(module).__name__} ({Path(spec).name})"
+    return model
 
 
 def _refuse_options(spec: str, options: Options) -> None:

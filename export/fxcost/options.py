@@ -25,6 +25,8 @@ class Options:
     dynamic: list[str] = field(default_factory=list)
     fx: bool = False  # no example inputs are wanted
     inputs: list[str] = field(default_factory=list)  # NAME=f32[1,3,224,224]
+    architecture: str | None = None  # model argument of the class that a checkpoint file is for
+    trust_pickle: bool = False  # a checkpoint file may run code
 
     def __post_init__(self) -> None:
         if self.batch is None and "batch" in words_of(self.dynamic):

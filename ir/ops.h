@@ -30,12 +30,20 @@
     X(INPLACE, "inplace")             /* reads every tensor argument, writes self */                                   \
     X(OVERWRITE, "overwrite")         /* reads every tensor argument but self, writes self (copy_) */
 
-/* What autocast does to an op. */
+/* What autocast does to an op: torch registers other operators for a CPU than for CUDA. */
 #define FXC_AUTOCAST_LIST(X)                                                                                           \
     X(NONE, "none")                                                                                                    \
-    X(LOWER, "lower_precision")                                                                                        \
-    X(FP32, "fp32")                                                                                                    \
-    X(PROMOTE, "promote")
+    X(LOWER, "lower_precision") /* floating arguments are cast to the region's type */                                 \
+    X(FP32, "fp32")             /* they are cast to float32 */                                                         \
+    X(PROMOTE, "promote")       /* they are cast to float32 if one of them is, else to the region's type */            \
+    X(CPU_LOWER, "cpu: lower_precision")                                                                               \
+    X(CPU_FP32, "cpu: fp32")                                                                                           \
+    X(CPU_PROMOTE, "cpu: promote")                                                                                     \
+    X(CUDA_LOWER, "cuda: lower_precision")                                                                             \
+    X(CUDA_FP32, "cuda: fp32")                                                                                         \
+    X(CUDA_PROMOTE, "cuda: promote")                                                                                   \
+    X(MIXED, "cpu: fp32, cuda: promote")                                                                               \
+    X(PARTS, "parts") /* what it consists of is cast, one way or another */
 
 /* Where the schema's marks do not tell how results and arguments share memory. */
 #define FXC_ALIAS_LIST(X)                                                                                              \

@@ -209,6 +209,7 @@
     X(tested)         /* bool, but uint8 of uint8 */                                                                   \
     X(indices)        /* int64 */                                                                                      \
     X(with_indices)   /* that of the subject, then int64 */                                                            \
+    X(padded)         /* that of the subject; of pad, which autocast takes in parts */                                 \
     X(with_mask)      /* that of the subject, then bool */                                                             \
     X(statistics)     /* that of the subject, of statistics too where that is float32 or float64 */                    \
     X(attended)       /* that of `query`, then float32 */                                                              \
@@ -239,7 +240,7 @@
     X(subject)      /* those of `self` or `input`, which the result is */                                              \
     X(preserve)     /* memory_format, else those of the subject, made dense */                                         \
     X(physical)     /* the subject unless it is complex, else the same */                                              \
-    X(unless_eval)  /* the subject in evaluation, else those of the subject, made dense */                             \
+    X(unless_eval)  /* made dense; in evaluation the subject, of which torch.export records a copy */                  \
     X(format)       /* memory_format, else row-major */                                                                \
     X(maybe_copied) /* the subject itself or a copy, where both have the same strides */                               \
     X(contiguous)   /* row-major */                                                                                    \

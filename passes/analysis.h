@@ -116,7 +116,7 @@ struct fxc_shapes {
     /* Values that nodes compute, by where their sizes come from; and those that no node computes. */
     uint32_t rule_values, tagged_values, recorded_values, given_values;
     uint8_t default_dtype;                /* of numbers with a fraction, and of factories */
-    bool autocast;                        /* parts of the program run under autocast */
+    const uint8_t *casts;                 /* [graphs][FXC_CAST_DEVICES], NULL without autocast; see passes/autocast.h */
     uint32_t dtype_values, stride_values; /* those whose type, whose strides a rule told */
     uint32_t contradicted_values;         /* those where a rule told something else: the recording stands */
     uint32_t contradicted_node;           /* the first node of these, or FXC_NONE */

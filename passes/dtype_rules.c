@@ -2,6 +2,9 @@
  * (ir/rules.h). Never told when an argument's type is not one that promotes. */
 #include "passes/dtype_rules.h"
 
+#include <string.h>
+
+#include "passes/autocast.h"
 #include "passes/shape_rules.h"
 
 /* Categories in order: a higher one wins over a lower one. */
@@ -112,10 +115,15 @@ struct promotion {
     uint8_t dimensioned, zero_dim, number;
     uint8_t first;
     bool mixed, strange;
+    struct fxc_cast cast; /* as autocast has them */
 };
 
-static struct promotion nothing_met(void) {
-    return (struct promotion){FXC_DTYPE_OPAQUE, FXC_DTYPE_OPAQUE, FXC_DTYPE_OPAQUE, FXC_DTYPE_OPAQUE, false, false};
+static struct promotion nothing_met(const struct fxc_rule *rule) {
+    return (struct promotion){.dimensioned = FXC_DTYPE_OPAQUE,
+                              .zero_dim = FXC_DTYPE_OPAQUE,
+                              .number = FXC_DTYPE_OPAQUE,
+                              .first = FXC_DTYPE_OPAQUE,
+                              .cast = fxc_node_cast(rule)};
 }
 
 static void meet(struct promotion *seen, uint8_t *slot, uint8_t dtype) {
@@ -126,7 +134,7 @@ static void meet(struct promotion *seen, uint8_t *slot, uint8_t dtype) {
 }
 
 static void meet_tensor(struct promotion *seen, const struct fxc_tensor *tensor) {
-    meet(seen, tensor->rank > 0 ? &seen->dimensioned : &seen->zero_dim, tensor->dtype);
+    meet(seen, tensor->rank > 0 ? &seen->dimensioned : &seen->zero_dim, fxc_cast_dtype(seen->cast, tensor->dtype));
 }
 
 /* The type that a Python number takes part with; OPAQUE for what is no number. */
@@ -165,7 +173,7 @@ static bool is_operand(uint16_t name) {
 /* torch.result_type of the operands. */
 static uint8_t result_type(const struct fxc_rule *rule) {
     const struct fxc_program *p = rule->program;
-    struct promotion seen = nothing_met();
+    struct promotion seen = nothing_met(rule);
     struct fxc_tensor tensor;
     for (uint32_t i = p->node_arg_begin[rule->node]; i < p->node_arg_begin[rule->node + 1]; i++) {
         if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
@@ -183,7 +191,7 @@ static uint8_t result_type(const struct fxc_rule *rule) {
 /* torch.result_type of a list, or only the one type that all in it have. */
 static uint8_t result_type_of_list(const struct fxc_rule *rule, bool one) {
     uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors);
-    struct promotion seen = nothing_met();
+    struct promotion seen = nothing_met(rule);
     struct fxc_tensor tensor;
     if (list == FXC_NONE) {
         return FXC_DTYPE_OPAQUE;
@@ -201,7 +209,7 @@ static uint8_t result_type_of_list(const struct fxc_rule *rule, bool one) {
 /* The one type of all tensor arguments; OPAQUE when they differ, for then the operator would refuse, or casts. */
 static uint8_t common(const struct fxc_rule *rule) {
     const struct fxc_program *p = rule->program;
-    struct promotion seen = nothing_met();
+    struct promotion seen = nothing_met(rule);
     struct fxc_tensor tensor;
     for (uint32_t i = p->node_arg_begin[rule->node]; i < p->node_arg_begin[rule->node + 1]; i++) {
         if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
@@ -217,12 +225,15 @@ static uint8_t floating(const struct fxc_rule *rule, uint8_t dtype) {
 
 static uint8_t of(const struct fxc_rule *rule, enum fxc_name name) {
     struct fxc_tensor tensor;
-    return fxc_rule_tensor(rule, name, &tensor) ? tensor.dtype : (uint8_t)FXC_DTYPE_OPAQUE;
+    return fxc_rule_tensor(rule, name, &tensor) ? fxc_cast_dtype(fxc_node_cast(rule), tensor.dtype)
+                                                : (uint8_t)FXC_DTYPE_OPAQUE;
 }
 
 static uint8_t of_subject(const struct fxc_rule *rule) {
     struct fxc_tensor tensor;
-    return fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor) ? tensor.dtype : (uint8_t)FXC_DTYPE_OPAQUE;
+    return fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor)
+               ? fxc_cast_dtype(fxc_node_cast(rule), tensor.dtype)
+               : (uint8_t)FXC_DTYPE_OPAQUE;
 }
 
 /* The argument `dtype`, else the fallback. */
@@ -266,9 +277,25 @@ static bool has_size(const struct fxc_rule *rule) {
     return same;
 }
 
+/* pad: autocast knows the operators that reflect (over one and two dimensions) and replicate, and takes them in
+ * float32; filling with a constant and going round it does not know. */
+static uint8_t padded(const struct fxc_rule *rule) {
+    struct fxc_tensor tensor;
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_pad), widths = fxc_list_count(rule->program, list);
+    const char *mode = fxc_rule_string(rule, FXC_NAME_mode);
+    if (!fxc_shape_subject(rule, &tensor)) {
+        return FXC_DTYPE_OPAQUE;
+    }
+    bool known = mode != NULL && (strcmp(mode, "replicate") == 0 || (strcmp(mode, "reflect") == 0 && widths < 6));
+    return known ? of_subject(rule) : tensor.dtype;
+}
+
 uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id, uint32_t index) {
     uint8_t dtype;
     struct fxc_tensor tensor;
+    if (fxc_node_cast(rule).unknown) {
+        return FXC_DTYPE_OPAQUE;
+    }
     switch (id) {
     case FXC_DTYPES_promote:
         return result_type(rule);
@@ -318,6 +345,8 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return asked(rule, range(rule));
     case FXC_DTYPES_part:
         return asked(rule, part_of(of_subject(rule)));
+    case FXC_DTYPES_padded:
+        return padded(rule);
     case FXC_DTYPES_with_mask:
         return index == 0 ? of_subject(rule) : (uint8_t)FXC_DTYPE_BOOL;
     case FXC_DTYPES_statistics:

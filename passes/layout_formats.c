@@ -5,12 +5,6 @@
 #include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
 
-const char *fxc_device_of(const struct fxc_rule *rule, uint32_t value) {
-    const struct fxc_program *p = rule->program;
-    uint32_t storage = p->value_storage[value];
-    return storage == FXC_NONE ? NULL : fxc_string(p, p->storage_device[storage]);
-}
-
 static void in_one_of(bool channels_last, struct fxc_shape *out) {
     if (channels_last) {
         fxc_channels_last_strides(out);

@@ -7,7 +7,7 @@
 #include "passes/shape_rules.h"
 
 static bool on_cpu(const struct fxc_rule *rule, uint32_t value) {
-    const char *device = fxc_device_of(rule, value);
+    const char *device = fxc_rule_device(rule, value);
     return device != NULL && strcmp(device, "cpu") == 0;
 }
 

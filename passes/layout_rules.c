@@ -190,6 +190,13 @@ static void keep(const struct fxc_tensor *tensor, struct fxc_shape *out) {
     }
 }
 
+/* Of a result that is the subject or a copy of it: told where both have the same strides. */
+static void told_if_kept(const struct fxc_tensor *tensor, struct fxc_shape *out) {
+    for (uint32_t dim = 0; out->strides_told && dim < out->rank; dim++) {
+        out->strides_told = out->size[dim] <= 1 || tensor->stride[dim] == out->stride[dim];
+    }
+}
+
 static void preserve(const struct fxc_tensor *tensor, struct fxc_shape *out) {
     struct operands ops = {.count = 1};
     ops.tensor[0] = *tensor;
@@ -236,14 +243,14 @@ static void in_format(const struct fxc_rule *rule, enum fxc_memory_format fallba
 
 /* Whether the subject already is where the result is to be: on the device of the argument `device` or `other`. */
 static enum fxc_answer is_in_place(const struct fxc_rule *rule, const struct fxc_tensor *tensor) {
-    const char *here = fxc_device_of(rule, tensor->value), *there = here;
+    const char *here = fxc_rule_device(rule, tensor->value), *there = here;
     struct fxc_tensor other;
     enum fxc_kind kind;
     int64_t payload;
     if (fxc_rule_arg(rule, FXC_NAME_device, &kind, &payload) && kind == FXC_KIND_DEVICE) {
         there = fxc_string(rule->program, (uint32_t)payload);
     } else if (fxc_rule_tensor(rule, FXC_NAME_other, &other)) {
-        there = fxc_device_of(rule, other.value);
+        there = fxc_rule_device(rule, other.value);
     }
     if (here == NULL || there == NULL) {
         return here == there ? FXC_YES : FXC_MAYBE;
@@ -259,7 +266,6 @@ static enum fxc_answer is_in_place(const struct fxc_rule *rule, const struct fxc
 /* to and its like: the argument itself where type, device and memory format are as asked for, else a copy of it. */
 static void maybe_copied(const struct fxc_rule *rule, struct fxc_shape *out) {
     struct fxc_tensor tensor;
-    struct fxc_shape kept = {.rank = out->rank};
     enum fxc_memory_format format = format_of(rule, FXC_MEMORY_FORMAT_PRESERVE);
     bool copy;
     if (!subject(rule, &tensor) || tensor.rank != out->rank || out->dtype == FXC_DTYPE_OPAQUE ||
@@ -271,15 +277,13 @@ static void maybe_copied(const struct fxc_rule *rule, struct fxc_shape *out) {
         bool last = fxc_is_channels_last(&tensor), as_last = format != FXC_MEMORY_FORMAT_CONTIGUOUS;
         same = last != as_last ? FXC_NO : same;
     }
-    keep(&tensor, &kept);
     if (same == FXC_YES) {
-        memcpy(out->stride, kept.stride, out->rank * sizeof out->stride[0]);
-        out->strides_told = true;
+        keep(&tensor, out);
         return;
     }
     in_format(rule, FXC_MEMORY_FORMAT_PRESERVE, out);
-    for (uint32_t dim = 0; same == FXC_MAYBE && out->strides_told && dim < out->rank; dim++) {
-        out->strides_told = out->size[dim] <= 1 || kept.stride[dim] == out->stride[dim];
+    if (same == FXC_MAYBE) {
+        told_if_kept(&tensor, out);
     }
 }
 
@@ -370,7 +374,10 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         return;
     case FXC_LAYOUTS_unless_eval:
         if (subject(rule, &tensor)) {
-            kept_if(is_evaluation(rule, &tensor), &tensor, out);
+            preserve(&tensor, out);
+            if (is_evaluation(rule, &tensor)) {
+                told_if_kept(&tensor, out);
+            }
         }
         return;
     case FXC_LAYOUTS_physical:

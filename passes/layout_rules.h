@@ -28,8 +28,6 @@ bool fxc_is_contiguous(const struct fxc_tensor *tensor);
 /* Whether channels come innermost, then the last spatial dimension outwards, then the batch; torch's test, by which a
  * tensor that fits both orders counts as row-major. Ranks 4 and 5. */
 bool fxc_is_channels_last(const struct fxc_tensor *tensor);
-/* The device of a value, "cpu" or "cuda:0"; NULL for a value without storage. */
-const char *fxc_device_of(const struct fxc_rule *rule, uint32_t value);
 
 /* ---- rules in files of their own: layout_formats.c, layout_kernels.c --------------------------------------------- */
 

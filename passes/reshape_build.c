@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/autocast.h"
 #include "passes/reshape.h"
 #include "passes/tell.h"
 
@@ -225,8 +226,7 @@ fxc_status fxc_reshape_start(struct fxc_reshape *r, fxc_error *err) {
     }
     fxc_reshape_refresh(r);
     r->shapes.default_dtype = fxc_default_dtype(p);
-    r->shapes.autocast = fxc_has_autocast(p);
-    return FXC_OK;
+    return fxc_autocast_graphs(p, &r->scratch, &r->shapes.casts, err);
 }
 
 void fxc_reshape_refresh(struct fxc_reshape *r) {

@@ -32,6 +32,12 @@ bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tens
     return true;
 }
 
+const char *fxc_rule_device(const struct fxc_rule *rule, uint32_t value) {
+    const struct fxc_program *p = rule->program;
+    uint32_t storage = p->value_storage[value];
+    return storage == FXC_NONE ? NULL : fxc_string(p, p->storage_device[storage]);
+}
+
 bool fxc_rule_tensor(const struct fxc_rule *rule, enum fxc_name name, struct fxc_tensor *out) {
     enum fxc_kind kind;
     int64_t payload;

@@ -60,6 +60,8 @@ bool fxc_rule_result(const struct fxc_rule *rule, uint32_t index, struct fxc_ten
 bool fxc_rule_wanted(const struct fxc_rule *rule, uint32_t index);
 /* Any value as a tensor; false when it is none. */
 bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tensor *out);
+/* The device of a value, "cpu" or "cuda:0"; NULL for a value without storage. */
+const char *fxc_rule_device(const struct fxc_rule *rule, uint32_t value);
 /* An integer, evaluated when symbolic or computed by a node; `fallback` when absent or None. False when it has no
  * value or is no integer. */
 bool fxc_rule_int(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out);

@@ -99,7 +99,7 @@ fxc_status fxc_shape_native_batch_norm(const struct fxc_rule *rule, struct fxc_s
     if (out->index == 0) {
         return FXC_OK;
     }
-    const char *device = fxc_device_of(rule, input.value);
+    const char *device = fxc_rule_device(rule, input.value);
     FXC_NEED(fxc_rule_bool(rule, FXC_NAME_training, false, &training));
     FXC_NEED(training || (device != NULL && strcmp(device, "cpu") == 0));
     /* Without running statistics the samples' own are used whatever `training` says. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/expr.h"
+#include "passes/autocast.h"
 #include "passes/shape_rules.h"
 #include "passes/tell.h"
 
@@ -308,7 +309,7 @@ fxc_status fxc_run_shapes(struct fxc_analysis *analysis, fxc_error *err) {
     FXC_TRY(evaluate_metas(analysis, arena, &metas, err));
     FXC_TRY(adopt_recording(p, &metas, s, err));
     struct fxc_rule rule = {.program = p, .shapes = s, .bindings = analysis->bindings};
-    s->autocast = fxc_has_autocast(p);
+    FXC_TRY(fxc_autocast_graphs(p, arena, &s->casts, err));
     s->policy = analysis->shape_policy;
     s->contradicted_node = FXC_NONE;
     s->default_dtype = fxc_default_dtype(p);

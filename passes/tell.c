@@ -1,8 +1,6 @@
 /* The rules of one operator's row: sizes, element type, strides. */
 #include "passes/tell.h"
 
-#include <string.h>
-
 #include "passes/dtype_rules.h"
 #include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
@@ -30,7 +28,7 @@ bool fxc_may_tell(const struct fxc_program *p, uint32_t node) {
 
 void fxc_tell_dtype(const struct fxc_rule *rule, struct fxc_shape *out) {
     const struct fxc_op_row *row = fxc_node_row(rule->program, rule->node);
-    if (row == NULL || (rule->shapes->autocast && row->autocast != FXC_AUTOCAST_NONE)) {
+    if (row == NULL) {
         return;
     }
     uint8_t which = row->dtype != FXC_DTYPES_BY_SHAPE ? row->dtype : rules[row->shape].dtype;
@@ -62,25 +60,6 @@ void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
         out->strides_told = false;
         fxc_result_strides(rule, (enum fxc_layout_rule_id)which, out);
     }
-}
-
-bool fxc_has_autocast(const struct fxc_program *p) {
-    int64_t ambient;
-    if (fxc_program_capture(p, "autocast", FXC_KIND_DICT, &ambient) &&
-        p->list_begin[ambient] != p->list_begin[ambient + 1]) {
-        return true;
-    }
-    for (uint32_t i = 0; i < FXC_COUNT(p, region); i++) {
-        if (p->region_kind[i] == FXC_REGION_KIND_AUTOCAST) {
-            return true;
-        }
-    }
-    for (uint32_t i = 0; i < FXC_COUNT(p, op); i++) {
-        if (strcmp(fxc_string(p, p->op_name[i]), "higher_order.wrap_with_autocast") == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 uint8_t fxc_default_dtype(const struct fxc_program *p) {

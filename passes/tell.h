@@ -24,7 +24,5 @@ void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 
 /* torch.get_default_dtype() of the capture, which writes it down when it is not float32. */
 uint8_t fxc_default_dtype(const struct fxc_program *program);
-/* Whether parts of the program run under autocast, which casts what an operator takes. */
-bool fxc_has_autocast(const struct fxc_program *program);
 
 #endif

@@ -56,7 +56,7 @@ def row_of(name: str, mode: str, found: Sources) -> str:
     missing = found.recorded | found.untyped | found.unlaid
     notes = [f"{op} {count}" for op, count in missing.most_common()]
     shares = [per_cent(count, found.values) for count in (found.rule, found.dtype, found.strides)]
-    agree = "no" if found.contradiction else "100"
+    agree = per_cent(found.rule - len(found.contradictions), found.rule)
     return ROW.format(name, mode, found.values, *shares, agree, found.data or "", ", ".join(notes)).rstrip()
 
 
@@ -105,8 +105,7 @@ def main() -> int:
             captured.add((family, name))
             total.add(found)
             print(row_of(name, mode, found), flush=True)
-            if found.contradiction:
-                contradictions.append(f"{name} ({mode}): {found.contradiction}")
+            contradictions += [f"{name} ({mode}): {line}" for line in found.contradictions]
     for title, lines in (
         ("contradictions", contradictions),
         ("not captured", failed),

@@ -13,8 +13,8 @@ from alias_oracle import NodeInfo
 from fxcost import binding
 from fxcost.errors import FxcostError
 
-INPUT, RULE, RECORDED = 1, 2, 3  # enum fxc_value_source
-DTYPE, STRIDES = 2, 4  # bits of enum fxc_shape_told
+INPUT, RULE, RECORDED, TAGGED = 1, 2, 3, 4  # enum fxc_value_source
+DTYPE, STRIDES, OTHERWISE = 2, 4, 8  # bits of enum fxc_shape_told
 
 
 class ValueInfo(binding._Sized):
@@ -29,7 +29,7 @@ class ValueInfo(binding._Sized):
 class Sources:
     """Values that nodes compute, by where their shape comes from, and what the flops pass does not know."""
 
-    rule: int = 0  # sizes by a shape rule
+    rule: int = 0  # sizes by a shape rule, or by the broadcast rule for an operator tagged pointwise
     dtype: int = 0  # element type by a rule
     strides: int = 0
     recorded: collections.Counter[str] = field(default_factory=collections.Counter)  # per operator
@@ -38,7 +38,11 @@ class Sources:
     data: int = 0  # values whose size is data: a rule can run only once their symbols have a value
     given: int | None = None  # the value that these symbols were given here
     unknown: collections.Counter[str] = field(default_factory=collections.Counter)  # nodes per operator
-    contradiction: str = ""
+    contradictions: list[str] = field(default_factory=list)  # values of which a rule tells something else
+
+    @property
+    def contradiction(self) -> str:
+        return self.contradictions[0] if self.contradictions else ""
 
     @property
     def values(self) -> int:
@@ -49,6 +53,7 @@ class Sources:
         self.dtype += other.dtype
         self.strides += other.strides
         self.data += other.data
+        self.contradictions += other.contradictions
         for name in ("recorded", "untyped", "unlaid", "unknown"):
             getattr(self, name).update(getattr(other, name))
 
@@ -81,54 +86,51 @@ _SYMBOL = re.compile(r"^symbol (\w+)(?=.* unbacked)(?:.*? min=(-?\d+))?(?:.*? ma
 GIVEN = (8, 4, 2, 1, 3, 16, 0)  # tried in turn for sizes that are data, each cut to its symbol's range
 
 
-def _bound(program: binding.Program, number: int) -> binding.Analysis:
-    """An analysis in which every symbol without a value of its own has this one."""
-    analysis = binding.Analysis(program, shapes="strict")
-    for name, least, most in _SYMBOL.findall(program.text()):
+def _derived(program: binding.Program, number: int | None) -> binding.Analysis:
+    """An analysis with shapes, in which every symbol that is data has this value."""
+    analysis = binding.Analysis(program, shapes="listed")
+    for name, least, most in _SYMBOL.findall(program.text()) if number is not None else ():
         analysis.set(f"dim.{name}", str(max(int(least or 0), min(int(most or number), number))))
+    analysis.require("shapes")
     return analysis
 
 
-def _derived(program: binding.Program) -> tuple[binding.Analysis, int | None]:
-    """An analysis with shapes, and the value that it gives to data-dependent symbols: the first with which the program
-    does not contradict itself (where two sizes add up to a third, not every value can be)."""
-    analysis = binding.Analysis(program, shapes="strict")
-    analysis.require("shapes")
-    if not analysis.totals().unsized_values:
-        return analysis, None
-    first: FxcostError | None = None
-    for number in GIVEN:
-        analysis = _bound(program, number)
-        try:
-            analysis.require("shapes")
-        except FxcostError as error:
-            first = first or error
-            continue
-        return analysis, number
-    assert first is not None
-    raise first
+def _contradictions(program: binding.Program, analysis: binding.Analysis) -> list[str]:
+    """What rules tell of values otherwise than the recording."""
+    agrees = binding.library().fxc_analysis_value_agrees
+    agrees.restype, agrees.argtypes = c_int32, [c_void_p, c_uint32, POINTER(binding._Error)]
+    found = []
+    for value in range(program.info().values):
+        if _told(analysis._handle, value) & OTHERWISE:
+            error = binding._Error()
+            agrees(analysis._handle, value, byref(error))
+            found.append(" ".join(error.message.decode().split()))
+    return found
 
 
 def sources_of(data: bytes, name: str = "memory") -> Sources:
-    """Runs the shape rules of a captured program against its recording. A contradiction ends the pass, so that there
-    is at most one."""
+    """Runs the shape rules of a captured program against its recording. Where sizes are data, their symbols take the
+    first value with which the program does not contradict itself (where two sizes add up to a third, not every value
+    can be)."""
     found = Sources()
     program = binding.Program.from_bytes(data, name)
-    plain = binding.Analysis(program)
-    try:
-        analysis, found.given = _derived(program)
-    except FxcostError as error:
-        found.contradiction = " ".join(str(error).split())
-        return found
+    analysis = plain = _derived(program, None)
+    found.contradictions = _contradictions(program, analysis)
+    if plain.totals().unsized_values:
+        for found.given in GIVEN:
+            analysis = _derived(program, found.given)
+            found.contradictions = _contradictions(program, analysis)
+            if not found.contradictions:
+                break
     count = program.info().nodes
     ops = [_get("fxc_program_get_node", NodeInfo, program._handle, node).op.decode() for node in range(count)]
     for value in range(program.info().values):
         info = _get("fxc_analysis_value", ValueInfo, analysis._handle, value)
-        if info.source not in (RULE, RECORDED):
+        if info.source not in (RULE, RECORDED, TAGGED):
             continue
         told, op = _told(analysis._handle, value), ops[info.producer]
         found.data += found.given is not None and _get("fxc_analysis_value", ValueInfo, plain._handle, value).numel < 0
-        found.rule += info.source == RULE
+        found.rule += info.source != RECORDED
         found.dtype += bool(told & DTYPE)
         found.strides += bool(told & STRIDES)
         for counter, missing in (

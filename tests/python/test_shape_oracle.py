@@ -50,7 +50,8 @@ def test_rules_agree_with_the_recording(name: str, mode: str) -> None:
     ROWS[f"{name} ({mode})"] = found
     if name in CHOSEN:
         assert found.values > 10
-        assert found.share() > 85
+        assert found.share() == 100
+        assert found.share(found.dtype) == 100
 
 
 def test_all_that_was_chosen_is_there() -> None:

@@ -21,6 +21,9 @@ static bool is_unbound(const char *name) {
 }
 
 static bool is_of(const char *row, const char *packet, size_t length) {
+    if (strcmp(row, packet) == 0) {
+        return true; /* an overload by its own name */
+    }
     return strncmp(row, packet, length) == 0 && row[length] == '.' && strchr(row + length + 1, '.') == NULL &&
            !is_unbound(row);
 }

@@ -26,7 +26,8 @@ struct fxc_packet {
     uint32_t count;
 };
 
-/* The overloads of a packet, "aten.max", that the operator table knows; none is no error. */
+/* The overloads of a packet, "aten.max", that the operator table knows, or the one overload "aten.max.dim"; none is no
+ * error. */
 fxc_status fxc_packet_find(struct fxc_arena *arena, const char *name, struct fxc_packet *out);
 
 /* The overload that these arguments mean, NULL when none fits. place[i] is the argument of its schema that argument i

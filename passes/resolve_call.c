@@ -7,23 +7,13 @@
 
 /* ---- packets ----------------------------------------------------------------------------------------------------- */
 
-/* "aten.view" of "aten.view" and of "aten.view.default". */
-static size_t packet_length(const char *name) {
-    const char *dot = strchr(name, '.');
-    const char *second = dot == NULL ? NULL : strchr(dot + 1, '.');
-    return second != NULL && strncmp(name, "aten.", 5) == 0 ? (size_t)(second - name) : strlen(name);
-}
-
 static fxc_status find_packet(struct fxc_resolver *x, const char *name, struct fxc_packet *out, fxc_error *err) {
-    size_t length = packet_length(name);
-    uint32_t known = x->packet_names.count, id = fxc_intern(&x->packet_names, name, length);
+    uint32_t known = x->packet_names.count, id = fxc_intern(&x->packet_names, name, strlen(name));
     if (id == FXC_NONE) {
         return fxc_fail_memory(err, x->r->source->file);
     }
     if (id == known) {
-        char text[128];
-        (void)snprintf(text, sizeof text, "%.*s", (int)length, name);
-        if (fxc_packet_find(&x->r->scratch, text, out) != FXC_OK || !fxc_vector_push(&x->packets, out, sizeof *out)) {
+        if (fxc_packet_find(&x->r->scratch, name, out) != FXC_OK || !fxc_vector_push(&x->packets, out, sizeof *out)) {
             return fxc_fail_memory(err, x->r->source->file);
         }
     }

@@ -147,6 +147,11 @@ static bool count_results(const struct fxc_rule *rule, const struct fxc_op_row *
         *out = fxc_list_count(rule->program, list);
         return true;
     }
+    list = fxc_rule_list(rule, FXC_NAME_indices);
+    if (list != FXC_NONE) { /* tensor_split */
+        *out = fxc_list_count(rule->program, list) + 1;
+        return true;
+    }
     if (!subject || !fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim)) {
         return false;
     }
@@ -156,6 +161,10 @@ static bool count_results(const struct fxc_rule *rule, const struct fxc_op_row *
     } else if (fxc_rule_int(rule, FXC_NAME_chunks, 0, &pieces) && pieces > 0) {
         step = size == 0 ? 1 : (size - 1) / pieces + 1;
         pieces = size == 0 ? pieces : (size - 1) / step + 1;
+    } else if (strcmp(row->name, "aten.tensor_split.sections") == 0) {
+        if (!fxc_rule_int(rule, FXC_NAME_sections, 0, &pieces) || pieces <= 0) {
+            return false;
+        }
     } else if (fxc_rule_int(rule, FXC_NAME_split_size, 0, &step) && step > 0) {
         pieces = size == 0 ? 1 : (size - 1) / step + 1;
     } else {

@@ -133,8 +133,6 @@ static struct fxc_became each_dimension(struct fxc_resolver *x, struct fxc_becam
     if (what.kind == FXC_KIND_LIST || what.kind == FXC_KIND_NONE) {
         return what;
     }
-    if (what.kind == FXC_KIND_INT) { /* a scale of 2 is 2.0; sizes are told by their place */
-    }
     for (uint32_t i = 0; i < dims; i++) {
         items[i] = what;
     }
@@ -160,14 +158,15 @@ static const struct {
     bool corners; /* takes align_corners */
     const char *packets[3];
 } modes[] = {
-    {"nearest", false, {"aten.upsample_nearest1d", "aten.upsample_nearest2d", "aten.upsample_nearest3d"}},
+    {"nearest", false, {"aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec"}},
     {"nearest-exact",
      false,
-     {"aten._upsample_nearest_exact1d", "aten._upsample_nearest_exact2d", "aten._upsample_nearest_exact3d"}},
-    {"linear", true, {"aten.upsample_linear1d", NULL, NULL}},
-    {"bilinear", true, {NULL, "aten.upsample_bilinear2d", NULL}},
-    {"bicubic", true, {NULL, "aten.upsample_bicubic2d", NULL}},
-    {"trilinear", true, {NULL, NULL, "aten.upsample_trilinear3d"}},
+     {"aten._upsample_nearest_exact1d.vec", "aten._upsample_nearest_exact2d.vec",
+      "aten._upsample_nearest_exact3d.vec"}},
+    {"linear", true, {"aten.upsample_linear1d.vec", NULL, NULL}},
+    {"bilinear", true, {NULL, "aten.upsample_bilinear2d.vec", NULL}},
+    {"bicubic", true, {NULL, "aten.upsample_bicubic2d.vec", NULL}},
+    {"trilinear", true, {NULL, NULL, "aten.upsample_trilinear3d.vec"}},
 };
 
 static fxc_status interpolate(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,

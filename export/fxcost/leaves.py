@@ -5,6 +5,7 @@ Each entry makes the call that the original comes to for inputs with a batch dim
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -212,6 +213,45 @@ def _norm(
     return torch.linalg.vector_norm(input, order, dim, keepdim, dtype=dtype)
 
 
+def _loss(function: Any, *extra: str) -> Rule:
+    """A loss of two tensors, with the sizes that they are to have."""
+
+    def rule(input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        given = inspect.signature(function).bind(input, target, *args, **kwargs)
+        given.apply_defaults()
+        if given.arguments.get("weight") is not None and "weight" not in extra:
+            raise NotImplementedError("a weighted loss is a product of its own")
+        inner = getattr(torch._C._nn, function.__name__, None) or getattr(torch, function.__name__)
+        values = [given.arguments[name] for name in extra]
+        reduction = torch.nn._reduction.get_enum(given.arguments["reduction"])
+        if function is F.smooth_l1_loss or function is F.huber_loss:
+            return inner(input, target, reduction, *values)
+        return inner(input, target, *values, reduction)
+
+    return rule
+
+
+def _kl_div(
+    input: Any,  # noqa: A002
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Any:
+    batch = reduction == "batchmean"
+    reduced = torch.kl_div(
+        input, target, torch.nn._reduction.get_enum("sum" if batch else reduction), log_target=log_target
+    )
+    return reduced / input.size(0) if batch else reduced
+
+
+def _meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
+    inner = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    functions: Any = torch._C._VariableFunctions
+    return functions.meshgrid(list(inner), **({} if indexing is None else {"indexing": indexing}))
+
+
 def _dtype_of(value: Any) -> torch.dtype:
     if not isinstance(value, Known):
         raise NotImplementedError("the element type is not known")
@@ -227,6 +267,14 @@ def _feature_dropout(function: Any) -> Rule:
 
 _DROPOUT = {False: torch.feature_dropout, True: torch.feature_dropout_}
 FUNCTIONS: dict[Any, Rule] = {
+    F.mse_loss: _loss(F.mse_loss),
+    F.l1_loss: _loss(F.l1_loss),
+    F.smooth_l1_loss: _loss(F.smooth_l1_loss, "beta"),
+    F.huber_loss: _loss(F.huber_loss, "delta"),
+    F.binary_cross_entropy: _loss(F.binary_cross_entropy, "weight"),
+    F.binary_cross_entropy_with_logits: _loss(F.binary_cross_entropy_with_logits, "weight", "pos_weight"),
+    F.kl_div: _kl_div,
+    torch.meshgrid: _meshgrid,
     torch.norm: _norm,
     torch.Tensor.norm: _norm,
     F.dropout1d: _feature_dropout(_DROPOUT),

@@ -132,8 +132,6 @@ class _Opener(torch.fx.Tracer):
             return self.call_function(node.target, args, kwargs)
         if node.op == "call_method" and not isinstance(args[0], Proxy):
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        if node.op == "call_method" and inspect.isfunction(getattr(torch.Tensor, str(node.target), None)):
-            return self._python_method(str(node.target), args, kwargs)
         return self.create_proxy(node.op, node.target, args, kwargs, name=node.name, type_expr=node.type)
 
     # ---- what nodes become ------------------------------------------------------------------------------------------
@@ -144,6 +142,15 @@ class _Opener(torch.fx.Tracer):
             if tensor is not None:
                 return Known(node, self, tuple(tensor.shape), tensor)
         return Value(node, self)
+
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *others: Any, **named: Any) -> Any:
+        function = getattr(torch.Tensor, target, None) if kind == "call_method" else None
+        if inspect.isfunction(function):  # a method that torch writes in Python
+            with self._attempt() as done:
+                done.append((FUNCTIONS.get(function) or transparent(function))(*args, **kwargs))
+            if done:
+                return done[0]
+        return super().create_proxy(kind, target, args, kwargs, *others, **named)
 
     def create_node(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
@@ -199,13 +206,6 @@ class _Opener(torch.fx.Tracer):
                 return done[0]
             args, kwargs = _bound(target, args, kwargs)
         return self.create_proxy("call_function", target, args, kwargs)
-
-    def _python_method(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A method that torch writes in Python."""
-        function: Any = getattr(torch.Tensor, name)
-        with self._attempt() as done:
-            done.append((FUNCTIONS.get(function) or transparent(function))(*args, **kwargs))
-        return done[0] if done else self.create_proxy("call_method", name, args, kwargs)
 
     # ---- modules ----------------------------------------------------------------------------------------------------
 

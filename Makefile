@@ -4,7 +4,7 @@
 #   make test        set up, build, and run every test (under 20 minutes from nothing)
 #   make check-all   the long acceptance runs and all timings; writes docs/results.md
 #   make lint        format and style only
-#   make fuzz        five minutes of fuzzing on each reader
+#   make fuzz        five minutes of fuzzing on each reader and on the rules
 #   make docs        write the generated documents again
 
 SHELL := /bin/bash

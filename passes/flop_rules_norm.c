@@ -154,8 +154,8 @@ enum { NO_REDUCTION = 0, MEAN = 1, SUM = 2 }; /* at::Reduction */
 
 /* Operations that reduce n numbers to one: n for a mean, n - 1 for a sum. */
 static int64_t reduction_work(int64_t reduction, int64_t n) {
-    if (reduction == NO_REDUCTION || n == 0) {
-        return 0;
+    if (reduction == NO_REDUCTION || n <= 0) {
+        return 0; /* below zero after an overflow, which the tally has noticed */
     }
     return reduction == MEAN ? n : n - 1;
 }

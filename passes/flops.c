@@ -14,6 +14,12 @@ static bool is_nothing(const fxc_counts *counts) {
            0;
 }
 
+/* A recording that contradicts itself where no shape rule looks, for instance more results than elements to fold. */
+static bool is_absurd(const fxc_counts *counts) {
+    return counts->macs < 0 || counts->matrix_flops < 0 || counts->vector_flops < 0 || counts->transcendentals < 0 ||
+           counts->int_ops < 0;
+}
+
 static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
                              uint8_t *coverage, fxc_error *err) {
     *coverage = FXC_COVERAGE_UNKNOWN;
@@ -25,7 +31,7 @@ static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_ro
         return FXC_OK;
     }
     fxc_status status = rules[row->flops](rule, row->params, counts, err);
-    if (status == FXC_UNKNOWN_OPS) {
+    if (status == FXC_UNKNOWN_OPS || (status == FXC_OK && is_absurd(counts))) {
         *counts = (fxc_counts){0};
         return FXC_OK;
     }

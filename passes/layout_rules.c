@@ -329,8 +329,7 @@ bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out) {
     base = from->stride[from->rank - 1];
     for (uint32_t dim = from->rank; dim-- > 0;) {
         int64_t reach;
-        from_count *= from->size[dim];
-        if (fxc_mul(from_count, base, &reach)) {
+        if (fxc_mul(from_count, from->size[dim], &from_count) || fxc_mul(from_count, base, &reach)) {
             return false;
         }
         if (dim > 0 && (from->size[dim - 1] == 1 || from->stride[dim - 1] == reach)) {
@@ -338,8 +337,9 @@ bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out) {
         }
         while (to > 0 && (to_count < from_count || out->size[to - 1] == 1)) {
             to--;
-            out->stride[to] = to_count * base;
-            to_count *= out->size[to];
+            if (fxc_mul(to_count, base, &out->stride[to]) || fxc_mul(to_count, out->size[to], &to_count)) {
+                return false;
+            }
         }
         if (to_count != from_count) {
             return false;

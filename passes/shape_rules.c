@@ -220,11 +220,18 @@ fxc_status fxc_shape_cat(const struct fxc_rule *rule, struct fxc_shape *out, fxc
 fxc_status fxc_shape_stack(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors), dim;
     struct fxc_tensor tensor;
-    (void)err;
     FXC_NEED(list != FXC_NONE && fxc_rule_item_tensor(rule, list, 0, &tensor));
     FXC_NEED(tensor.numel >= 0 && tensor.rank < FXC_MAX_RANK);
     FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank + 1u, &dim));
     fxc_shape_of(&tensor, out);
+    struct fxc_tensor first = tensor;
+    for (uint32_t i = 1; i < fxc_list_count(rule->program, list); i++) {
+        FXC_NEED(fxc_rule_item_tensor(rule, list, i, &tensor) && tensor.numel >= 0);
+        if (tensor.rank != first.rank || memcmp(tensor.size, out->size, first.rank * sizeof out->size[0]) != 0) {
+            return fxc_shape_conflict(rule, err, "the first tensor", &first, "a later one", &tensor,
+                                      "tensors of one shape");
+        }
+    }
     memmove(out->size + dim + 1, out->size + dim, (out->rank - dim) * sizeof out->size[0]);
     out->size[dim] = fxc_list_count(rule->program, list);
     out->rank++;

@@ -20,13 +20,19 @@ fxc_status fxc_shape_reverse(const struct fxc_rule *rule, struct fxc_shape *out,
 fxc_status fxc_shape_unflatten(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor tensor;
     uint32_t dim, list = fxc_rule_list(rule, FXC_NAME_sizes), count = fxc_list_count(rule->program, list);
-    (void)err;
     FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
     FXC_NEED(count > 0 && tensor.rank - 1 + count <= FXC_MAX_RANK);
     struct fxc_tensor one = tensor;
     one.numel = tensor.size[dim];
     struct fxc_shape parts;
-    FXC_TRY(fxc_sizes_as_written(rule, list, one.numel, &parts));
+    fxc_status status = fxc_sizes_as_written(rule, list, one.numel, &parts);
+    if (status == FXC_PROGRAM) {
+        char text[96];
+        (void)fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
+        fxc_expected(err, "sizes that make up the %lld of dimension %u", (long long)one.numel, dim);
+        fxc_found(err, "%s", fxc_sizes_text(parts.size, parts.rank, text, sizeof text));
+    }
+    FXC_TRY(status);
     out->rank = (uint8_t)(tensor.rank - 1 + count);
     memcpy(out->size, tensor.size, dim * sizeof out->size[0]);
     memcpy(out->size + dim, parts.size, count * sizeof out->size[0]);

@@ -65,7 +65,7 @@ static void settle_strides(const struct transform *t, struct fxc_shape *out) {
     for (uint32_t i = 0; i < t->count; i++) {
         transformed |= UINT64_C(1) << (t->signal.rank - 1 - t->dim[i]);
     }
-    if (transformed == (UINT64_C(1) << t->count) - 1 && t->count < FXC_MAX_RANK && fxc_known_strides(&t->signal) &&
+    if (t->count < FXC_MAX_RANK && transformed == (UINT64_C(1) << t->count) - 1 && fxc_known_strides(&t->signal) &&
         fxc_is_contiguous(&t->signal)) {
         (void)fxc_contiguous_strides(out);
     }

@@ -46,7 +46,17 @@ fxc_status fxc_tell_sizes(const struct fxc_rule *rule, struct fxc_shape *out, fx
         return FXC_OK;
     }
     FXC_NEED(row->shape != FXC_SHAPE_RECORDED_ONLY);
-    return rules[row->shape].run(rule, out, err);
+    FXC_TRY(rules[row->shape].run(rule, out, err));
+    /* What torch would refuse to run: padding by less than there is, a window larger than its input. */
+    for (uint32_t dim = 0; dim < out->rank; dim++) {
+        if (out->size[dim] < 0) {
+            fxc_status status = fxc_fail_node(err, FXC_PROGRAM, rule->program, rule->node);
+            fxc_expected(err, "sizes of zero or more (rule %s)", row->shape_name);
+            fxc_found(err, "%lld in dimension %u, from the arguments", (long long)out->size[dim], dim);
+            return status;
+        }
+    }
+    return FXC_OK;
 }
 
 void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
@@ -59,6 +69,9 @@ void fxc_tell_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     if (which != FXC_LAYOUTS_shaped) {
         out->strides_told = false;
         fxc_result_strides(rule, (enum fxc_layout_rule_id)which, out);
+    }
+    for (uint32_t dim = 0; out->strides_told && dim < out->rank; dim++) {
+        out->strides_told = out->stride[dim] >= 0;
     }
 }
 

@@ -27,6 +27,7 @@ fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_
     }
     analysis->program = program;
     analysis->bindings = bindings;
+    analysis->single_trip = FXC_NONE;
     for (uint32_t i = 0; i < symbols; i++) {
         bindings[i].known = (program->symbol_flags[i] & FXC_SYMBOL_FLAG_HAS_HINT) != 0;
         bindings[i].value = bindings[i].known ? program->symbol_hint[i] : 0;
@@ -43,9 +44,24 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         fxc_arena_free(&analysis->arena[fact]);
     }
     free(analysis->bindings);
-    free(analysis->probability);
-    fxc_custom_free(analysis->custom);
+    if (!analysis->borrows) {
+        free(analysis->probability);
+        fxc_custom_free(analysis->custom);
+    }
     free(analysis);
+}
+
+fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_analysis **out, fxc_error *err) {
+    FXC_TRY(fxc_analysis_new(analysis->program, out, err));
+    struct fxc_analysis *copy = *out;
+    memcpy(copy->bindings, analysis->bindings, FXC_COUNT(analysis->program, symbol) * sizeof *copy->bindings);
+    copy->borrows = true;
+    copy->probability = analysis->probability;
+    copy->custom = analysis->custom;
+    copy->shape_policy = analysis->shape_policy;
+    copy->device = analysis->device;
+    copy->convention = analysis->convention;
+    return FXC_OK;
 }
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
@@ -92,7 +108,9 @@ static fxc_status set_convention(struct fxc_analysis *analysis, const char *valu
 
 static uint32_t find_symbol(const struct fxc_program *p, const char *name) {
     for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
-        if (strcmp(fxc_string(p, p->symbol_dim[i]), name) == 0 || strcmp(fxc_string(p, p->symbol_name[i]), name) == 0) {
+        bool named =
+            strcmp(fxc_string(p, p->symbol_dim[i]), name) == 0 || strcmp(fxc_string(p, p->symbol_name[i]), name) == 0;
+        if (named && (p->symbol_flags[i] & FXC_SYMBOL_FLAG_TRIP) == 0) {
             return i;
         }
     }

@@ -20,6 +20,7 @@
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
     X(cost)                                                                                                            \
+    X(loops)                                                                                                           \
     X(report)
 
 enum fxc_fact {
@@ -50,7 +51,9 @@ struct fxc_analysis {
     int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
                                                 altogether, where none is given */
     struct fxc_custom *custom;               /* what the user added to the operator table; NULL: nothing */
+    bool borrows;                            /* probability and custom belong to another analysis */
     enum fxc_shape_policy shape_policy;      /* what becomes of a rule that contradicts the recording */
+    uint32_t single_trip;                    /* a loop that counts once, or FXC_NONE (passes/loops.c) */
     const struct fxc_device *device;         /* NULL: none named */
     const struct fxc_convention *convention; /* NULL: fxcost itself */
 
@@ -62,6 +65,7 @@ struct fxc_analysis {
     struct fxc_traffic *traffic;
     struct fxc_tool *tool;
     struct fxc_cost *cost;
+    struct fxc_loops *loops;
     struct fxc_report *report;
 };
 
@@ -79,6 +83,9 @@ extern const struct fxc_pass fxc_passes[FXC_FACT_COUNT];
 #define X(name) fxc_status fxc_run_##name(struct fxc_analysis *analysis, fxc_error *err);
 FXC_FACT_LIST(X)
 #undef X
+
+/* A new analysis of the same program under the same options, which it borrows: free it first. */
+fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_analysis **out, fxc_error *err);
 
 /* fxc_require by bits. */
 fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_error *err);
@@ -149,6 +156,6 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* alias: see passes/alias.h. tool: see passes/tool.h. report: see passes/report.h. */
+/* alias: see passes/alias.h. tool: see passes/tool.h. loops: see passes/loops.h. report: see passes/report.h. */
 
 #endif

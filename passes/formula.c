@@ -141,7 +141,9 @@ const char *fxc_formula_step(const fxc_formula *formula, uint32_t index) {
 /* Sets the sizes on an analysis, which knows names and ranges. */
 static fxc_status bind(struct fxc_analysis *analysis, const fxc_size *sizes, size_t count, fxc_error *err) {
     for (uint32_t i = 0; i < FXC_COUNT(analysis->program, symbol); i++) {
-        analysis->bindings[i] = (struct fxc_binding){0};
+        if ((analysis->program->symbol_flags[i] & FXC_SYMBOL_FLAG_TRIP) == 0) {
+            analysis->bindings[i] = (struct fxc_binding){0};
+        }
     }
     for (size_t i = 0; i < count; i++) {
         char option[160], text[24];

@@ -277,7 +277,7 @@ fxc_status fxc_sampler_init(struct fxc_sampler *s, const struct fxc_program *p, 
     s->refusal = (fxc_error)FXC_ERROR_INIT;
     s->variables.program = p;
     for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
-        if ((p->symbol_flags[i] & FXC_SYMBOL_FLAG_FLOAT) != 0) {
+        if ((p->symbol_flags[i] & (FXC_SYMBOL_FLAG_FLOAT | FXC_SYMBOL_FLAG_TRIP)) != 0) {
             continue;
         }
         if (s->variables.symbols == FXC_FORMULA_SYMBOLS) {

@@ -1,5 +1,5 @@
 /* report: adds nodes up by module, operator and in total. */
-#include "passes/report.h"
+#include "passes/loops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,6 +104,10 @@ static fxc_status fail_overflow(const struct fxc_analysis *analysis, uint32_t no
 
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err) {
+    if (analysis->loops != NULL && analysis->loops->varies[graph]) {
+        *out = analysis->loops->sum[node];
+        return FXC_OK;
+    }
     int64_t times = analysis->tree->graph_times[graph], unit = analysis->tree->unit;
     uint8_t coverage = analysis->flops->coverage[node];
     int64_t elements = coverage == FXC_COVERAGE_ZERO ? 0 : output_elements(analysis, node);

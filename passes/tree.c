@@ -77,6 +77,10 @@ static int64_t branch_times(const struct walk *walk, const struct call *call) {
 
 /* A loop asks before every trip and once more after the last. */
 static bool loop_times(const struct walk *walk, const struct fxc_rule *rule, const struct call *call, int64_t *out) {
+    if (walk->analysis->single_trip == call->node) {
+        *out = 1;
+        return true;
+    }
     return fxc_rule_int(rule, FXC_NAME_trips, -1, out) && *out >= 0 &&
            !fxc_add(*out, is_named(walk, call->arg, "cond_fn"), out);
 }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 NONE = 0xFFFFFFFF
-VERSION = (1, 0)
+VERSION = (1, 1)
 
 _TYPES = {
     "u1": """

@@ -107,13 +107,15 @@
     X(VIEW, "view", 10)                                                                                                \
     X(COMPOSITE, "composite", 11)
 
-/* Bits of symbol_flags and constraint_flags. */
+/* Bits of symbol_flags and constraint_flags. TRIP: the number of a loop's trip, from 0, which nobody but the loop sets.
+ */
 #define FXC_SYMBOL_FLAG_LIST(X)                                                                                        \
     X(HAS_HINT, "hint", 0)                                                                                             \
     X(HAS_MIN, "min", 1)                                                                                               \
     X(HAS_MAX, "max", 2)                                                                                               \
     X(UNBACKED, "unbacked", 3)                                                                                         \
-    X(FLOAT, "float", 4)
+    X(FLOAT, "float", 4)                                                                                               \
+    X(TRIP, "trip", 5)
 
 /* Expression tokens: X(NAME, text, operands taken). SYMBOL, CONST and FLOAT push their payload. */
 #define FXC_TOKEN_LIST(X)                                                                                              \
@@ -223,11 +225,13 @@
     X(PERSISTENT, "persistent", 1)                                                                                     \
     X(UNUSED, "unused", 2)
 
+/* FUNCTION: what one call of a function of torch ran, under the function's name. */
 #define FXC_REGION_KIND_LIST(X)                                                                                        \
     X(CHECKPOINT, "checkpoint")                                                                                        \
     X(AUTOCAST, "autocast")                                                                                            \
     X(GRAD_MODE, "grad_mode")                                                                                          \
-    X(OPAQUE, "opaque")
+    X(OPAQUE, "opaque")                                                                                                \
+    X(FUNCTION, "function")
 
 /* Options of an analysis that facts depend on. */
 #define FXC_OPTION_LIST(X)                                                                                             \

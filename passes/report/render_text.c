@@ -70,7 +70,8 @@ static void put_sizes(const struct face *face) {
         const struct fxc_binding *binding = &face->analysis->bindings[i];
         const char *dim = fxc_string(p, p->symbol_dim[i]);
         char value[24] = "?";
-        if (binding->known && (p->symbol_flags[i] & FXC_SYMBOL_FLAG_UNBACKED) != 0 && !binding->given) {
+        bool set_by_data = binding->known && (p->symbol_flags[i] & FXC_SYMBOL_FLAG_UNBACKED) != 0 && !binding->given;
+        if (set_by_data || (p->symbol_flags[i] & FXC_SYMBOL_FLAG_TRIP) != 0) {
             continue;
         }
         if (binding->known) {

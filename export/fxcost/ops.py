@@ -82,6 +82,13 @@ class Operators:
             self._by_target[key] = Operator(self._row(f"aten.{name}", "packet", "", 0), _POSITIONAL, "operand")
         return self._by_target[key]
 
+    def repeat(self) -> Operator:
+        """A run of a recording that is stored once (docs/fxir.md)."""
+        if "repeat" not in self._by_target:
+            row = self._row("higher_order.repeat", "higher_order", "", 0)
+            self._by_target["repeat"] = Operator(row, (), "operand")
+        return self._by_target["repeat"]
+
     def module(self, class_name: str) -> Operator:
         key = ("module", class_name)
         if key not in self._by_target:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 class Recording:
     """What ran, and what it cost. Made by :func:`record`; the program is there once the block has ended."""
 
-    def __init__(self, model: torch.nn.Module | None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module | None,
+        name: str | None = None,
+        inputs: dict[str, torch.Tensor] | None = None,
+        fold: bool = True,
+    ) -> None:
         if model is not None and not isinstance(model, torch.nn.Module):
             raise usage(
                 f"record() takes the torch.nn.Module to attribute to, not {type(model).__name__}",
@@ -30,7 +36,7 @@ class Recording:
             )
         self.model = model
         self.name = name or (type(model).__name__ if model is not None else "recording")
-        self._inputs: dict[str, torch.Tensor] = {}
+        self._inputs, self._fold = inputs or {}, fold
         self._stack: contextlib.ExitStack | None = None
         self._capture: Capture | None = None
         self._program: Program | None = None
@@ -89,11 +95,10 @@ class Recording:
         gc.disable()  # many small objects, none of them garbage
         try:
             writer = Writer(tape, calls, self.model)
-            writer.write(names)
+            writer.write(names, self._fold)
             self._written(writer)
             for key, value in self._head(writer).items():
-                kind, payload = writer.encode_entry(value)
-                writer.columns.add("capture", key=writer.columns.string(key), kind=kind, payload=payload)
+                writer.capture_entry(key, value)
             self._capture = Capture(writer.columns.to_bytes(), self.name)
         finally:
             if collects:
@@ -159,7 +164,11 @@ class Recording:
 
 
 def record(
-    model: torch.nn.Module | None = None, *, name: str | None = None, inputs: dict[str, torch.Tensor] | None = None
+    model: torch.nn.Module | None = None,
+    *,
+    name: str | None = None,
+    inputs: dict[str, torch.Tensor] | None = None,
+    fold: bool = True,
 ) -> Recording:
     """Records every operator that runs inside a ``with`` block: forward, backward, recomputation of checkpoints,
     optimiser, anything, on real, fake and meta tensors::
@@ -169,11 +178,10 @@ def record(
         print(r.report())
 
     ``model`` is what the work is attributed to; modules outside of it get rows of their own. The program is the path
-    that was executed: branches that were not taken are not in it. ``inputs`` gives names to tensors.
+    that was executed: branches that were not taken are not in it. ``inputs`` gives names to tensors. A loop whose trips
+    run the same operators is stored once (``fold=False`` writes it out), with the same totals.
     """
-    made = Recording(model, name)
-    made._inputs = dict(inputs or {})
-    return made
+    return Recording(model, name, dict(inputs or {}), fold)
 
 
 __all__ = ["FxcostError", "Recording", "record"]

@@ -21,10 +21,10 @@ _ASK_FOR_OVERRIDES = (
 
 
 class Calls:
-    """(module, calling call, training) of every call, in order. The modules are alive as long as this is."""
+    """(module, calling call, training, events before it) of every call, in order. This keeps the modules alive."""
 
     def __init__(self, tape: Tape) -> None:
-        self.rows: list[tuple[torch.nn.Module, int, bool]] = []
+        self.rows: list[tuple[torch.nn.Module, int, bool, int]] = []
         self._tape = tape
 
     @contextlib.contextmanager
@@ -37,7 +37,7 @@ class Calls:
                 return original(module, *args, **kwargs)
             before = tape.call
             tape.call = len(rows)
-            rows.append((module, before, module.training))
+            rows.append((module, before, module.training, len(tape.events)))
             try:
                 if isinstance(module, _ASK_FOR_OVERRIDES) and not module.training:
                     with torch._C.DisableTorchFunction():

@@ -1,0 +1,169 @@
+"""Where events belong: module calls, source positions, functions of torch."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from typing import Any
+
+import torch
+
+from ..columns import NONE, Columns
+from ..convert import Sources
+from ..enums import bits, enum
+from ..modules import Modules, class_name
+from ..ops import function_name
+from .calls import Calls
+from .repeats import Fold
+from .tape import Tape
+
+
+def attribution(tape: Tape) -> tuple[list[int], list[Any]]:
+    """Module call and position (code, offset in it) of each event. A backward operator has those of the forward
+    operator whose autograd node it runs for, and what autograd adds up those of the operator before it."""
+    numbers: list[int] = []
+    events: list[int] = []
+    calls: list[int] = []
+    places: list[Any] = []
+    flag = bits("node_flag")
+    backward, accumulation = flag["backward"], flag["gradient_accumulation"]
+    for index, (_, _, _, _, call, _, code, position, flags, number) in enumerate(tape.events):
+        if not flags & backward:
+            calls.append(call)
+            places.append((code, position))
+            if number >= 0 and (not numbers or number > numbers[-1]):
+                numbers.append(number)
+                events.append(index)
+            continue
+        at = bisect.bisect_left(numbers, number) if number >= 0 else len(numbers)
+        if at < len(numbers):
+            calls.append(calls[events[at]])
+            places.append(places[events[at]])
+        elif flags & accumulation and calls:
+            calls.append(calls[-1])
+            places.append(places[-1])
+        else:
+            calls.append(-1)
+            places.append((None, 0))
+    return calls, places
+
+
+class Positions:
+    """Rows of source positions."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.sources = Sources(columns)
+        self._rows: dict[tuple[int, int], int] = {}
+
+    def row(self, place: Any) -> int:
+        code, offset = place
+        if code is None:
+            return NONE
+        key = (id(code), offset)
+        row = self._rows.get(key)
+        if row is None:
+            line = code.co_firstlineno
+            for start, end, at in code.co_lines():
+                if start <= offset < end and at is not None:
+                    line = at
+                    break
+            row = self._rows[key] = self.sources.row(code.co_filename, line, code.co_name)
+        return row
+
+
+class Functions:
+    """Regions for functions of torch that dispatch sees only in parts: one for each call that ran several operators,
+    or one of another name."""
+
+    def __init__(self, tape: Tape, columns: Columns) -> None:
+        self.columns = columns
+        self._sizes = Counter(event[5][1] for event in tape.events if event[5] is not None)
+        self._rows: dict[int, int] = {}
+        self._configs: dict[Any, int] = {}
+        self._string = enum("kind")["string"]
+        self._kind = enum("region_kind")["function"]
+
+    def row(self, function: tuple[Any, int] | None, operator: str) -> int:
+        if function is None:
+            return NONE
+        func, serial = function
+        row = self._rows.get(serial)
+        if row is None:
+            row = self._rows[serial] = self._make(func, self._sizes[serial], operator)
+        return row
+
+    def _make(self, func: Any, size: int, operator: str) -> int:
+        name = _qualified(func)
+        if size == 1 and name.rpartition(".")[2].strip("_") == operator.strip("_"):
+            return NONE
+        config = self._configs.get(name)
+        if config is None:
+            string = self.columns.string
+            config = self._configs[name] = self.columns.list_row(
+                [(self._string, string("name")), (self._string, string(name))]
+            )
+        return self.columns.add("region", kind=self._kind, parent=NONE, config=config)
+
+
+def _qualified(func: Any) -> str:
+    if hasattr(func, "__objclass__"):
+        return f"torch.Tensor.{func.__name__}"
+    owner = getattr(func, "__self__", None)
+    if owner is not None and hasattr(owner, "__objclass__"):  # a property
+        return f"torch.Tensor.{owner.__name__}"
+    name = function_name(func)
+    return name.replace("torch._tensor.", "torch.Tensor.")
+
+
+class CallRows:
+    """Rows of module calls. Of a fold only the calls of its first trip are kept."""
+
+    def __init__(self, calls: Calls, modules: Modules, paths: dict[int, str]) -> None:
+        self.calls, self.modules, self.paths = calls, modules, paths
+        self._rows: dict[int, int] = {}
+
+    def add(self, used: set[int], folds: list[Fold]) -> None:
+        """``used`` are the calls that written events name."""
+        keep = set(used)
+        for index in used:
+            parent = self.calls.rows[index][1]
+            while parent >= 0 and parent not in keep:
+                keep.add(parent)
+                parent = self.calls.rows[parent][1]
+        starts = [fold.start + fold.period for fold in folds]
+        training, rows = bits("call_flag")["training"], self.modules.columns.rows
+        numbers: dict[int, int] = {}
+        for index, (module, parent, trains, begin) in enumerate(self.calls.rows):
+            if index not in keep and folds:
+                fold = bisect.bisect_right(starts, begin) - 1
+                if parent >= 0 and parent not in self._rows or fold >= 0 and begin < folds[fold].end:
+                    continue
+            path = self.paths.get(id(module)) or self._path(module)
+            row = self.modules.rows[path]
+            number = numbers[row] = numbers.get(row, -1) + 1
+            self._rows[index] = len(rows["call_module"])
+            rows["call_module"].append(row)
+            rows["call_parent"].append(self._rows[parent] if parent >= 0 else NONE)
+            rows["call_number"].append(number)
+            rows["call_flags"].append(training if trains else 0)
+            rows["call_inputs"].append(NONE)
+            rows["call_outputs"].append(NONE)
+
+    def row(self, call: int) -> int:
+        return self._rows[call] if call >= 0 else NONE
+
+    def _path(self, module: torch.nn.Module) -> str:
+        """The model's own path, or for a module that is no part of it a name by its class."""
+        known = self.paths.get(id(module))
+        if known is not None:  # the root's is empty
+            return known
+        base = name = type(module).__name__
+        count = 1
+        while name in self.modules.rows:
+            count += 1
+            name = f"{base}_{count}"
+        for path, part in module.named_modules():
+            if id(part) not in self.paths:
+                full = self.paths[id(part)] = f"{name}.{path}" if path else name
+                self.modules.add(full, class_name(type(part)))
+        return self.paths[id(module)]

@@ -46,8 +46,7 @@ class _Step(Recording):
     """A recording that says what it differentiated and what came out."""
 
     def __init__(self, model: torch.nn.Module, label: str, inputs: dict[str, torch.Tensor]) -> None:
-        super().__init__(model, label)
-        self._inputs = inputs
+        super().__init__(model, label, inputs, fold=False)  # outputs may name any node
         self.head: dict[str, Any] = {"route": "joint", **_batch(inputs)}
         self.outputs: list[tuple[str, str, torch.Tensor]] = []
 

@@ -94,7 +94,7 @@ class Describer:
         slopes = self._fold.slopes.get(id(ref)) if self._fold is not None else None
         if slopes is not None:
             return self._meta_row(ref, slopes)
-        key = (*ref.key[1:], ref.flags, ref.storage if ref.storage < 0 else 0)
+        key = (ref.key, ref.flags, ref.storage if ref.storage < 0 else 0)
         row = self._metas.get(key)
         if row is None:
             row = self._metas[key] = self._meta_row(ref, None)
@@ -110,7 +110,7 @@ class Describer:
             if layout == values.layout_strided:
                 layout = values.layout_opaque
         flags |= (values.conj if ref.flags & 2 else 0) | (values.neg if ref.flags & 4 else 0)
-        _, dtype, shape, stride, offset = ref.key
+        dtype, shape, stride, offset = ref.key
         symint = self.values.symbols.symint
         if slopes is None:
             sizes, strides, start = tuple(map(symint, shape)), tuple(map(symint, stride)), symint(offset)

@@ -110,10 +110,12 @@ def _periods(signatures: np.ndarray[Any, Any]) -> list[int]:
 def _runs(signatures: np.ndarray[Any, Any], free: np.ndarray[Any, Any], period: int) -> Iterator[tuple[int, int]]:
     equal = (signatures[period:] == signatures[:-period]) & free[period:] & free[:-period]
     edges = np.flatnonzero(np.diff(np.concatenate(([0], equal.astype(np.int8), [0]))))
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        trips = int(end - begin) // period + 1
+    for begin, end in zip(edges[::2].tolist(), (edges[1::2] + period).tolist(), strict=True):
+        taken = np.flatnonzero(~free[begin:end])  # by the run before, which reaches a period further than its equals
+        begin += int(taken[-1]) + 1 if len(taken) else 0
+        trips = (end - begin) // period
         if trips >= _LEAST_TRIPS and (trips - 1) * period >= _LEAST_SAVED:
-            yield int(begin), trips
+            yield begin, trips
 
 
 def _trimmed(fold: Callable[[int, int, int], Fold | None], start: int, period: int, trips: int) -> Fold | None:
@@ -252,15 +254,15 @@ class Folder:
 
     def _describe(self, first: Ref, refs: list[Ref]) -> None:
         """Notes how the description grows; raises where it does not grow evenly."""
-        key = first.key[1:]
+        key = first.key
         storages, made = self.tape.storages, self._made
-        if not all(ref.key[1:] == key for ref in refs):
-            if any(ref.key[1] is not key[0] or len(ref.key[2]) != len(key[1]) for ref in refs) or first.storage < 0:
+        if not all(ref.key is key or ref.key == key for ref in refs):
+            if any(ref.dtype is not key[0] or len(ref.shape) != len(key[1]) for ref in refs) or first.storage < 0:
                 raise Unequal
             made.slopes[id(first)] = Slopes(
+                tuple(self._slope([ref.key[1][d] for ref in refs]) for d in range(len(key[1]))),
                 tuple(self._slope([ref.key[2][d] for ref in refs]) for d in range(len(key[1]))),
-                tuple(self._slope([ref.key[3][d] for ref in refs]) for d in range(len(key[2]))),
-                self._slope([ref.key[4] for ref in refs]),
+                self._slope([ref.key[3] for ref in refs]),
             )
             made.varies = True
         if first.storage >= 0 and first.storage not in made.bytes_slope:

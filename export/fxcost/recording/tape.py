@@ -26,6 +26,9 @@ _PLAIN, _COMPOSITE, _IGNORED = range(3)
 _NO_STORAGE = (RuntimeError, NotImplementedError)
 
 
+Key = tuple[torch.dtype, tuple[int, ...], tuple[int, ...], int]  # type, sizes, strides, offset
+
+
 class Ref:
     """One tensor as operators saw it. ``node`` and ``place`` say what made it: which event, which of its results
     (-1: the only one)."""
@@ -34,16 +37,16 @@ class Ref:
 
     row: int  # of the value, once it is written
 
-    def __init__(self, key: tuple[Any, ...], storage: int, node: int, place: int, flags: int = 0) -> None:
+    def __init__(self, key: Key, storage: int, node: int, place: int, flags: int = 0) -> None:
         self.key, self.storage, self.node, self.place, self.flags = key, storage, node, place, flags
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.key[1]  # type: ignore[no-any-return]
+        return self.key[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.key[2]  # type: ignore[no-any-return]
+        return self.key[1]
 
 
 class Odd:
@@ -74,7 +77,9 @@ class Tape:
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
-        self._refs: dict[tuple[Any, ...], Ref] = {}
+        self._refs: dict[tuple[int, int], Ref] = {}
+        self._keys: dict[Any, int] = {}
+        self._descriptions: list[Any] = []
         self._storage_rows: dict[int, int] = {}
         self._pins: list[int] = []
         self._odd_refs: dict[int, tuple[Any, Ref]] = {}
@@ -84,42 +89,35 @@ class Tape:
     def ref(self, tensor: torch.Tensor) -> Ref:
         """The reference that stands for an argument."""
         try:
-            key = (
-                tensor.untyped_storage()._cdata,
-                tensor.dtype,
-                tensor.shape,
-                tensor.stride(),
-                tensor.storage_offset(),
-            )
+            storage = tensor.untyped_storage()._cdata
+            key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, OUTSIDE, -1)
-        found = self._refs.get(key)
+        found = self._refs.get((storage, self._keys.get(key)))  # type: ignore[arg-type]
         if found is None:
-            found = self._add(tensor, key, OUTSIDE, -1)
+            found = self._add(tensor, storage, key, OUTSIDE, -1)
             self.outside.append((found, len(self.events)))
         return found
 
     def made(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
         """The reference of a result, which from now on stands for all tensors of its description."""
         try:
-            key = (
-                tensor.untyped_storage()._cdata,
-                tensor.dtype,
-                tensor.shape,
-                tensor.stride(),
-                tensor.storage_offset(),
-            )
+            storage = tensor.untyped_storage()._cdata
+            key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, node, place)
-        return self._add(tensor, key, node, place)
+        return self._add(tensor, storage, key, node, place)
 
-    def _add(self, tensor: torch.Tensor, key: tuple[Any, ...], node: int, place: int) -> Ref:
-        storage = key[0]
+    def _add(self, tensor: torch.Tensor, storage: int, key: Any, node: int, place: int) -> Ref:
         row = self._storage_rows.get(storage)
         if row is None:
             row = self._storage_rows[storage] = self._new_storage(tensor)
-        self._refs[key] = ref = Ref(key, row, node, place)
-        if key[1].is_complex:
+        number = self._keys.get(key)
+        if number is None:
+            number = self._keys[key] = len(self._keys)
+            self._descriptions.append(key)
+        self._refs[storage, number] = ref = Ref(self._descriptions[number], row, node, place)
+        if key[0].is_complex:
             ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
 
@@ -139,7 +137,7 @@ class Tape:
         except RuntimeError:
             shape = ()
         self.odd.append(Odd(tensor))
-        ref = Ref((-len(self.odd), tensor.dtype, shape, (0,) * len(shape), 0), -len(self.odd), node, place)
+        ref = Ref((tensor.dtype, shape, (0,) * len(shape), 0), -len(self.odd), node, place)
         self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
         if node == OUTSIDE:
             self.outside.append((ref, len(self.events)))

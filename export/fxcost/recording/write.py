@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..args import Pair
 from ..columns import NONE, Columns
 from ..enums import bits, enum
 from ..modules import Modules
@@ -104,7 +105,9 @@ class Writer:
         signatures = np.empty(len(events), dtype=np.int64)
         for index, event in enumerate(events):
             call, (code, offset) = self._calls[index], self._places[index]
-            key = (event[0], id(rows[call]) if call >= 0 else 0, id(code), offset, len(event[1]), event[8])
+            named = tuple(event[2]) if event[2] else None
+            module = id(rows[call]) if call >= 0 else 0
+            key = (event[0], module, id(code), offset, len(event[1]), named, event[8])
             signatures[index] = known.setdefault(key, len(known))
         return find_folds(signatures, folder.fold)
 
@@ -246,8 +249,12 @@ class Writer:
         more = len(self._described) - _DESCRIBED
         return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
 
+    def encode(self, arg: Any) -> Pair:
+        """A reference or a plain value as kind and payload."""
+        return self.describer.encode(arg)
+
     def capture_entry(self, key: str, value: Any) -> None:
-        kind, payload = self.describer.encode(value)
+        kind, payload = self.encode(value)
         self.columns.add("capture", key=self.columns.string(key), kind=kind, payload=payload)
 
 

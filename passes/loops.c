@@ -36,7 +36,7 @@ static uint32_t body_of(const struct fxc_program *p, uint32_t node) {
 static bool find_loop(const struct fxc_analysis *analysis, uint32_t node, struct loop *loop) {
     const struct fxc_program *p = analysis->program;
     const struct fxc_op_row *row = fxc_node_row(p, node);
-    struct fxc_rule rule = {p, analysis->shapes, analysis->bindings, node};
+    struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .node = node};
     enum fxc_kind kind;
     int64_t payload;
     if (row == NULL || row->flops != FXC_FLOPS_body || row->params[0] != FXC_BODY_trips ||

@@ -57,6 +57,13 @@ static bool known(const struct fxc_program *p, uint32_t meta) {
     return true;
 }
 
+/* Whether the line may stand as it is. */
+static bool unchanged(const struct fxc_reshape *r, uint32_t value) {
+    return ((const uint8_t *)r->changed.data)[value] == 0 && value < FXC_COUNT(r->source, value) &&
+           r->source->value_kind[value] == FXC_KIND_TENSOR &&
+           known(r->source, (uint32_t)r->source->value_payload[value]);
+}
+
 /* The line with every input's sizes written anew; inputs that it does not mention are passed over. */
 static void rewrite(const struct fxc_reshape *r, const char *old, struct line *line) {
     const struct fxc_program *v = &r->view;
@@ -65,7 +72,7 @@ static void rewrite(const struct fxc_reshape *r, const char *old, struct line *l
     for (uint32_t i = v->graph_input_begin[0]; i < v->graph_input_begin[1]; i++) {
         uint32_t value = v->input_value[i];
         if (v->input_kind[i] != FXC_INPUT_KIND_USER_INPUT || v->value_kind[value] != FXC_KIND_TENSOR ||
-            !known(v, (uint32_t)v->value_payload[value]) ||
+            unchanged(r, value) || !known(v, (uint32_t)v->value_payload[value]) ||
             !find_mention(at, fxc_string(v, v->value_name[value]), &place)) {
             continue;
         }

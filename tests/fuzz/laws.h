@@ -83,6 +83,65 @@ static const char *laws_of_analysis(const fxc_program *program, fxc_error *err) 
     return broken;
 }
 
+/* Rules at other sizes either answer with a program, or refuse with a message. */
+static const char *laws_of_new_sizes(const fxc_program *program, const fxc_reshape_options *options, bool same,
+                                     fxc_error *err) {
+    fxc_program *reshaped = NULL;
+    bool equal = false;
+    fxc_status status = fxc_program_reshape(program, options, &reshaped, err);
+    if (status != FXC_OK) {
+        return reshaped != NULL ? "a program in spite of an error" : laws_of_error(status, err);
+    }
+    const char *broken = laws_of_analysis(reshaped, err);
+    if (broken == NULL && same && (fxc_program_equal(program, reshaped, &equal, err) != FXC_OK || !equal)) {
+        broken = "a program without symbols differs from itself at its own sizes";
+    }
+    fxc_program_free(reshaped);
+    return broken;
+}
+
+/* One input after the other gets other sizes: one more in every dimension, then none. */
+static const char *laws_of_inputs(const fxc_program *program, fxc_analysis *analysis, uint32_t values, fxc_error *err) {
+    for (uint32_t value = 0, tried = 0; value < values && tried < 4; value++) {
+        fxc_value_info info = {.struct_size = sizeof info};
+        int64_t sizes[64];
+        if (fxc_analysis_value(analysis, value, &info, err) != FXC_OK || info.source != FXC_SOURCE_INPUT ||
+            info.rank > 64) {
+            continue;
+        }
+        tried++;
+        for (int64_t more = 1; more >= 0; more--) {
+            for (uint32_t dim = 0; dim < info.rank; dim++) {
+                sizes[dim] = more == 0 ? 0 : info.size[dim] < INT64_MAX ? info.size[dim] + 1 : info.size[dim];
+                sizes[dim] = sizes[dim] < 0 ? 7 : sizes[dim];
+            }
+            fxc_input_shape input = {info.name, sizes, info.rank, more == 0 ? FXC_DTYPE_FLOAT16 : -1};
+            fxc_reshape_options options = {.struct_size = sizeof options, .inputs = &input, .input_count = 1};
+            const char *broken = laws_of_new_sizes(program, &options, false, err);
+            if (broken != NULL) {
+                return broken;
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *laws_of_reshape(const fxc_program *program, fxc_error *err) {
+    fxc_reshape_options none = {.struct_size = sizeof none};
+    fxc_program_info info = {.struct_size = sizeof info};
+    fxc_analysis *analysis = NULL;
+    if (fxc_program_get_info(program, &info, err) != FXC_OK) {
+        return "an accepted program without a head";
+    }
+    const char *broken = laws_of_new_sizes(program, &none, info.symbols == 0, err);
+    if (broken == NULL && fxc_analysis_new(program, &analysis, err) == FXC_OK &&
+        fxc_require(analysis, "shapes", err) == FXC_OK) {
+        broken = laws_of_inputs(program, analysis, info.values, err);
+    }
+    fxc_analysis_free(analysis);
+    return broken;
+}
+
 /* The broken law, or NULL. *accepted says what the reader did; err holds the last message. */
 static const char *laws_of_input(const void *bytes, size_t size, bool *accepted, fxc_error *err) {
     struct laws_text first = {0}, second = {0};
@@ -95,6 +154,7 @@ static const char *laws_of_input(const void *bytes, size_t size, bool *accepted,
     const char *broken = laws_of_text(program, &first, &second, err);
     if (broken == NULL) {
         broken = laws_of_analysis(program, err);
+        broken = broken == NULL ? laws_of_reshape(program, err) : broken;
     } else if (first.size > 0) {
         (void)fprintf(stderr, "---- first text\n%.*s", (int)first.size, first.bytes);
         (void)fprintf(stderr, "---- second text\n%.*s", (int)second.size, second.bytes == NULL ? "" : second.bytes);

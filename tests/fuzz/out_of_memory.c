@@ -39,6 +39,17 @@ static bool discard(void *context, const char *bytes, size_t size) {
     return true;
 }
 
+/* At other sizes of the input x, where the corpus's programs have one. Whether a program takes them is not asked. */
+static fxc_status reshape(const fxc_program *program, fxc_error *err) {
+    static const int64_t size[2] = {3, 5};
+    const fxc_input_shape input = {"x", size, 2, -1};
+    fxc_reshape_options options = {.struct_size = sizeof options, .inputs = &input, .input_count = 1};
+    fxc_program *reshaped = NULL;
+    fxc_status status = fxc_program_reshape(program, &options, &reshaped, err);
+    fxc_program_free(reshaped);
+    return status == FXC_MEMORY ? status : FXC_OK;
+}
+
 static fxc_status use(const char *text, size_t size, fxc_error *err) {
     fxc_program *program = NULL;
     fxc_program *again = NULL;
@@ -60,6 +71,9 @@ static fxc_status use(const char *text, size_t size, fxc_error *err) {
     }
     if (status == FXC_OK) {
         status = fxc_analysis_totals(analysis, &totals, err);
+    }
+    if (status == FXC_OK) {
+        status = reshape(program, err);
     }
     fxc_analysis_free(analysis);
     fxc_program_free(program);

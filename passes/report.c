@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/ops.h"
 #include "passes/tool.h"
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
@@ -86,6 +87,7 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     overflow |= fxc_add(a->unknown_nodes, b->unknown_nodes, &a->unknown_nodes);
     overflow |= fxc_add(a->ignored_nodes, b->ignored_nodes, &a->ignored_nodes);
     overflow |= fxc_add(a->unknown_elements, b->unknown_elements, &a->unknown_elements);
+    overflow |= fxc_add(a->activations, b->activations, &a->activations);
     overflow |= fxc_add(a->output_elements, b->output_elements, &a->output_elements);
     overflow |= fxc_add(a->tool, b->tool, &a->tool);
     overflow |= fxc_add(a->tool_macs, b->tool_macs, &a->tool_macs);
@@ -133,6 +135,8 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     /* A branch that is hardly ever taken still counts as one unknown node, rather than none. */
     out->unknown_nodes = !unknown ? 0 : out->nodes > 0 ? out->nodes : 1;
     out->unknown_elements = unknown ? out->output_elements : 0;
+    const struct fxc_op_row *row = fxc_node_row(analysis->program, node);
+    out->activations = row != NULL && row->activation ? out->output_elements : 0;
     return FXC_OK;
 }
 
@@ -283,6 +287,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .nodes = all.nodes,
         .unknown_nodes = all.unknown_nodes,
         .ignored_nodes = all.ignored_nodes,
+        .activations = all.activations,
         .unknown_elements = all.unknown_elements,
         .output_elements = all.output_elements,
         .recorded_values = analysis->shapes->recorded_values,

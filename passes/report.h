@@ -11,6 +11,7 @@ struct fxc_sum {
     int64_t unknown_nodes;    /* of these, without a formula */
     int64_t ignored_nodes;    /* executions left out on request, which are in nothing else */
     int64_t unknown_elements; /* their output elements */
+    int64_t activations;      /* output elements of matrix products and convolutions */
     int64_t output_elements;  /* output elements of nodes that compute */
     int64_t tool, tool_macs;  /* what the tool of the convention counts; 0 under fxcost's own */
     double seconds;           /* NAN without a device, or when one of the times is not known */

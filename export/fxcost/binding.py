@@ -94,7 +94,8 @@ class Totals(_Sized):
     _fields_ += [(name, c_int64) for name in ("flops", "params", "param_bytes", "buffers", "buffer_bytes", "nodes")]
     _fields_ += [(name, c_int64) for name in ("unknown_nodes", "unknown_elements", "output_elements")]
     _fields_ += [(name, c_int64) for name in ("recorded_values", "values", "unsized_values", "contradicted_values")]
-    _fields_ += [("seconds", c_double), ("ignored_nodes", c_int64), ("phase_flops", c_int64 * 5)]
+    _fields_ += [("seconds", c_double), ("ignored_nodes", c_int64), ("activations", c_int64)]
+    _fields_ += [("phase_flops", c_int64 * 5)]
     _fields_ += [("tagged_values", c_int64), ("given_values", c_int64)]
 
 

@@ -32,6 +32,8 @@ class Row:
     kernels: int
     calls: int
     unknown_nodes: int
+    activations: int
+    output_elements: int
     seconds: float | None = None
     params: int | None = None
     op: str | None = None

@@ -196,6 +196,7 @@ typedef struct fxc_totals {
     int64_t contradicted_values; /* values where a rule tells another type or other strides: the recording stands */
     double seconds;              /* sum of predicted node times; NAN without a device */
     int64_t ignored_nodes;       /* nodes left out on request (fxcost/op.h), which are in nothing above */
+    int64_t activations;         /* output elements of matrix products and convolutions: fvcore's meaning */
     int64_t phase_flops[FXC_PHASE_COUNT]; /* flops by part of a training step; all forward where none was captured */
     int64_t tagged_values; /* of `values`, those whose shape follows from the operator's tag `pointwise` alone */
     int64_t given_values;  /* tensors that no node computes: inputs, parameters, buffers */

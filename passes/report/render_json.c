@@ -97,6 +97,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "ignored_nodes", t->ignored_nodes);
     fxc_json_int(json, "unknown_elements", t->unknown_elements);
     fxc_json_int(json, "output_elements", t->output_elements);
+    fxc_json_int(json, "activations", t->activations);
     fxc_json_int(json, "values", t->values);
     fxc_json_int(json, "tagged_values", t->tagged_values);
     fxc_json_int(json, "recorded_values", t->recorded_values);
@@ -190,6 +191,8 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
         fxc_json_int(json, "tool", row->sum.tool);
         fxc_json_int(json, "tool_macs", row->sum.tool_macs);
     }
+    fxc_json_int(json, "activations", row->sum.activations);
+    fxc_json_int(json, "output_elements", row->sum.output_elements);
     fxc_json_int(json, "nodes", row->sum.nodes);
     fxc_json_int(json, "unknown_nodes", row->sum.unknown_nodes);
     fxc_json_double(json, "seconds", row->sum.seconds);

@@ -152,6 +152,8 @@ static void put_totals(const struct face *face) {
         fxc_put_step(face->analysis, face->options->raw, face->out);
     }
     fxc_putf(face->out, "MACs        %s\n", number(face, t->counts.macs, a));
+    fxc_putf(face->out, "activations %s put out by matrix products and convolutions\n",
+             number(face, t->activations, a));
     fxc_putf(face->out, "parameters  %s (%s), buffers %s (%s)\n", number(face, t->params, a),
              bytes(face, t->param_bytes, b), number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
     fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n", bytes(face, t->counts.bytes_read, a),

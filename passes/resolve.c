@@ -83,7 +83,8 @@ static bool any_unknown(const struct fxc_resolver *x, const struct fxc_call *cal
 }
 
 static fxc_status make(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out, fxc_error *err) {
-    static const fxc_python_fn ways[] = {fxc_python_operator, fxc_python_torch, fxc_resolve_packet};
+    static const fxc_python_fn ways[] = {fxc_python_operator, fxc_python_functional, fxc_python_method,
+                                         fxc_resolve_packet};
     fxc_status status = FXC_UNKNOWN_OPS;
     for (size_t i = 0; i < sizeof ways / sizeof ways[0] && status == FXC_UNKNOWN_OPS; i++) {
         status = ways[i](x, call, out, err);

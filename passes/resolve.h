@@ -61,7 +61,7 @@ uint32_t fxc_resolve_value(struct fxc_resolver *x, bool inner, const char *name)
 /* The row of an operator of the table, and of the one that the source's node calls, under this name. */
 uint32_t fxc_resolve_op(struct fxc_resolver *x, const struct fxc_op_row *row);
 uint32_t fxc_resolve_other_op(struct fxc_resolver *x, const char *name);
-/* Appends a node; its row. A positional argument gets the name of its place in the source's manner. */
+/* Appends a node, all of whose arguments have names; its row. */
 uint32_t fxc_resolve_push(struct fxc_resolver *x, uint32_t op, const struct fxc_argument *args, uint32_t count,
                           uint32_t result);
 
@@ -100,7 +100,8 @@ fxc_status fxc_resolve_nothing(struct fxc_resolver *x, const struct fxc_call *ca
 fxc_status fxc_resolve_results(struct fxc_resolver *x, const struct fxc_overload *overload, uint32_t node,
                                struct fxc_became *out, fxc_error *err);
 
-/* ---- Python (resolve_python.c, resolve_number.c, resolve_index.c, resolve_torch.c) ------------------------------- */
+/* ---- Python (resolve_python.c, resolve_number.c, resolve_index.c,
+ * resolve_method.c, resolve_functional.c) ------------------------------- */
 
 /* What a name does that is no packet, or more than its packet. FXC_UNKNOWN_OPS: nothing; try the packet. */
 typedef fxc_status (*fxc_python_fn)(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
@@ -115,8 +116,11 @@ fxc_status fxc_python_getitem(struct fxc_resolver *x, const struct fxc_call *cal
                               fxc_error *err);
 fxc_status fxc_python_setitem(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
                               fxc_error *err);
-/* Methods and functions that torch defines over its packets: x.size(), x.float(), F.interpolate. */
-fxc_status fxc_python_torch(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
-                            fxc_error *err);
+/* Methods that torch defines over its packets: x.size(), x.float(). */
+fxc_status fxc_python_method(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
+                             fxc_error *err);
+/* Functions of torch.nn.functional that ask for sizes: F.interpolate, F.embedding_bag. */
+fxc_status fxc_python_functional(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
+                                 fxc_error *err);
 
 #endif

@@ -135,24 +135,13 @@ static uint16_t push_argname(struct fxc_resolver *x, const char *name) {
     return (uint16_t)id;
 }
 
-static const char *positional_name(uint32_t position, char *buffer, size_t size) {
-    if (position < 6) {
-        (void)snprintf(buffer, size, "%c", "abcdef"[position]);
-    } else {
-        (void)snprintf(buffer, size, "operand%u", position - 6);
-    }
-    return buffer;
-}
-
 uint32_t fxc_resolve_push(struct fxc_resolver *x, uint32_t op, const struct fxc_argument *args, uint32_t count,
                           uint32_t result) {
     const struct fxc_program *p = x->r->source;
     struct fxc_builder *b = &x->r->builder;
     uint32_t node = fxc_builder_length(b, FXC_COLUMN_node_op);
-    char buffer[24];
     for (uint32_t i = 0; i < count; i++) {
-        const char *name = args[i].name != NULL ? args[i].name : positional_name(i, buffer, sizeof buffer);
-        fxc_push_arg_name(b, push_argname(x, name));
+        fxc_push_arg_name(b, push_argname(x, args[i].name));
         fxc_push_arg_kind(b, args[i].what.kind);
         fxc_push_arg_payload(b, args[i].what.payload);
     }

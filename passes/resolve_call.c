@@ -139,8 +139,13 @@ fxc_status fxc_resolve_nothing(struct fxc_resolver *x, const struct fxc_call *ca
     struct fxc_reshape *r = x->r;
     char buffer[128];
     const char *name = unknown_name(fxc_node_op_name(r->source, x->node), buffer, sizeof buffer);
-    uint32_t value = r->source->node_result[x->node];
-    (void)fxc_resolve_push(x, fxc_resolve_other_op(x, name), call->args, call->count, value);
+    uint32_t value = r->source->node_result[x->node], first = r->source->node_arg_begin[x->node];
+    struct fxc_argument args[FXC_CALL_MAX_ARGS];
+    for (uint32_t i = 0; i < call->count; i++) {
+        args[i].name = fxc_string(r->source, r->source->argname_text[r->source->arg_name[first + i]]);
+        args[i].what = call->args[i].what;
+    }
+    (void)fxc_resolve_push(x, fxc_resolve_other_op(x, name), args, call->count, value);
     fxc_reshape_set_value(r, value, FXC_KIND_OPAQUE, fxc_reshape_string(r, "unknown"), 0);
     *out = (struct fxc_became){FXC_KIND_VALUE, value};
     return FXC_OK;

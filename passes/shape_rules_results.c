@@ -176,9 +176,15 @@ fxc_status fxc_shape_embedding_bag(const struct fxc_rule *rule, struct fxc_shape
     (void)err;
     FXC_NEED(fxc_shape_argument(rule, FXC_NAME_weight, &weight) &&
              fxc_shape_argument(rule, FXC_NAME_offsets, &offsets));
-    FXC_NEED(weight.rank == 2 && offsets.rank == 1 && out->index != 1);
+    FXC_NEED(weight.rank == 2 && offsets.rank == 1);
     FXC_NEED(fxc_rule_bool(rule, FXC_NAME_include_last_offset, false, &whole));
     FXC_NEED(fxc_rule_int(rule, FXC_NAME_mode, 0, &mode) && offsets.size[0] >= whole);
+    if (out->index == 1) { /* the bag of each index; a sum (mode 0) may do without */
+        struct fxc_tensor indices;
+        FXC_NEED(mode != 0 && fxc_shape_argument(rule, FXC_NAME_indices, &indices) && indices.rank == 1);
+        fxc_shape_of(&indices, out);
+        return FXC_OK;
+    }
     out->size[0] = offsets.size[0] - whole;
     out->size[1] = weight.size[1];
     /* Places of the largest are kept when bags are reduced by their maximum (mode 2). */

@@ -217,11 +217,12 @@ class Views(nn.Module):
 class Bags(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.bag = nn.EmbeddingBag(50, 8, mode="sum")
+        self.bag, self.mean = nn.EmbeddingBag(50, 8, mode="sum"), nn.EmbeddingBag(50, 8)
+        self.most = nn.EmbeddingBag(50, 8, mode="max")
         self.head = nn.Linear(8, 2)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.head(self.bag(ids))
+        return self.head(self.bag(ids) + self.mean(ids) + self.most(ids))
 
 
 class Recurrent(nn.Module):
@@ -289,6 +290,7 @@ MODELS: dict[str, tuple[Make, list[Sizes]]] = {
     "attention": (Attention, [{"x": (1, 4, 32)}, {"x": (2, 9, 32)}]),
     "convnet": (convnet, [{"input_1": (1, 3, 16, 16)}, {"input_1": (4, 3, 24, 32)}]),
     "embeddings": (Embeddings, [{"ids": (2, 8)}, {"ids": (3, 33)}]),
+    "bags": (Bags, [{"ids": (2, 8)}, {"ids": (5, 3)}]),
     "views": (Views, [{"x": (2, 3, 8)}, {"x": (3, 4, 6)}]),
     "recurrent": (Recurrent, [{"x": (2, 5, 8)}, {"x": (3, 7, 8)}]),
     "heads": (Heads, [{"x": (2, 5, 16)}, {"x": (1, 9, 16)}]),

@@ -1,4 +1,4 @@
-/* resolve: methods and functions that torch writes in Python, or binds by hand, over its packets. */
+/* resolve: methods of tensors that torch binds by hand. */
 #include <string.h>
 
 #include "passes/resolve.h"
@@ -109,99 +109,6 @@ static const struct {
              {"short", FXC_DTYPE_INT16},   {"char", FXC_DTYPE_INT8},         {"byte", FXC_DTYPE_UINT8},
              {"bool", FXC_DTYPE_BOOL}};
 
-/* ---- functions of torch.nn.functional that ask for the rank ------------------------------------------------------ */
-
-/* softmax without a dimension: the one that torch picks. */
-static fxc_status softmax(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out, fxc_error *err) {
-    struct fxc_became input, dtype;
-    struct fxc_tensor tensor;
-    struct fxc_call meant = {.name = strstr(call->name, "log_") != NULL ? "aten.log_softmax" : "aten.softmax"};
-    if (!fxc_call_arg_at(call, 0, "input", &input) || !fxc_resolve_tensor(x, input, &tensor)) {
-        return FXC_UNKNOWN_OPS;
-    }
-    fxc_call_add(&meant, input);
-    fxc_call_add(&meant, fxc_int(tensor.rank == 0 || tensor.rank == 1 || tensor.rank == 3 ? 0 : 1));
-    if (fxc_call_arg_at(call, FXC_CALL_MAX_ARGS, "dtype", &dtype)) {
-        fxc_call_add(&meant, dtype);
-    }
-    return fxc_resolve_packet(x, &meant, out, err);
-}
-
-/* A number or a list, one for each spatial dimension. */
-static struct fxc_became each_dimension(struct fxc_resolver *x, struct fxc_became what, uint32_t dims) {
-    struct fxc_became items[3];
-    if (what.kind == FXC_KIND_LIST || what.kind == FXC_KIND_NONE) {
-        return what;
-    }
-    for (uint32_t i = 0; i < dims; i++) {
-        items[i] = what;
-    }
-    return fxc_resolve_list(x, items, dims);
-}
-
-static struct fxc_became as_scales(struct fxc_resolver *x, struct fxc_became what, uint32_t dims) {
-    struct fxc_became list = each_dimension(x, what, dims), items[3];
-    uint32_t row = fxc_resolve_list_row(x, list), count = fxc_list_count(&x->r->view, row);
-    for (uint32_t i = 0; row != FXC_NONE && i < count && i < 3; i++) {
-        items[i] = fxc_resolve_item(x, row, i);
-        if (items[i].kind == FXC_KIND_INT) {
-            double number = (double)items[i].payload;
-            items[i].kind = FXC_KIND_FLOAT;
-            memcpy(&items[i].payload, &number, sizeof number);
-        }
-    }
-    return row == FXC_NONE || count > 3 ? list : fxc_resolve_list(x, items, count);
-}
-
-static const struct {
-    const char *mode;
-    bool corners; /* takes align_corners */
-    const char *packets[3];
-} modes[] = {
-    {"nearest", false, {"aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec"}},
-    {"nearest-exact",
-     false,
-     {"aten._upsample_nearest_exact1d.vec", "aten._upsample_nearest_exact2d.vec",
-      "aten._upsample_nearest_exact3d.vec"}},
-    {"linear", true, {"aten.upsample_linear1d.vec", NULL, NULL}},
-    {"bilinear", true, {NULL, "aten.upsample_bilinear2d.vec", NULL}},
-    {"bicubic", true, {NULL, "aten.upsample_bicubic2d.vec", NULL}},
-    {"trilinear", true, {NULL, NULL, "aten.upsample_trilinear3d.vec"}},
-};
-
-static fxc_status interpolate(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
-                              fxc_error *err) {
-    struct fxc_became none = {FXC_KIND_NONE, 0}, no = {FXC_KIND_BOOL, 0}, input, sizes = none, scales = none;
-    struct fxc_became mode = none, corners = no, other = none;
-    struct fxc_tensor tensor;
-    struct fxc_call meant = {.name = NULL};
-    if (!fxc_call_arg_at(call, 0, "input", &input) || !fxc_resolve_tensor(x, input, &tensor) || tensor.rank < 3 ||
-        tensor.rank > 5) {
-        return FXC_UNKNOWN_OPS;
-    }
-    (void)fxc_call_arg_at(call, 1, "size", &sizes);
-    (void)fxc_call_arg_at(call, 2, "scale_factor", &scales);
-    (void)fxc_call_arg_at(call, 3, "mode", &mode);
-    (void)fxc_call_arg_at(call, 4, "align_corners", &corners);
-    bool rescales =
-        fxc_call_arg_at(call, 5, "recompute_scale_factor", &other) && other.kind == FXC_KIND_BOOL && other.payload != 0;
-    bool smooths = fxc_call_arg_at(call, 6, "antialias", &other) && other.payload != 0;
-    const char *name = mode.kind == FXC_KIND_STRING ? fxc_string(&x->r->view, (uint32_t)mode.payload) : "nearest";
-    uint32_t dims = (uint32_t)tensor.rank - 2;
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && !rescales && !smooths; i++) {
-        if (strcmp(modes[i].mode, name) == 0 && modes[i].packets[dims - 1] != NULL) {
-            meant.name = modes[i].packets[dims - 1];
-            fxc_call_add(&meant, input);
-            fxc_call_add(&meant, each_dimension(x, sizes, dims));
-            if (modes[i].corners) {
-                fxc_call_add(&meant, corners.kind == FXC_KIND_NONE ? no : corners);
-            }
-            fxc_call_add(&meant, as_scales(x, scales, dims));
-        }
-    }
-    return meant.name == NULL ? FXC_UNKNOWN_OPS : fxc_resolve_packet(x, &meant, out, err);
-}
-
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -221,24 +128,10 @@ static const struct {
     {"requires_grad_", itself},
 };
 
-static const struct {
-    const char *name;
-    fxc_python_fn run;
-} functions[] = {
-    {"torch.nn.functional.softmax", softmax},
-    {"torch.nn.functional.log_softmax", softmax},
-    {"torch.nn.functional.interpolate", interpolate},
-};
-
-fxc_status fxc_python_torch(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
-                            fxc_error *err) {
+fxc_status fxc_python_method(struct fxc_resolver *x, const struct fxc_call *call, struct fxc_became *out,
+                             fxc_error *err) {
     const char *dot = strchr(call->name, '.');
     bool method = strncmp(call->name, "aten.", 5) == 0 || strncmp(call->name, "method.", 7) == 0;
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        if (strcmp(functions[i].name, call->name) == 0) {
-            return functions[i].run(x, call, out, err);
-        }
-    }
     if (!method || call->count == 0 || fxc_resolve_kind(x, call->args[0].what) != FXC_KIND_TENSOR) {
         return FXC_UNKNOWN_OPS;
     }

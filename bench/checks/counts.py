@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import fxcost
-from checks import NATIVE, ROOT, Result
+from checks import NATIVE, ROOT, Result, last_line
 from fxcost.binding import Analysis, Program, package_file
 
 
@@ -63,3 +63,12 @@ def round_trips(folder: Path) -> Iterator[Result]:
         same = totals == fxcost.Report(again).to_dict()["totals"] == json.loads(shell)["totals"]
         same &= all(totals[name] == int(number) for name, number in in_c.items())
         yield Result(f"{path.stem}: FLOPs from the command, from C, from Python", f"{totals['flops']:,}", "equal", same)
+
+
+def architectures(folder: Path) -> Iterator[Result]:
+    """Model types of transformers by export, and run once more while recorded (bench/architectures.py)."""
+    del folder
+    figure, holds = last_line("architectures.py")
+    yield Result(
+        "inputs, answer, and matrix FLOPs by both routes", figure, "60 types, all answered, none differs", holds
+    )

@@ -31,6 +31,11 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         from importlib import import_module
 
+        if name in ("capture", "record"):
+            from .versions import check
+
+            check()
+
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
         return value

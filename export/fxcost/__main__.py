@@ -58,6 +58,16 @@ def _listed(arguments: argparse.Namespace) -> bool:
     return True
 
 
+def _check_versions() -> None:
+    import torch
+
+    from .versions import notice
+
+    text = notice(torch.__version__)
+    if text:
+        print(f"fxcost: note: {text}", file=sys.stderr)
+
+
 def _image(text: str) -> int | tuple[int, int]:
     height, cross, width = text.partition("x")
     return (int(height), int(width)) if cross else int(height)
@@ -68,6 +78,7 @@ def main() -> int:
     try:
         if _listed(arguments):
             return Status.CAPTURE
+        _check_versions()
         from .guard import Progress
         from .models import load
         from .options import Options, parse_settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +14,11 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from .errors import FxcostError, first_line, usage
-from .inputs import expected
+from .hf_inputs import inputs_of
 from .options import Options, dtype_named
 
 # ImageNet's classes: a configuration without labels of its own would make a classifier of two.
 IMAGE_CLASSES = 1000
-AUDIO_RATE = 16000
 
 
 def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch.Tensor], str, FakeTensorMode | None]:
@@ -37,7 +35,7 @@ def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch
     dtype = dtype_named(options.dtype) or _config_dtype(config)
     module, mode = _instantiate(cls, config, dtype)
     with mode or contextlib.nullcontext():
-        inputs = _inputs(module, config, options, dtype)
+        inputs = inputs_of(module, config, options, dtype)
     return module, inputs, f"{cls.__name__} (hf:{label})", mode
 
 
@@ -176,97 +174,3 @@ def _without_initialisation() -> Iterator[None]:
 
     with initialization.no_init_weights():
         yield
-
-
-# ---- inputs ---------------------------------------------------------------------------------------------------------
-
-
-def _inputs(module: Any, config: Any, options: Options, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Keyword inputs by what the model's forward takes."""
-    accepted = inspect.signature(module.forward).parameters
-    main = getattr(module, "main_input_name", "input_ids")
-    inputs: dict[str, torch.Tensor] = {}
-    batch = options.batch or 1
-
-    def tokens() -> torch.Tensor:
-        return torch.zeros(batch, options.seq or 128, dtype=torch.int64)
-
-    def pixels() -> torch.Tensor:
-        frames = [int(config.num_frames)] if _is_video(config) else []
-        return torch.zeros(batch, *frames, *_image(config, options), dtype=dtype)
-
-    makers = {
-        "input_ids": tokens,
-        "pixel_values": pixels,
-        "input_features": lambda: _features(config, batch, dtype),
-        "input_values": lambda: _samples(config, batch, options, dtype),
-        "past_values": lambda: torch.zeros(batch, config.context_length, config.num_input_channels, dtype=dtype),
-    }
-    if main not in makers or main not in accepted:
-        main = next((name for name in makers if name in accepted), "")
-    if not main and options.inputs:
-        return inputs
-    if not main:
-        raise usage(
-            f"{type(module).__name__}: its inputs are none of the usual ones\n  expected: {expected(module)}",
-            "--input 'NAME=f32[1,80,3000]' for each that is needed",
-        )
-    inputs[main] = makers[main]()
-    if main == "input_ids" and "pixel_values" in accepted and _sees(config):
-        inputs["pixel_values"] = pixels()
-    if main == "input_ids" and _is_masked(config) and "attention_mask" in accepted:
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-    if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
-        limit = getattr(config, "max_target_positions", None) or options.seq or 128
-        inputs["decoder_input_ids"] = tokens()[:, : int(limit)]
-    return inputs
-
-
-def _sees(config: Any) -> bool:
-    """Models of text and images; to others that take pixels an image is optional."""
-    return hasattr(config, "text_config") or hasattr(config, "image_size")
-
-
-# Encoder-decoder models whose encoder has no path without a mask.
-_ALWAYS_MASKED = ("longt5", "switch_transformers")
-
-
-def _is_masked(config: Any) -> bool:
-    """Text encoders are given a mask, as their tokenizers give one; decoders run the causal path without."""
-    import transformers
-
-    masked = transformers.models.auto.modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    if getattr(config, "is_encoder_decoder", False):
-        return config.model_type in _ALWAYS_MASKED
-    return config.model_type in masked
-
-
-def _is_video(config: Any) -> bool:
-    import transformers
-
-    videos = transformers.models.auto.modeling_auto.MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
-    return config.model_type in videos and hasattr(config, "num_frames")
-
-
-def _image(config: Any, options: Options) -> tuple[int, int, int]:
-    vision = getattr(config, "vision_config", None) or config
-    size = options.image or getattr(vision, "image_size", None) or 224
-    height, width = (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    return int(getattr(vision, "num_channels", 3)), height, width
-
-
-def _features(config: Any, batch: int, dtype: torch.dtype) -> torch.Tensor:
-    """Log-mel features: as many frames as fill the encoder's positions (its convolutions halve them), bins first or,
-    in the older models of speech, bins last."""
-    positions = int(getattr(config, "max_source_positions", 1500))
-    if hasattr(config, "input_feat_per_channel"):
-        return torch.zeros(batch, positions, int(config.input_feat_per_channel), dtype=dtype)
-    return torch.zeros(batch, int(getattr(config, "num_mel_bins", 80)), 2 * positions, dtype=dtype)
-
-
-def _samples(config: Any, batch: int, options: Options, dtype: torch.dtype) -> torch.Tensor:
-    """A second of sound, for codecs with channels; where the configuration has mel bins, a spectrogram."""
-    if hasattr(config, "num_mel_bins") and hasattr(config, "max_length"):
-        return torch.zeros(batch, int(config.max_length), int(config.num_mel_bins), dtype=dtype)
-    channels = [int(config.audio_channels)] if hasattr(config, "audio_channels") else []
-    return torch.zeros(batch, *channels, options.seq or AUDIO_RATE, dtype=dtype)

@@ -200,7 +200,7 @@ def analyze(
     ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
     Raises FxcostError when the model cannot be captured.
     """
-    from .exporter import capture
+    from . import capture
 
     captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)

@@ -306,3 +306,39 @@ def test_models_of_other_packages(package: str, name: str, macs: int) -> None:
         pytest.skip(f"{package} is not installed: only the message was checked")
     _, analysis = analysed(model.module, model.args)
     assert analysis.totals().counts.macs == macs
+
+
+# ---- inputs of transformers models -----------------------------------------------------------------------------------
+
+TRANSFORMERS = {
+    "layoutlm": ({"num_hidden_layers": 1}, "bbox i64[2, 16, 4]"),
+    "bros": ({"num_hidden_layers": 1}, "bbox f32[2, 16, 8]"),
+    "decision_transformer": ({"n_layer": 1}, "returns_to_go f32[2, 16, 1]"),
+    "time_series_transformer": ({"prediction_length": 4, "context_length": 8}, "past_values f32[2, 15]"),
+    "dac": ({}, "input_values f32[2, 1, 4096]"),
+    "clip": ({"text_config.num_hidden_layers": 1, "vision_config.num_hidden_layers": 1}, "pixel_values f32[2, 3, 224"),
+    "audio-spectrogram-transformer": ({"num_hidden_layers": 1}, "input_values f32[2, 1024, 128]"),
+    "bart": ({"encoder_layers": 1, "decoder_layers": 1}, "decoder_input_ids i64[2, 16]"),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSFORMERS)
+def test_inputs_that_fit_the_kind_of_model(kind: str) -> None:
+    """A selection; bench/architectures.py has the long list."""
+    pytest.importorskip("transformers")
+    settings, words = TRANSFORMERS[kind]
+    model = load(f"hf:{kind}", Options(batch=2, seq=4096 if kind == "dac" else 16, settings=settings))
+    data = model.capture().to_bytes()
+    analysis = Analysis(Program.from_bytes(data, kind))
+    assert words in Fxir(data).capture["inputs"]
+    assert analysis.totals().counts.macs > 0
+
+
+def test_a_model_of_unusual_inputs_shows_its_signature() -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(fxcost.FxcostError, match=r"expected: forward\(") as caught:
+        load("hf:blip_2_qformer", Options(settings={"num_hidden_layers": 1}))
+    assert "--input" in str(caught.value) and len(str(caught.value).splitlines()) <= 5
+    inputs = ["query_embeds=f32[2,32,768]", "encoder_hidden_states=f32[2,9,1408]"]
+    model = load("hf:blip_2_qformer", Options(settings={"num_hidden_layers": 1}, inputs=inputs))
+    assert Analysis(Program.from_bytes(model.capture().to_bytes(), "qformer")).totals().counts.macs > 0

@@ -16,6 +16,7 @@
     X(alias)                                                                                                           \
     X(flops)                                                                                                           \
     X(params)                                                                                                          \
+    X(saved)                                                                                                           \
     X(traffic)                                                                                                         \
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
@@ -62,6 +63,7 @@ struct fxc_analysis {
     struct fxc_alias *alias;
     struct fxc_flops *flops;
     struct fxc_params *params;
+    struct fxc_saved *saved;
     struct fxc_traffic *traffic;
     struct fxc_tool *tool;
     struct fxc_cost *cost;
@@ -140,8 +142,15 @@ struct fxc_flops {
 /* params: totals over distinct storages. */
 struct fxc_params {
     int64_t params, param_bytes, buffers, buffer_bytes;
-    int64_t *numel, *bytes; /* per param row */
-    uint8_t *first;         /* per param row: the first with its storage, which is the one that counts */
+    int64_t trainable, trainable_bytes; /* parameters that require a gradient under any of their names */
+    int64_t *numel, *bytes;             /* per param row */
+    uint8_t *first;                     /* per param row: the first with its storage, which is the one that counts */
+};
+
+/* saved: bytes kept for the backward pass. */
+struct fxc_saved {
+    int64_t *bytes;                    /* per node: storages that it made */
+    int64_t buffer_bytes, input_bytes; /* besides: buffers, and other inputs that are no parameters */
 };
 
 /* traffic: bytes and kernels per node under the profile. */

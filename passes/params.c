@@ -21,12 +21,18 @@ static fxc_status fail(const struct fxc_program *p, uint32_t param, fxc_error *e
     return status;
 }
 
+static bool is_trainable(const struct fxc_program *p, uint32_t param) {
+    return p->param_kind[param] == FXC_INPUT_KIND_PARAMETER &&
+           (p->param_flags[param] & FXC_PARAM_FLAG_REQUIRES_GRAD) != 0;
+}
+
 fxc_status fxc_run_params(struct fxc_analysis *analysis, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_params];
     struct fxc_params *params = FXC_NEW(arena, struct fxc_params, 1);
     uint8_t *seen = FXC_NEW(arena, uint8_t, FXC_COUNT(p, storage));
-    if (params == NULL || seen == NULL) {
+    uint8_t *trained = FXC_NEW(arena, uint8_t, FXC_COUNT(p, storage));
+    if (params == NULL || seen == NULL || trained == NULL) {
         return fxc_fail_memory(err, "params");
     }
     params->first = FXC_NEW(arena, uint8_t, FXC_COUNT(p, param));
@@ -47,6 +53,15 @@ fxc_status fxc_run_params(struct fxc_analysis *analysis, fxc_error *err) {
         }
         params->numel[i] = numel;
         params->bytes[i] = bytes;
+        if (is_trainable(p, i) && (storage == FXC_NONE || !trained[storage])) {
+            if (storage != FXC_NONE) {
+                trained[storage] = 1;
+            }
+            if (fxc_add(params->trainable, numel, &params->trainable) ||
+                fxc_add(params->trainable_bytes, bytes, &params->trainable_bytes)) {
+                return fail(p, i, err);
+            }
+        }
         if (storage != FXC_NONE && seen[storage]) {
             continue;
         }

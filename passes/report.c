@@ -95,6 +95,7 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
         overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
     }
+    overflow |= fxc_add(a->saved_bytes, b->saved_bytes, &a->saved_bytes);
     return overflow;
 }
 
@@ -128,7 +129,8 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
                                          fxc_scale(tool->macs[node], times, unit, &out->tool_macs));
     if (large || scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
         fxc_scale(elements, times, unit, &out->output_elements) ||
-        fxc_add(out->counts.matrix_flops, out->counts.vector_flops, &flops)) {
+        fxc_add(out->counts.matrix_flops, out->counts.vector_flops, &flops) ||
+        fxc_scale(analysis->saved->bytes[node], times, unit, &out->saved_bytes)) {
         return fail_overflow(analysis, node, err);
     }
     out->phase_flops[fxc_node_phase(analysis->program, node)] = flops;
@@ -298,7 +300,14 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .unsized_values = count_unsized(analysis),
         .contradicted_values = analysis->shapes->contradicted_values,
         .seconds = all.seconds,
+        .trainable_params = analysis->params->trainable,
+        .trainable_bytes = analysis->params->trainable_bytes,
     };
+    (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
+    (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);
+    analysis->report->totals.saved_bytes = analysis->report->phased ? all.saved_bytes : -1;
+    analysis->report->totals.saved_buffer_bytes = analysis->saved->buffer_bytes;
+    analysis->report->totals.saved_input_bytes = analysis->saved->input_bytes;
     memcpy(analysis->report->totals.phase_flops, all.phase_flops, sizeof all.phase_flops);
     return FXC_OK;
 }

@@ -16,6 +16,7 @@ struct fxc_sum {
     int64_t tool, tool_macs;  /* what the tool of the convention counts; 0 under fxcost's own */
     double seconds;           /* NAN without a device, or when one of the times is not known */
     int64_t phase_flops[FXC_PHASE_COUNT];
+    int64_t saved_bytes; /* kept for the backward pass */
 };
 
 struct fxc_report {

@@ -97,6 +97,8 @@ class Totals(_Sized):
     _fields_ += [("seconds", c_double), ("ignored_nodes", c_int64), ("activations", c_int64)]
     _fields_ += [("phase_flops", c_int64 * 5)]
     _fields_ += [("tagged_values", c_int64), ("given_values", c_int64)]
+    _fields_ += [(name, c_int64) for name in ("saved_bytes", "saved_buffer_bytes", "saved_input_bytes")]
+    _fields_ += [(name, c_int64) for name in ("trainable_params", "trainable_bytes", "samples", "tokens")]
 
 
 class NodeCost(_Sized):

@@ -36,7 +36,8 @@ def capture_step(
     step = _Step(model, label, named)
     with mode, torch.enable_grad(), _single_threaded(), step:
         goal = _goal(model(*args, **kwargs), loss)
-        torch.autograd.backward(goal.tensors, goal.gradients)
+        with step.starting():
+            torch.autograd.backward(goal.tensors, goal.gradients())
         step.head["loss"] = goal.text
         step.outputs = goal.outputs() + _gradients(model, named)
     return step.capture
@@ -49,6 +50,9 @@ class _Step(Recording):
         super().__init__(model, label, inputs, fold=False)  # outputs may name any node
         self.head: dict[str, Any] = {"route": "joint", **_batch(inputs)}
         self.outputs: list[tuple[str, str, torch.Tensor]] = []
+
+    def starting(self) -> contextlib.AbstractContextManager[None]:
+        return self._tape.phases.starting()
 
     def _written(self, writer: Any) -> None:
         rows, columns, role_of = writer.columns.rows, writer.columns, enum("output_kind")
@@ -112,12 +116,15 @@ def _single_threaded() -> Iterator[None]:
 @dataclasses.dataclass
 class _Goal:
     tensors: list[torch.Tensor]
-    gradients: list[torch.Tensor | None]
+    scalar: bool
     text: str  # for the head of the report
 
     def outputs(self) -> list[tuple[str, str, torch.Tensor]]:
-        role = "loss" if self.gradients == [None] else "user_output"
-        return [(role, "", tensor) for tensor in self.tensors]
+        return [("loss" if self.scalar else "user_output", "", tensor) for tensor in self.tensors]
+
+    def gradients(self) -> list[torch.Tensor | None]:
+        """What the backward pass begins with; of a scalar, autograd makes it."""
+        return [None if self.scalar else torch.ones_like(tensor) for tensor in self.tensors]
 
 
 def _goal(result: Any, loss: Loss | None) -> _Goal:
@@ -129,11 +136,11 @@ def _goal(result: Any, loss: Loss | None) -> _Goal:
             raise usage(
                 "loss= gives no differentiable scalar", "a function of the model's output, such as lambda y: y.sum()"
             )
-        return _Goal([value], [None], "given")
+        return _Goal([value], True, "given")
     found = dict(_tensors(result, ""))
     own = found.get("loss", result if isinstance(result, torch.Tensor) and result.dim() == 0 else None)
     if own is not None and own.numel() == 1 and own.requires_grad:
-        return _Goal([own], [None], "the model's own")
+        return _Goal([own], True, "the model's own")
     chosen: dict[int, tuple[str, torch.Tensor]] = {}
     for name, tensor in found.items():
         if tensor.requires_grad and tensor.is_floating_point():
@@ -148,7 +155,7 @@ def _goal(result: Any, loss: Loss | None) -> _Goal:
     names = ", ".join(name for name, _ in chosen.values() if name)
     tensors = [tensor for _, tensor in chosen.values()]
     text = "sum of the output" if len(tensors) == 1 else f"sum of {len(tensors)} outputs"
-    return _Goal(tensors, [torch.ones_like(tensor) for tensor in tensors], f"{text} ({names})" if names else text)
+    return _Goal(tensors, False, f"{text} ({names})" if names else text)
 
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .binding import Analysis, Formula, Program, seconds_or_none
+from .enums import enum
 from .errors import FxcostError
 from .formulas import Corrections, OpFormula
 
@@ -40,6 +41,7 @@ class Row:
     module: str | None = None
     shape: str | None = None
     coverage: str | None = None
+    saved_bytes: int | None = None
 
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> Row:
@@ -92,6 +94,31 @@ class Report:
     def params(self) -> int:
         """Elements of parameters, tied ones once."""
         return self._totals.params
+
+    @property
+    def trainable_params(self) -> int:
+        """Elements of parameters that require a gradient; the others are frozen."""
+        return int(self._totals.trainable_params)
+
+    @property
+    def saved_bytes(self) -> int | None:
+        """What the forward pass keeps for the backward pass, without parameters, buffers and inputs; None unless a
+        training step was captured."""
+        return None if self._totals.saved_bytes < 0 else int(self._totals.saved_bytes)
+
+    @property
+    def phases(self) -> dict[str, int]:
+        """FLOPs by part of a training step: forward, backward, accumulation, recompute, optimizer."""
+        return dict(zip(enum("phase"), self._totals.phase_flops, strict=True))
+
+    @property
+    def flops_per_sample(self) -> float | None:
+        """Of a training step; None where the number of samples is not known."""
+        return self.flops / self._totals.samples if self._totals.samples else None
+
+    @property
+    def flops_per_token(self) -> float | None:
+        return self.flops / self._totals.tokens if self._totals.tokens else None
 
     @property
     def bytes(self) -> int:

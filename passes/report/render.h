@@ -24,6 +24,8 @@ enum { FXC_NUMBER_SIZE = 32 };
 const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
 /* The same with its unit: "4.09 GB", "96 B". */
 const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
+/* "12.5 %": a part of a whole. Returns buffer. */
+const char *fxc_percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]);
 /* Seconds as "1.25 ms"; "-" for NAN. */
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
 
@@ -96,6 +98,8 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
 
 /* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */
 const char *fxc_phase_title(uint32_t phase);
+/* The lines on operators without a formula and on shapes. */
+void fxc_put_missing(const struct fxc_analysis *analysis, struct fxc_stream *out);
 /* The lines on a training step. */
 void fxc_put_step(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 

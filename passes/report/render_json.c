@@ -88,8 +88,17 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_open(json, "totals", '{');
     put_counts(json, &t->counts);
     put_phases(json, t->phase_flops);
+    if (t->saved_bytes >= 0) {
+        fxc_json_int(json, "saved_bytes", t->saved_bytes);
+        fxc_json_int(json, "saved_buffer_bytes", t->saved_buffer_bytes);
+        fxc_json_int(json, "saved_input_bytes", t->saved_input_bytes);
+        fxc_json_int(json, "samples", t->samples);
+        fxc_json_int(json, "tokens", t->tokens);
+    }
     fxc_json_int(json, "params", t->params);
     fxc_json_int(json, "param_bytes", t->param_bytes);
+    fxc_json_int(json, "trainable_params", t->trainable_params);
+    fxc_json_int(json, "trainable_bytes", t->trainable_bytes);
     fxc_json_int(json, "buffers", t->buffers);
     fxc_json_int(json, "buffer_bytes", t->buffer_bytes);
     fxc_json_int(json, "nodes", t->nodes);
@@ -165,8 +174,8 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_int(json, "line", row->line);
 }
 
-static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by,
-                    const struct fxc_convention *tool) {
+static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by, const struct fxc_convention *tool,
+                    bool phased) {
     fxc_put(json->out, json->comma ? "" : "\n");
     fxc_json_open(json, NULL, '{');
     fxc_json_string(json, "name", row->name);
@@ -187,6 +196,9 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
     }
     put_counts(json, &row->sum.counts);
     put_phases(json, row->sum.phase_flops);
+    if (phased) {
+        fxc_json_int(json, "saved_bytes", row->sum.saved_bytes);
+    }
     if (tool != NULL) {
         fxc_json_int(json, "tool", row->sum.tool);
         fxc_json_int(json, "tool_macs", row->sum.tool_macs);
@@ -217,7 +229,7 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     }
     fxc_json_open(&json, "rows", '[');
     for (uint32_t i = 0; i < rows->count; i++) {
-        put_row(&json, &rows->row[i], options->by, tool);
+        put_row(&json, &rows->row[i], options->by, tool, analysis->report->phased);
     }
     fxc_json_close(&json, ']');
     fxc_json_close(&json, '}');

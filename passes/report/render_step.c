@@ -21,4 +21,15 @@ void fxc_put_step(const struct fxc_analysis *analysis, bool raw, struct fxc_stre
         }
     }
     fxc_put(out, before[0] == ',' ? "\n" : "");
+    const fxc_totals *t = &analysis->report->totals;
+    if (t->samples > 0) {
+        fxc_putf(out, "each        sample %s FLOPs", fxc_human(t->flops / t->samples, raw, text));
+        if (t->tokens > 0) {
+            fxc_putf(out, ", token %s FLOPs", fxc_human(t->flops / t->tokens, raw, text));
+        }
+        fxc_put(out, "\n");
+    }
+    fxc_putf(out, "saved       %s for the backward pass", fxc_human_bytes(t->saved_bytes, raw, text));
+    fxc_putf(out, ", besides %s of buffers", fxc_human_bytes(t->saved_buffer_bytes, raw, text));
+    fxc_putf(out, ", %s of inputs\n", fxc_human_bytes(t->saved_input_bytes, raw, text));
 }

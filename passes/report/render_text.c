@@ -50,16 +50,6 @@ static void put_field(struct fxc_stream *out, const char *name, const char *text
     fxc_put(out, "\n");
 }
 
-static const char *percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]) {
-    double share = whole > 0 ? 100 * part / whole : 0;
-    if (share > 0 && share < 0.05) {
-        (void)snprintf(buffer, FXC_NUMBER_SIZE, "<0.1 %%");
-    } else {
-        (void)snprintf(buffer, FXC_NUMBER_SIZE, share == 0 || share > 99.95 ? "%.0f %%" : "%.1f %%", share);
-    }
-    return buffer;
-}
-
 /* "batch=1, seq=512, while_loop_trips=?": the sizes that the numbers hold for. Of those that data decide, the ones that
  * the user gave or could give. */
 static void put_sizes(const struct face *face) {
@@ -154,8 +144,11 @@ static void put_totals(const struct face *face) {
     fxc_putf(face->out, "MACs        %s\n", number(face, t->counts.macs, a));
     fxc_putf(face->out, "activations %s put out by matrix products and convolutions\n",
              number(face, t->activations, a));
-    fxc_putf(face->out, "parameters  %s (%s), buffers %s (%s)\n", number(face, t->params, a),
-             bytes(face, t->param_bytes, b), number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
+    fxc_putf(face->out, "parameters  %s (%s), ", number(face, t->params, a), bytes(face, t->param_bytes, b));
+    if (t->trainable_params != t->params) {
+        fxc_putf(face->out, "%s of them trainable, ", number(face, t->trainable_params, a));
+    }
+    fxc_putf(face->out, "buffers %s (%s)\n", number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
     fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n", bytes(face, t->counts.bytes_read, a),
              bytes(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
     if (!isnan(t->seconds)) {
@@ -190,48 +183,12 @@ static void put_tool(const struct face *face) {
     }
     fxc_putf(face->out, "            leaves out, in FLOPs of fxcost: %s (%s)%s\n",
              number(face, tool->left_out_flops, a),
-             percent((double)tool->left_out_flops, (double)face->totals->flops, b),
+             fxc_percent((double)tool->left_out_flops, (double)face->totals->flops, b),
              face->tool->missing == FXC_MISSING_LISTED ? ", and says so" : ", without notice");
     for (uint32_t i = 0; i < tool->left_out_count; i++) {
         const struct fxc_tool_gap *gap = &tool->left_out[i];
         fxc_putf(face->out, "%14s%s \xC3\x97%" PRId64 ": %s%s\n", "", gap->op, gap->nodes, number(face, gap->flops, a),
                  gap->sight == FXC_TOOL_ZERO ? ", which it calls none" : "");
-    }
-}
-
-static void put_unknown(const struct face *face) {
-    const fxc_totals *t = face->totals;
-    const struct fxc_report *report = face->analysis->report;
-    char a[FXC_NUMBER_SIZE];
-    if (t->unknown_nodes == 0) {
-        fxc_putf(face->out, "unknown     none: all %" PRId64 " nodes have a formula", t->nodes);
-        if (t->ignored_nodes > 0) {
-            fxc_putf(face->out, ", besides %" PRId64 " left out on request", t->ignored_nodes);
-        }
-    } else {
-        fxc_putf(face->out, "unknown     %" PRId64 " of %" PRId64 " nodes have no formula (%s of output elements):\n",
-                 t->unknown_nodes, t->nodes, percent((double)t->unknown_elements, (double)t->output_elements, a));
-        for (uint32_t i = 0; i < report->unknown_count; i++) {
-            fxc_putf(face->out, "%12s%s \xC3\x97%" PRId64 " (%s)%s", "", report->unknown[i].op,
-                     report->unknown[i].nodes,
-                     percent((double)report->unknown[i].elements, (double)t->output_elements, a),
-                     i + 1 < report->unknown_count ? "\n" : "");
-        }
-    }
-    fxc_putf(face->out, "\nshapes      %" PRId64 " of %" PRId64 " derived by rule, ",
-             t->values - t->recorded_values - t->tagged_values, t->values);
-    if (t->tagged_values > 0) {
-        fxc_putf(face->out, "%" PRId64 " by pointwise tag, ", t->tagged_values);
-    }
-    fxc_putf(face->out, "%" PRId64 " as recorded; %" PRId64 " given\n", t->recorded_values, t->given_values);
-    if (t->contradicted_values > 0) {
-        uint32_t node = face->analysis->shapes->contradicted_node;
-        fxc_putf(face->out, "%12s%" PRId64 " recorded with another type or layout than a rule tells, the first '%s'\n",
-                 "", t->contradicted_values, fxc_node_name(face->analysis->program, node));
-    }
-    if (t->unsized_values > 0) {
-        fxc_putf(face->out, "unsized     %" PRId64 " values depend on a symbol without a value and are in no total\n",
-                 t->unsized_values);
     }
 }
 
@@ -303,6 +260,7 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
+    phases += is_step(face); /* what is saved */
     uint32_t numbers =
         1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds + columns.tool;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
@@ -357,6 +315,9 @@ static void put_titles(const struct face *face, const struct columns *columns) {
         put_number_cell(face, "read B");
         put_number_cell(face, "written B");
     }
+    if (is_step(face)) {
+        put_number_cell(face, "saved B");
+    }
     if (columns->seconds) {
         put_number_cell(face, "time");
     }
@@ -394,10 +355,13 @@ static void put_row(const struct face *face, const struct columns *columns, cons
         put_number_cell(face, number(face, row->sum.tool, text));
     }
     fxc_put(face->out, " ");
-    fxc_put_cell(face->out, percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
+    fxc_put_cell(face->out, fxc_percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
     if (columns->bytes) {
         put_number_cell(face, number(face, c->bytes_read, text));
         put_number_cell(face, number(face, c->bytes_written, text));
+    }
+    if (is_step(face)) {
+        put_number_cell(face, number(face, row->sum.saved_bytes, text));
     }
     if (columns->seconds) {
         put_number_cell(face, fxc_human_seconds(row->sum.seconds, face->options->raw, text));
@@ -431,7 +395,7 @@ static void put_cite(const struct face *face) {
              t->counts.macs < 1000 ? " MACs" : "MACs", fxc_human(t->flops, false, flops),
              t->flops < 1000 ? " FLOPs" : "FLOPs", fxc_cite_inputs(face->analysis, inputs, sizeof inputs),
              info.training ? "train" : "eval",
-             percent((double)t->unknown_elements, (double)t->output_elements, unknown));
+             fxc_percent((double)t->unknown_elements, (double)t->output_elements, unknown));
 }
 
 void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
@@ -444,7 +408,7 @@ void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_
     if (face.tool != NULL) {
         put_tool(&face);
     }
-    put_unknown(&face);
+    fxc_put_missing(analysis, out);
     put_rows(&face, rows);
     put_cite(&face);
 }

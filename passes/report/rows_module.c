@@ -62,6 +62,7 @@ static uint64_t own_shape(const struct module_walk *walk, uint32_t module) {
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         hash = mix(hash, (uint64_t)numbers[i]);
     }
+    hash = mix(hash, (uint64_t)sum->saved_bytes);
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
         hash = mix(hash, (uint64_t)sum->phase_flops[phase]);
     }

@@ -135,3 +135,13 @@ const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_S
     }
     return buffer;
 }
+
+const char *fxc_percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]) {
+    double share = whole > 0 ? 100 * part / whole : 0;
+    if (share > 0 && share < 0.05) {
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, "<0.1 %%");
+    } else {
+        (void)snprintf(buffer, FXC_NUMBER_SIZE, share == 0 || share > 99.95 ? "%.0f %%" : "%.1f %%", share);
+    }
+    return buffer;
+}

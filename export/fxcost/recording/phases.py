@@ -46,6 +46,7 @@ class Phases:
         self._steps = 0
         self._step_call = -1
         self._task = -1
+        self._starting = False
         self._differentiable = False  # whether the current backward is itself differentiated (create_graph)
         self._call = -1
 
@@ -54,6 +55,8 @@ class Phases:
         if task == -1:
             if self._steps and call == self._step_call:
                 return self.optimizer, NO_NUMBER
+            if self._starting:
+                return self.backward, NO_NUMBER
             return 0, _next_number() - 1 if _grad() else NO_NUMBER
         if task != self._task:
             self._task, self._differentiable, self._call = task, _grad() and not _computes_again(), call
@@ -66,6 +69,15 @@ class Phases:
         if number == ACCUMULATE:
             return self.backward | self.accumulation, NO_NUMBER
         return self.backward, number
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """What autograd does before its first node, such as making the gradient of the loss."""
+        before, self._starting = self._starting, True
+        try:
+            yield
+        finally:
+            self._starting = before
 
     @contextlib.contextmanager
     def watching(self, call: Any) -> Iterator[None]:

@@ -267,7 +267,7 @@ class Functions(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is _TENSOR.backward:  # as Tensor.backward does, with functions seen in what is recomputed
-            with self:
+            with self, self.tape.phases.starting():
                 return torch.autograd.backward(*_backward_arguments(*args, **kwargs))
         tape = self.tape
         before = tape.function

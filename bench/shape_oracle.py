@@ -1,8 +1,8 @@
 """Shape rules against the recording on many architectures: python bench/shape_oracle.py [--only NAME ...] [--modes ...]
 
 Every value of every graph: what the rules derive (sizes, element type, strides) must be what torch's fake tensors said
-during the capture, and what has no rule is listed by operator. Each model is captured in evaluation without gradients
-and in training with gradients. Sizes that are data have no value in a recording: a value is chosen for them, and they
+during the capture, and what has no rule is listed by operator. Each model is captured in evaluation without gradients,
+in training with gradients, and as a training step, forward and backward. Sizes that are data have no value in a recording: a value is chosen for them, and they
 are counted in a column of their own. Takes some minutes. Exits with 1 when a rule contradicts the recording.
 """
 
@@ -26,17 +26,18 @@ from shape_sources import Sources, sources_of
 
 from fxcost.errors import first_line
 
-MODES = {"eval": (False, False), "train": (True, True)}
+# train, grad, and what Model.capture calls mode: "step" is forward and backward of a training step.
+MODES = {"eval": (False, False, "forward"), "train": (True, True, "forward"), "step": (True, True, "train")}
 ROW = "{:<31} {:<5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>5}  {}"
 HEAD = ("model", "mode", "values", "sizes", "dtype", "strides", "agree", "data", "operators whose values are recorded")
 
 
 def judge(name: str, build: Build, mode: str) -> Sources | str:
     """What became of one model; the reason where it does not capture."""
-    train, grad = MODES[mode]
+    train, grad, kind = MODES[mode]
     torch.manual_seed(0)
     try:
-        data = build().capture(train=train, grad=grad).to_bytes()
+        data = build().capture(train=train, grad=grad, mode=kind).to_bytes()
     except Exception as error:  # noqa: BLE001  listed, whatever it is
         return first_line(error) + reason(str(error))
     return sources_of(data, name)

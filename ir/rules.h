@@ -33,7 +33,7 @@
     X(other, subject, shaped)                                                                                          \
     X(getitem, element, shaped)                                                                                        \
     X(index, subject, shaped)                                                                                          \
-    X(pad, subject, suggested)                                                                                         \
+    X(pad, subject, padded)                                                                                            \
     X(loss, common, untold)                                                                                            \
     X(class_loss, subject, contiguous)                                                                                 \
     X(pixel_shuffle, subject, plain)                                                                                   \
@@ -64,6 +64,7 @@
     X(scalar, subject, contiguous)                                                                                     \
     X(repeat_interleave, subject, contiguous)                                                                          \
     X(diff, promote, shaped)                                                                                           \
+    X(to_complex, spectrum, shaped)                                                                                    \
     /* shape_rules_body.c */                                                                                           \
     X(body, body, shaped)                                                                                              \
     X(rows, body, shaped)                                                                                              \
@@ -72,17 +73,20 @@
     X(functionalized, functionalized, shaped)                                                                          \
     X(flex, attended, shaped)                                                                                          \
     /* shape_rules_results.c */                                                                                        \
-    X(norm_backward, subject, untold)                                                                                  \
-    X(conv_backward, subject, untold)                                                                                  \
+    X(norm_backward, subject, norm_backward)                                                                           \
+    X(conv_backward, subject, conv_backward)                                                                           \
     X(sdpa_backward, query, untold)                                                                                    \
-    X(sdpa_forward, attended, untold)                                                                                  \
+    X(sdpa_forward, attended, flash)                                                                                   \
     X(native_layer_norm, statistics, contiguous)                                                                       \
-    X(native_group_norm, statistics, suggested)                                                                        \
-    X(native_batch_norm, statistics, preserve)                                                                         \
+    X(native_group_norm, statistics, grouped)                                                                          \
+    X(native_batch_norm, statistics, normed)                                                                           \
     X(table_backward, gradient, contiguous)                                                                            \
-    X(input_sized, gradient, untold)                                                                                   \
-    X(like_output, gradient, untold)                                                                                   \
+    X(input_sized, gradient, contiguous)                                                                               \
+    X(like_output, gradient, contiguous)                                                                               \
     X(class_loss_forward, subject, contiguous)                                                                         \
+    X(saved, saved, normed)                                                                                            \
+    X(input_and_grid, subject, contiguous)                                                                             \
+    X(recurrent_layer, layered, contiguous)                                                                            \
     X(masked, subject, contiguous)                                                                                     \
     X(direction, common, pointwise)                                                                                    \
     X(embedding_bag, bags, contiguous)                                                                                 \
@@ -210,6 +214,9 @@
     X(indices)        /* int64 */                                                                                      \
     X(with_indices)   /* that of the subject, then int64 */                                                            \
     X(padded)         /* that of the subject; of pad, which autocast takes in parts */                                 \
+    X(softmax)        /* float32 if half_to_float, else that of the subject */                                         \
+    X(saved)          /* that of `saved_v` or `v` */                                                                   \
+    X(layered)        /* that of `input`, then bytes */                                                                \
     X(with_mask)      /* that of the subject, then bool */                                                             \
     X(statistics)     /* that of the subject, of statistics too where that is float32 or float64 */                    \
     X(attended)       /* that of `query`, then float32 */                                                              \
@@ -255,7 +262,15 @@
     /* layout_kernels.c */                                                                                             \
     X(attention) /* the query's where the flash kernel runs, else row-major */                                         \
     X(einsum)    /* those of the batched product that it becomes */                                                    \
-    X(recurrent) /* time outermost */
+    X(flash)     /* the query's; the rest row-major */                                                                 \
+    X(recurrent) /* time outermost */                                                                                  \
+    /* layout_backward.c */                                                                                            \
+    X(normed)             /* the subject's, made dense; statistics row-major */                                        \
+    X(grouped)            /* as suggested; statistics row-major */                                                     \
+    X(norm_backward)      /* TensorIterator's of gradient and argument; others row-major */                            \
+    X(resize_backward)    /* as the result's gradient suggests */                                                      \
+    X(conv_backward)      /* channels-last if input or weight is, else row-major */                                    \
+    X(attention_backward) /* heads within positions */
 
 enum fxc_shape_rule_id {
     FXC_SHAPE_RECORDED_ONLY, /* no rule: the recorded shape is kept */

@@ -347,6 +347,17 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return asked(rule, part_of(of_subject(rule)));
     case FXC_DTYPES_padded:
         return padded(rule);
+    case FXC_DTYPES_softmax: {
+        bool widened;
+        return !fxc_rule_bool(rule, FXC_NAME_half_to_float, false, &widened) ? (uint8_t)FXC_DTYPE_OPAQUE
+               : widened                                                     ? (uint8_t)FXC_DTYPE_FLOAT32
+                                                                             : of_subject(rule);
+    }
+    case FXC_DTYPES_saved:
+        dtype = of(rule, FXC_NAME_saved_v);
+        return dtype != FXC_DTYPE_OPAQUE ? dtype : of(rule, FXC_NAME_v);
+    case FXC_DTYPES_layered:
+        return index < 3 ? of(rule, FXC_NAME_input) : (uint8_t)FXC_DTYPE_UINT8;
     case FXC_DTYPES_with_mask:
         return index == 0 ? of_subject(rule) : (uint8_t)FXC_DTYPE_BOOL;
     case FXC_DTYPES_statistics:

@@ -38,10 +38,29 @@ void fxc_suggested_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     }
 }
 
+/* Whether something is only cut off. */
+static bool only_cuts(const struct fxc_rule *rule) {
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_pad), count = fxc_list_count(rule->program, list);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t width;
+        if (!fxc_rule_item_int(rule, list, i, &width) || width > 0) {
+            return false;
+        }
+    }
+    return count > 0;
+}
+
+/* Filling with a constant makes a new tensor; where it only cuts, it copies what is left. */
 void fxc_padded_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     const char *mode = fxc_rule_string(rule, FXC_NAME_mode);
+    struct fxc_tensor input;
     if (mode != NULL && strcmp(mode, "circular") == 0) {
         (void)fxc_contiguous_strides(out);
+    } else if ((mode == NULL || strcmp(mode, "constant") == 0) && only_cuts(rule)) {
+        if (known_subject(rule, &input) && input.rank == out->rank) {
+            memcpy(out->stride, input.stride, input.rank * sizeof out->stride[0]);
+            fxc_iterated_strides(out);
+        }
     } else {
         fxc_suggested_strides(rule, out);
     }

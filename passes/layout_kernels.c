@@ -82,6 +82,20 @@ void fxc_attention_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     }
 }
 
+/* The kernel itself. */
+void fxc_flash_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
+    struct fxc_tensor query;
+    if (out->index > 0 && out->rank == 3) {
+        /* The logarithms of the sums lie as (batch, position, head). */
+        (void)fxc_contiguous_strides(out);
+        out->stride[1] = 1;
+        out->stride[2] = out->size[1] > 1 ? out->size[1] : 1;
+    } else if (known_argument(rule, FXC_NAME_query, &query) && query.rank == out->rank) {
+        memcpy(out->stride, query.stride, query.rank * sizeof out->stride[0]);
+        fxc_iterated_strides(out);
+    }
+}
+
 /* ---- einsum ------------------------------------------------------------------------------------------------------ */
 
 /* Where a dimension of the product goes: both operands have it, only the first has, or the rest. */

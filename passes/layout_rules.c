@@ -156,6 +156,12 @@ void fxc_iterated_strides(struct fxc_shape *out) {
     iterator_strides(&ops, out);
 }
 
+void fxc_iterated_strides_of(const struct fxc_tensor *tensors, uint32_t count, struct fxc_shape *out) {
+    struct operands ops = {.count = count < MAX_OPERANDS ? count : MAX_OPERANDS};
+    memcpy(ops.tensor, tensors, ops.count * sizeof ops.tensor[0]);
+    iterator_strides(&ops, out);
+}
+
 /* Every tensor argument, in order. */
 static void pointwise_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     const struct fxc_program *p = rule->program;
@@ -397,6 +403,24 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
     case FXC_LAYOUTS_padded:
         fxc_padded_strides(rule, out);
         return;
+    case FXC_LAYOUTS_normed:
+        fxc_normed_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_grouped:
+        fxc_grouped_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_norm_backward:
+        fxc_norm_backward_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_resize_backward:
+        fxc_resize_backward_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_conv_backward:
+        fxc_conv_backward_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_attention_backward:
+        fxc_attention_backward_strides(rule, out);
+        return;
     case FXC_LAYOUTS_window:
         fxc_window_strides(rule, out);
         return;
@@ -411,6 +435,9 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         return;
     case FXC_LAYOUTS_attention:
         fxc_attention_strides(rule, out);
+        return;
+    case FXC_LAYOUTS_flash:
+        fxc_flash_strides(rule, out);
         return;
     case FXC_LAYOUTS_einsum:
         fxc_einsum_strides(rule, out);

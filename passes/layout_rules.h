@@ -13,6 +13,8 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
 bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out);
 /* Dense strides in the order of those that the shape holds, 0 where any place will do, by TensorIterator's rule. */
 void fxc_iterated_strides(struct fxc_shape *out);
+/* The same in the order of several tensors, the first that has an opinion first. */
+void fxc_iterated_strides_of(const struct fxc_tensor *tensors, uint32_t count, struct fxc_shape *out);
 /* Row-major strides; false on overflow. */
 bool fxc_contiguous_strides(struct fxc_shape *out);
 /* Channels innermost, the batch outermost; told for ranks 4 and 5. */
@@ -29,8 +31,15 @@ bool fxc_is_contiguous(const struct fxc_tensor *tensor);
  * tensor that fits both orders counts as row-major. Ranks 4 and 5. */
 bool fxc_is_channels_last(const struct fxc_tensor *tensor);
 
-/* ---- rules in files of their own: layout_formats.c, layout_kernels.c --------------------------------------------- */
+/* ---- rules in files of their own: layout_formats.c, layout_kernels.c, layout_backward.c
+ * --------------------------------------------- */
 
+void fxc_normed_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_grouped_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_norm_backward_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_resize_backward_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_conv_backward_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_attention_backward_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_suggested_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_padded_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_window_strides(const struct fxc_rule *rule, struct fxc_shape *out);
@@ -38,6 +47,7 @@ void fxc_conv_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_joined_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_stacked_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_attention_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_flash_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_einsum_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_recurrent_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 

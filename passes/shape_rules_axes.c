@@ -135,6 +135,19 @@ fxc_status fxc_shape_parts(const struct fxc_rule *rule, struct fxc_shape *out, f
     return FXC_OK;
 }
 
+/* view_as_complex: pairs of neighbours become one number. */
+fxc_status fxc_shape_to_complex(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor tensor;
+    (void)err;
+    FXC_NEED(fxc_shape_subject(rule, &tensor) && tensor.rank > 0 && tensor.size[tensor.rank - 1] == 2);
+    fxc_start_view(&tensor, out);
+    out->rank--;
+    for (uint32_t dim = 0; dim < out->rank; dim++) {
+        out->stride[dim] /= 2;
+    }
+    return FXC_OK;
+}
+
 /* Aligns a view with sizes that it is expanded to; false when it does not fit. */
 static bool expand_to(const struct fxc_tensor *tensor, struct fxc_shape *out) {
     if (tensor->rank > out->rank) {

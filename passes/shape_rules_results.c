@@ -168,6 +168,34 @@ fxc_status fxc_shape_direction(const struct fxc_rule *rule, struct fxc_shape *ou
     return as_arguments(rule, names, 2, out);
 }
 
+/* _weight_norm_interface and its backward: directions, then magnitudes. */
+fxc_status fxc_shape_saved(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    static const enum fxc_name forward[] = {FXC_NAME_v, FXC_NAME_g};
+    static const enum fxc_name backward[] = {FXC_NAME_saved_v, FXC_NAME_saved_g};
+    struct fxc_tensor saved;
+    (void)err;
+    return as_arguments(rule, fxc_rule_tensor(rule, FXC_NAME_saved_v, &saved) ? backward : forward, 2, out);
+}
+
+/* grid_sampler_2d_backward: gradients of the image and of the grid. */
+fxc_status fxc_shape_input_and_grid(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    static const enum fxc_name names[] = {FXC_NAME_input, FXC_NAME_grid};
+    (void)err;
+    return as_arguments(rule, names, 2, out);
+}
+
+/* mkldnn_rnn_layer: outputs of one direction, both last states, and a workspace of which nothing is known (fake tensors
+ * say that it is empty). */
+fxc_status fxc_shape_recurrent_layer(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    static const enum fxc_name names[] = {FXC_NAME_input, FXC_NAME_hx_, FXC_NAME_cx_};
+    (void)err;
+    FXC_TRY(as_arguments(rule, names, 3, out));
+    return out->index > 0 ||
+                   (out->rank == 3 && fxc_rule_int(rule, FXC_NAME_hidden_size, -1, &out->size[2]) && out->size[2] >= 0)
+               ? FXC_OK
+               : FXC_UNKNOWN_OPS;
+}
+
 /* _embedding_bag: a row for each bag; what else it returns for its backward. */
 fxc_status fxc_shape_embedding_bag(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor weight, offsets;

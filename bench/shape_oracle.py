@@ -2,8 +2,9 @@
 
 Every value of every graph: what the rules derive (sizes, element type, strides) must be what torch's fake tensors said
 during the capture, and what has no rule is listed by operator. Each model is captured in evaluation without gradients,
-in training with gradients, and as a training step, forward and backward. Sizes that are data have no value in a recording: a value is chosen for them, and they
-are counted in a column of their own. Takes some minutes. Exits with 1 when a rule contradicts the recording.
+in training with gradients, and as a training step, forward and backward. Sizes that are data have no value in a
+recording: a value is chosen for them, and they are counted in a column of their own. Takes some minutes. Exits with 1
+when a rule contradicts the recording.
 """
 
 from __future__ import annotations

@@ -34,6 +34,12 @@ bool fxc_is_channels_last(const struct fxc_tensor *tensor);
 /* ---- rules in files of their own: layout_formats.c, layout_kernels.c, layout_backward.c
  * --------------------------------------------- */
 
+void fxc_kept_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+/* The argument memory_format, else the fallback. */
+void fxc_format_strides(const struct fxc_rule *rule, enum fxc_memory_format fallback, struct fxc_shape *out);
+void fxc_converted_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_dropped_strides(const struct fxc_rule *rule, struct fxc_shape *out);
+void fxc_physical_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_normed_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_grouped_strides(const struct fxc_rule *rule, struct fxc_shape *out);
 void fxc_norm_backward_strides(const struct fxc_rule *rule, struct fxc_shape *out);

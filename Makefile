@@ -71,7 +71,7 @@ gcc: $(STAMP)-test
 
 # Environments of the counters that fxcost is compared with; their tests say so where one could not be installed.
 $(STAMP)-peers: $(STAMP)-test tests/peers/setup.sh tests/peers/environments.txt
-	-tests/peers/setup.sh $(VENV) build/peers common
+	-tests/peers/setup.sh $(VENV) build/peers common ultralytics
 	@touch $@
 
 python-tests: $(STAMP)-test $(STAMP)-installed $(STAMP)-peers

@@ -1,27 +1,14 @@
 /* tool: applies the rows of a convention. Each count lands on one node: the operator, or the node that does most inside
  * the module call or function that the tool looks at; sums by module, class and operator follow from there. */
-#include "passes/tool.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/convention/convention.h"
+#include "passes/tool_walk.h"
 
 static const fxc_convention_rule rules[FXC_CONVENTION_RULE_COUNT] = {
 #define X(name) [FXC_COUNT_##name] = fxc_count_##name,
     FXC_CONVENTION_RULE_LIST(X)
 #undef X
-};
-
-struct walk {
-    const struct fxc_analysis *analysis;
-    const struct fxc_program *p;
-    const struct fxc_convention *convention;
-    struct fxc_tool *tool;
-    struct fxc_tool_index index;
-    struct fxc_arena *arena;
-    const struct fxc_convention_row **call_row; /* per call: the row of its module that counts, NULL for none */
-    uint32_t op_room;
 };
 
 /* ---- what a row matches -------------------------------------------------------------------------------------------
@@ -37,8 +24,8 @@ static bool matches(const struct fxc_convention_row *row, enum fxc_sight sight, 
     return row->sight == sight && strlen(row->name) == length && strncmp(row->name, name, length) == 0;
 }
 
-static const struct fxc_convention_row *find_row(const struct fxc_convention *convention, enum fxc_sight sight,
-                                                 const char *name, size_t length) {
+const struct fxc_convention_row *fxc_tool_row(const struct fxc_convention *convention, enum fxc_sight sight,
+                                              const char *name, size_t length) {
     for (uint32_t i = 0; i < convention->rows; i++) {
         if (matches(&convention->row[i], sight, name, length)) {
             return &convention->row[i];
@@ -48,18 +35,8 @@ static const struct fxc_convention_row *find_row(const struct fxc_convention *co
 }
 
 static const struct fxc_convention_row *operator_row(const struct fxc_convention *convention, const char *op) {
-    const struct fxc_convention_row *row = find_row(convention, FXC_SIGHT_OPERATOR, op, strlen(op));
-    return row != NULL ? row : find_row(convention, FXC_SIGHT_OPERATOR, op, packet_length(op));
-}
-
-static const struct fxc_convention_row *module_row(const struct walk *walk, uint32_t module) {
-    static const char layers[] = "torch.nn.modules.";
-    const char *name = fxc_string(walk->p, walk->p->module_class[module]);
-    if (strncmp(name, layers, sizeof layers - 1) != 0) {
-        return NULL;
-    }
-    name += sizeof layers - 1;
-    return find_row(walk->convention, FXC_SIGHT_MODULE, name, strlen(name));
+    const struct fxc_convention_row *row = fxc_tool_row(convention, FXC_SIGHT_OPERATOR, op, strlen(op));
+    return row != NULL ? row : fxc_tool_row(convention, FXC_SIGHT_OPERATOR, op, packet_length(op));
 }
 
 static bool has_rows(const struct fxc_convention *convention, enum fxc_sight sight) {
@@ -74,7 +51,7 @@ static bool has_rows(const struct fxc_convention *convention, enum fxc_sight sig
 /* ---- one thing that the tool looks at ------------------------------------------------------------------------------
  */
 
-static fxc_status overflow(const struct walk *walk, uint32_t node, fxc_error *err) {
+static fxc_status overflow(const struct fxc_tool_walk *walk, uint32_t node, fxc_error *err) {
     fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, walk->p, node);
     fxc_expected(err, "counts below 2^63");
     fxc_found(err, "a larger number under the convention %s", walk->convention->name);
@@ -82,7 +59,8 @@ static fxc_status overflow(const struct walk *walk, uint32_t node, fxc_error *er
 }
 
 /* Adds to the tool's table by operator: parts of the total, which is checked. */
-static fxc_status add_key(struct walk *walk, const char *key, const struct fxc_tool_sum *part, fxc_error *err) {
+static fxc_status add_key(struct fxc_tool_walk *walk, const char *key, const struct fxc_tool_sum *part,
+                          fxc_error *err) {
     struct fxc_tool *tool = walk->tool;
     uint32_t i = 0;
     while (i < tool->op_count && strcmp(tool->op[i].key, key) != 0) {
@@ -108,19 +86,39 @@ static fxc_status add_key(struct walk *walk, const char *key, const struct fxc_t
     return FXC_OK;
 }
 
-static void raise_sight(struct fxc_tool *tool, uint32_t node, uint8_t sight) {
-    tool->sight[node] = sight > tool->sight[node] ? sight : tool->sight[node];
-}
-
 /* The node's own name in a table by operator: the packet without its namespace. */
 static const char *last_part(const char *name) {
     const char *dot = strrchr(name, '.');
     return dot == NULL ? name : dot + 1;
 }
 
-/* Applies a row. `call` is that of a module, FXC_NONE otherwise. */
-static fxc_status apply(struct walk *walk, const struct fxc_convention_row *row, uint32_t node, uint32_t call,
-                        fxc_error *err) {
+static bool is_fast(const struct fxc_tool_walk *walk, uint32_t node) {
+    for (uint32_t call = walk->p->node_call[node]; call != FXC_NONE; call = walk->p->call_parent[call]) {
+        if (walk->index.call_fast[call]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How often a module counts that several parents hold (0 is never stored: every module has one). */
+static int64_t hooked_times(const struct fxc_tool_walk *walk, uint32_t call) {
+    int64_t parents = walk->index.parents[walk->p->call_module[call]];
+    if ((walk->convention->flags & FXC_CONVENTION_HOOKED_AGAIN) != 0) {
+        return parents * parents; /* as many hooks, each found as often; both below 2^31 */
+    }
+    return (walk->convention->flags & FXC_CONVENTION_PER_PARENT) != 0 ? parents : 1;
+}
+
+/* Divides what a hook counted by the samples, so that the sum over all hooks is rounded down once. */
+static int64_t per_sample(struct fxc_tool_walk *walk, int64_t count) {
+    int64_t whole = count / walk->samples, rest = count % walk->samples + walk->carried;
+    walk->carried = rest % walk->samples;
+    return whole + rest / walk->samples;
+}
+
+fxc_status fxc_tool_apply(struct fxc_tool_walk *walk, const struct fxc_convention_row *row, uint32_t node,
+                          uint32_t call, uint32_t region, fxc_error *err) {
     const struct fxc_analysis *analysis = walk->analysis;
     struct fxc_tool *tool = walk->tool;
     struct fxc_tally tally = {.overflow = false};
@@ -131,15 +129,26 @@ static fxc_status apply(struct walk *walk, const struct fxc_convention_row *row,
         .row = row,
         .rule = {walk->p, analysis->shapes, analysis->bindings, node, NULL},
         .call = call,
+        .region = region,
+        .fast = is_fast(walk, node),
         .own = &analysis->flops->counts[node],
     };
     if (rules[row->rule](&seen, &tally, &told) != FXC_OK) {
-        raise_sight(tool, node, FXC_TOOL_UNKNOWN);
+        fxc_tool_raise(tool, node, FXC_TOOL_UNKNOWN);
         return FXC_OK;
     }
     if (told.failure != NULL && tool->failure == NULL) {
         tool->failure = told.failure;
         tool->failed_node = node;
+    }
+    uint32_t owner = call != FXC_NONE ? call : region != FXC_NONE ? walk->p->node_call[node] : FXC_NONE;
+    if (owner != FXC_NONE) {
+        int64_t again = hooked_times(walk, owner);
+        told.count = fxc_times(&tally, told.count, again);
+        told.macs = fxc_times(&tally, told.macs, again);
+    }
+    if (call != FXC_NONE && (walk->convention->flags & FXC_CONVENTION_PER_SAMPLE) != 0 && walk->samples > 0) {
+        told.count = per_sample(walk, told.count);
     }
     int64_t times = analysis->tree->graph_times[fxc_program_node_graph(walk->p, node)], unit = analysis->tree->unit;
     struct fxc_tool_sum part = {.key = told.key != NULL   ? told.key
@@ -153,30 +162,30 @@ static fxc_status apply(struct walk *walk, const struct fxc_convention_row *row,
     if (large) {
         return overflow(walk, node, err);
     }
-    raise_sight(tool, node, told.count != 0 || told.macs != 0 ? FXC_TOOL_COUNTED : FXC_TOOL_ZERO);
-    return times == 0 || row->rule == FXC_COUNT_nothing ? FXC_OK : add_key(walk, part.key, &part, err);
+    fxc_tool_raise(tool, node, told.count != 0 || told.macs != 0 ? FXC_TOOL_COUNTED : FXC_TOOL_ZERO);
+    if (times == 0 || row->rule == FXC_COUNT_nothing) {
+        return FXC_OK;
+    }
+    for (uint32_t i = 0; i < sizeof told.also / sizeof told.also[0] && told.also[i].count != 0; i++) {
+        struct fxc_tool_sum other = {.key = told.also[i].key, .calls = part.calls};
+        (void)fxc_scale(told.also[i].count, times, unit, &other.count); /* a part of the count */
+        part.count -= other.count;
+        FXC_TRY(add_key(walk, other.key, &other, err));
+    }
+    return add_key(walk, part.key, &part, err);
 }
 
 /* ---- operators -----------------------------------------------------------------------------------------------------
  */
 
-/* Is a node dropped before counting, or inside a call that eager runs as one fused kernel? */
-static bool is_hidden(const struct walk *walk, uint32_t node) {
+bool fxc_tool_is_hidden(const struct fxc_tool_walk *walk, uint32_t node) {
     if ((walk->convention->flags & FXC_CONVENTION_PRUNES) != 0 && !walk->index.live[node]) {
         return true;
     }
-    if ((walk->convention->flags & FXC_CONVENTION_FAST_PATH_HIDES) == 0) {
-        return false;
-    }
-    for (uint32_t call = walk->p->node_call[node]; call != FXC_NONE; call = walk->p->call_parent[call]) {
-        if (walk->index.call_fast[call]) {
-            return true;
-        }
-    }
-    return false;
+    return (walk->convention->flags & FXC_CONVENTION_FAST_PATH_HIDES) != 0 && is_fast(walk, node);
 }
 
-static fxc_status count_operators(struct walk *walk, fxc_error *err) {
+static fxc_status count_operators(struct fxc_tool_walk *walk, fxc_error *err) {
     uint32_t ops = FXC_COUNT(walk->p, op);
     const struct fxc_convention_row **row = FXC_NEW(walk->arena, const struct fxc_convention_row *, ops);
     if (row == NULL) {
@@ -186,65 +195,10 @@ static fxc_status count_operators(struct walk *walk, fxc_error *err) {
         row[op] = operator_row(walk->convention, fxc_string(walk->p, walk->p->op_name[op]));
     }
     for (uint32_t node = 0; node < FXC_COUNT(walk->p, node); node++) {
-        if (row[walk->p->node_op[node]] != NULL && !is_hidden(walk, node)) {
-            FXC_TRY(apply(walk, row[walk->p->node_op[node]], node, FXC_NONE, err));
+        if (row[walk->p->node_op[node]] != NULL && !fxc_tool_is_hidden(walk, node)) {
+            FXC_TRY(fxc_tool_apply(walk, row[walk->p->node_op[node]], node, FXC_NONE, FXC_NONE, err));
         }
     }
-    return FXC_OK;
-}
-
-/* ---- modules -------------------------------------------------------------------------------------------------------
- */
-
-static fxc_status no_calls(const struct walk *walk, fxc_error *err) {
-    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: convention %s", walk->p->file, walk->convention->name);
-    fxc_expected(err, "a program with the calls of its modules, which this tool hooks");
-    fxc_found(err, "calls that were read off the graph, without what goes in and out");
-    fxc_advice(err, "capture the module itself, not an exported program");
-    return status;
-}
-
-/* Rows of calls; under OUTERMOST those below another counted call have none. */
-static fxc_status match_calls(struct walk *walk, fxc_error *err) {
-    uint32_t calls = FXC_COUNT(walk->p, call);
-    bool inferred = calls > 0;
-    walk->call_row = FXC_NEW(walk->arena, const struct fxc_convention_row *, calls);
-    if (walk->call_row == NULL) {
-        return fxc_fail_memory(err, "tool");
-    }
-    for (uint32_t call = 0; call < calls; call++) {
-        inferred &= (walk->p->call_flags[call] & FXC_CALL_FLAG_INFERRED) != 0;
-        walk->call_row[call] = module_row(walk, walk->p->call_module[call]);
-        uint32_t parent = walk->p->call_parent[call];
-        while (parent != FXC_NONE && (walk->convention->flags & FXC_CONVENTION_OUTERMOST) != 0) {
-            walk->call_row[call] = walk->call_row[parent] != NULL ? NULL : walk->call_row[call];
-            parent = walk->p->call_parent[parent];
-        }
-    }
-    return inferred ? no_calls(walk, err) : FXC_OK;
-}
-
-/* What is inside a counted call is counted with it. */
-static void mark_inside(struct walk *walk) {
-    for (uint32_t node = 0; node < FXC_COUNT(walk->p, node); node++) {
-        for (uint32_t call = walk->p->node_call[node]; call != FXC_NONE; call = walk->p->call_parent[call]) {
-            uint32_t anchor = walk->index.call_anchor[call];
-            if (walk->call_row[call] != NULL && anchor != FXC_NONE) {
-                raise_sight(walk->tool, node, walk->tool->sight[anchor]);
-            }
-        }
-    }
-}
-
-static fxc_status count_modules(struct walk *walk, fxc_error *err) {
-    FXC_TRY(match_calls(walk, err));
-    for (uint32_t call = 0; call < FXC_COUNT(walk->p, call); call++) {
-        /* A call without a node computes nothing that could be attributed: an Identity, a dropout of evaluation. */
-        if (walk->call_row[call] != NULL && walk->index.call_anchor[call] != FXC_NONE) {
-            FXC_TRY(apply(walk, walk->call_row[call], walk->index.call_anchor[call], call, err));
-        }
-    }
-    mark_inside(walk);
     return FXC_OK;
 }
 
@@ -262,7 +216,7 @@ static int by_flops(const void *a, const void *b) {
 }
 
 /* Operators with work of ours that the tool makes nothing of. */
-static fxc_status list_left_out(struct walk *walk, fxc_error *err) {
+static fxc_status list_left_out(struct fxc_tool_walk *walk, fxc_error *err) {
     const struct fxc_program *p = walk->p;
     struct fxc_tool *tool = walk->tool;
     struct fxc_tool_gap *row = FXC_NEW(walk->arena, struct fxc_tool_gap, FXC_COUNT(p, op));
@@ -307,13 +261,25 @@ static fxc_status list_left_out(struct walk *walk, fxc_error *err) {
     return FXC_OK;
 }
 
+/* Size of the first dimension of the first input, 0 when it has none. */
+static int64_t count_samples(const struct fxc_analysis *analysis) {
+    const struct fxc_program *p = analysis->program;
+    for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
+        uint32_t value = p->input_value[i];
+        if (p->input_kind[i] == FXC_INPUT_KIND_USER_INPUT && analysis->shapes->rank[value] > 0) {
+            return analysis->shapes->size[analysis->shapes->dim_begin[value]];
+        }
+    }
+    return 0;
+}
+
 /* ---- the pass ------------------------------------------------------------------------------------------------------
  */
 
 fxc_status fxc_run_tool(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_tool];
     uint32_t nodes = FXC_COUNT(analysis->program, node);
-    struct walk walk = {.analysis = analysis, .p = analysis->program, .arena = arena};
+    struct fxc_tool_walk walk = {.analysis = analysis, .p = analysis->program, .arena = arena};
     walk.convention = analysis->convention == NULL ? &fxc_conventions[0] : analysis->convention;
     walk.tool = FXC_NEW(arena, struct fxc_tool, 1);
     if (walk.tool == NULL) {
@@ -331,11 +297,15 @@ fxc_status fxc_run_tool(struct fxc_analysis *analysis, fxc_error *err) {
         return fxc_fail_memory(err, "tool");
     }
     FXC_TRY(fxc_tool_index_build(analysis, arena, &walk.index, err));
+    walk.samples = count_samples(analysis);
     if (has_rows(walk.convention, FXC_SIGHT_OPERATOR)) {
         FXC_TRY(count_operators(&walk, err));
     }
     if (has_rows(walk.convention, FXC_SIGHT_MODULE)) {
-        FXC_TRY(count_modules(&walk, err));
+        FXC_TRY(fxc_tool_count_modules(&walk, err));
+    }
+    if (has_rows(walk.convention, FXC_SIGHT_FUNCTION)) {
+        FXC_TRY(fxc_tool_count_functions(&walk, err));
     }
     FXC_TRY(list_left_out(&walk, err));
     if (walk.tool->op_count > 0) {

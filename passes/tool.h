@@ -49,10 +49,30 @@ struct fxc_tool_index {
     uint32_t *next_param;    /* per param row: the next of the same module */
     uint32_t *call_anchor;   /* per call: the node inside that does most, FXC_NONE for none */
     uint32_t *region_anchor; /* per region: the last node inside, FXC_NONE for none */
+    uint32_t *parents;       /* per module: modules that hold it directly; 1 for the root */
+    uint32_t *children;      /* per module: modules that it holds directly */
     uint8_t *live;           /* per node: an output needs it, or it writes to one of its arguments */
     uint8_t *call_fast;      /* per call: runs as one fused kernel in eager evaluation */
 };
 fxc_status fxc_tool_index_build(const struct fxc_analysis *analysis, struct fxc_arena *arena,
                                 struct fxc_tool_index *out, fxc_error *err);
+
+/* The nearest class of torch.nn of a module whose own class is another, NULL for none. */
+const char *fxc_tool_base(const struct fxc_program *program, const struct fxc_tool_index *index, uint32_t module);
+/* Is a module a layer of torch.nn, and no container? */
+bool fxc_tool_is_layer(const struct fxc_program *program, uint32_t module);
+/* The name of a region that is the call of a function, NULL of others; and one of its facts. */
+const char *fxc_tool_region_name(const struct fxc_program *program, uint32_t region);
+bool fxc_tool_region_flag(const struct fxc_program *program, uint32_t region, const char *flag);
+/* Whether the caller of a function gave this argument by keyword. */
+bool fxc_tool_region_keyword(const struct fxc_program *program, uint32_t region, const char *keyword);
+/* Finds calls that eager evaluation runs as one fused kernel (tool_fast_path.c). */
+void fxc_tool_find_fast_paths(const struct fxc_analysis *analysis, struct fxc_tool_index *index);
+/* An attribute of a module that is a plain number, or FXC_NONE's absence as false. */
+bool fxc_tool_config_int(const struct fxc_program *program, const struct fxc_tool_index *index, uint32_t module,
+                         const char *name, int64_t *out);
+/* Row of an attribute of a module, FXC_NONE for none. */
+uint32_t fxc_tool_config(const struct fxc_program *program, const struct fxc_tool_index *index, uint32_t module,
+                         const char *name);
 
 #endif

@@ -1,6 +1,7 @@
 /* What hooks would find: attributes and parameters of modules, and the nodes inside calls. */
 #include "passes/tool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Chains rows by the module they belong to, in their order. */
@@ -65,6 +66,125 @@ static void find_live(const struct fxc_program *p, uint8_t *live) {
     }
 }
 
+/* ---- what is said of modules and functions --------------------------------------------------------------------------
+ */
+
+uint32_t fxc_tool_config(const struct fxc_program *p, const struct fxc_tool_index *index, uint32_t module,
+                         const char *name) {
+    uint32_t i = index->first_config[module];
+    while (i != FXC_NONE && strcmp(fxc_string(p, p->config_key[i]), name) != 0) {
+        i = index->next_config[i];
+    }
+    return i;
+}
+
+bool fxc_tool_config_int(const struct fxc_program *p, const struct fxc_tool_index *index, uint32_t module,
+                         const char *name, int64_t *out) {
+    uint32_t row = fxc_tool_config(p, index, module, name);
+    if (row == FXC_NONE || (p->config_kind[row] != FXC_KIND_INT && p->config_kind[row] != FXC_KIND_BOOL)) {
+        return false;
+    }
+    *out = p->config_payload[row];
+    return true;
+}
+
+const char *fxc_tool_base(const struct fxc_program *p, const struct fxc_tool_index *index, uint32_t module) {
+    uint32_t row = fxc_tool_config(p, index, module, "__base__");
+    return row != FXC_NONE && p->config_kind[row] == FXC_KIND_STRING ? fxc_string(p, (uint32_t)p->config_payload[row])
+                                                                     : NULL;
+}
+
+bool fxc_tool_is_layer(const struct fxc_program *p, uint32_t module) {
+    const char *name = fxc_string(p, p->module_class[module]);
+    return strncmp(name, "torch.nn.", 9) == 0 && strncmp(name, "torch.nn.modules.container.", 27) != 0 &&
+           strcmp(name, "torch.nn.modules.module.Module") != 0;
+}
+
+/* Item of the value to a key of a region's configuration, FXC_NONE when it has none. */
+static uint32_t region_entry(const struct fxc_program *p, uint32_t region, const char *key) {
+    uint32_t list = p->region_config[region];
+    if (list == FXC_NONE) {
+        return FXC_NONE;
+    }
+    for (uint32_t i = p->list_begin[list]; i + 1 < p->list_begin[list + 1]; i += 2) {
+        if (p->item_kind[i] == FXC_KIND_STRING && strcmp(fxc_string(p, (uint32_t)p->item_payload[i]), key) == 0) {
+            return i + 1;
+        }
+    }
+    return FXC_NONE;
+}
+
+const char *fxc_tool_region_name(const struct fxc_program *p, uint32_t region) {
+    uint32_t item = p->region_kind[region] == FXC_REGION_KIND_FUNCTION ? region_entry(p, region, "name") : FXC_NONE;
+    return item != FXC_NONE && p->item_kind[item] == FXC_KIND_STRING ? fxc_string(p, (uint32_t)p->item_payload[item])
+                                                                     : NULL;
+}
+
+bool fxc_tool_region_flag(const struct fxc_program *p, uint32_t region, const char *flag) {
+    uint32_t item = region_entry(p, region, flag);
+    return item != FXC_NONE && p->item_kind[item] == FXC_KIND_BOOL && p->item_payload[item] != 0;
+}
+
+bool fxc_tool_region_keyword(const struct fxc_program *p, uint32_t region, const char *keyword) {
+    uint32_t item = region_entry(p, region, "keywords");
+    if (item == FXC_NONE || p->item_kind[item] != FXC_KIND_LIST) {
+        return false;
+    }
+    uint32_t list = (uint32_t)p->item_payload[item];
+    for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+        if (p->item_kind[i] == FXC_KIND_STRING && strcmp(fxc_string(p, (uint32_t)p->item_payload[i]), keyword) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the index -----------------------------------------------------------------------------------------------------
+ */
+
+struct holding {
+    uint32_t module, parent;
+};
+
+static int by_module(const void *a, const void *b) {
+    const struct holding *x = a, *y = b;
+    if (x->module != y->module) {
+        return x->module < y->module ? -1 : 1;
+    }
+    return (x->parent > y->parent) - (x->parent < y->parent);
+}
+
+/* Counts who holds whom. A module under two names has a row for each; the later ones say which row was first. */
+static bool find_parents(const struct fxc_program *p, struct fxc_arena *arena, struct fxc_tool_index *index) {
+    uint32_t modules = FXC_COUNT(p, module);
+    struct holding *holding = FXC_NEW(arena, struct holding, modules);
+    index->parents = FXC_NEW(arena, uint32_t, modules);
+    index->children = FXC_NEW(arena, uint32_t, modules);
+    if (holding == NULL || index->parents == NULL || index->children == NULL) {
+        return false;
+    }
+    for (uint32_t m = 0; m < modules; m++) {
+        int64_t same;
+        bool again = fxc_tool_config_int(p, index, m, "__same__", &same) && same >= 0 && same < m;
+        holding[m] = (struct holding){again ? (uint32_t)same : m, p->module_parent[m]};
+        if (p->module_parent[m] != FXC_NONE) {
+            index->children[p->module_parent[m]]++;
+        }
+    }
+    qsort(holding, modules, sizeof *holding, by_module);
+    for (uint32_t i = 0; i < modules; i++) {
+        bool repeated = i > 0 && by_module(&holding[i - 1], &holding[i]) == 0;
+        index->parents[holding[i].module] += !repeated;
+    }
+    for (uint32_t m = 0; m < modules; m++) {
+        int64_t same;
+        if (fxc_tool_config_int(p, index, m, "__same__", &same) && same >= 0 && same < m) {
+            index->parents[m] = index->parents[same];
+        }
+    }
+    return true;
+}
+
 fxc_status fxc_tool_index_build(const struct fxc_analysis *analysis, struct fxc_arena *arena,
                                 struct fxc_tool_index *out, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
@@ -77,12 +197,14 @@ fxc_status fxc_tool_index_build(const struct fxc_analysis *analysis, struct fxc_
         !chain(arena, p->config_module, FXC_COUNT(p, config), FXC_COUNT(p, module), &out->first_config,
                &out->next_config) ||
         !chain(arena, p->param_module, FXC_COUNT(p, param), FXC_COUNT(p, module), &out->first_param,
-               &out->next_param)) {
+               &out->next_param) ||
+        !find_parents(p, arena, out)) {
         return fxc_fail_memory(err, "tool");
     }
     memset(out->call_anchor, 0xFF, calls * sizeof *out->call_anchor);
     memset(out->region_anchor, 0xFF, regions * sizeof *out->region_anchor);
     find_anchors(analysis, out);
     find_live(p, out->live);
+    fxc_tool_find_fast_paths(analysis, out);
     return FXC_OK;
 }

@@ -20,6 +20,7 @@ fxc_status fxc_convention_get(uint32_t index, fxc_convention_info *out, fxc_erro
                                  .unit = c->unit,
                                  .mark = c->mark,
                                  .summary = c->summary,
+                                 .functions = c->functions == FXC_FUNCTION_PATCHED ? "patched" : "intercepted",
                                  .rows = c->rows,
                                  .both = (c->flags & FXC_CONVENTION_BOTH) != 0};
     return FXC_OK;

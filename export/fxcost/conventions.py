@@ -13,7 +13,7 @@ from .errors import FxcostError
 
 class _Info(_Sized):
     _fields_ = [("struct_size", c_size_t)]
-    _fields_ += [(name, c_char_p) for name in ("name", "tool", "unit", "mark", "summary")]
+    _fields_ += [(name, c_char_p) for name in ("name", "tool", "unit", "mark", "summary", "functions")]
     _fields_ += [("rows", c_uint32), ("both", c_bool)]
 
 
@@ -78,6 +78,7 @@ class Convention:
     unit: str
     mark: str
     summary: str
+    functions: str
     both: bool
 
 
@@ -101,6 +102,7 @@ def conventions() -> list[Convention]:
             info.unit.decode(),
             info.mark.decode(),
             info.summary.decode(),
+            info.functions.decode(),
             info.both,
         )
         for info in _all(_Info, "fxc_convention_get")

@@ -15,11 +15,10 @@ from .enums import enum
 from .modules import MARK, Call, Calls, Modules
 from .ops import Operator, Operators
 from .params import Params
+from .regions import REGION, Regions
 from .symbols import Symbols
 from .values import Values
 
-# Key of a node's chain of regions in its meta.
-REGION = "fxcost_region"
 # What torch.export writes as the module of a node that it made itself (assertions on sizes).
 _NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"
 
@@ -36,7 +35,7 @@ class Converter:
         self.calls = Calls(self.values, self.modules, training)
         self.arguments = Arguments(self.values, self._node_argument, lambda op: self.operators.get(op).row)
         self.sources = Sources(self.columns)
-        self.regions = Regions(self)
+        self.regions = Regions(self.columns, self.arguments)
         self.params = Params(self.columns, self.modules, self.values)
         self.kind = self.values.kind
         self.view, self.input_kind, self.output_kind = enum("view"), enum("input_kind"), enum("output_kind")
@@ -325,39 +324,3 @@ class Sources:
             if file.startswith(root):
                 return file[len(root) :]
         return file
-
-
-class Regions:
-    """Checkpoint regions: the watch marks nodes with the chain of regions they lie in, outermost first."""
-
-    def __init__(self, converter: Converter) -> None:
-        self._converter = converter
-        self._rows: dict[int, int] = {}
-
-    def place(self, chain: Any) -> None:
-        rows = self._converter.columns.rows["node_region"]
-        if chain is None:
-            if rows:
-                rows.append(NONE)
-            return
-        missing = len(self._converter.columns.rows["node_op"]) - 1 - len(rows)
-        rows.extend([NONE] * missing)
-        rows.append(self._row(chain))
-
-    def _row(self, chain: tuple[tuple[int, tuple[tuple[str, Any], ...]], ...]) -> int:
-        parent = NONE
-        for identity, config in chain:
-            row = self._rows.get(identity)
-            if row is None:
-                converter = self._converter
-                entries: list[Pair] = []
-                for key, value in config:
-                    entries += [converter.arguments.encode(key), converter.arguments.encode(value)]
-                row = self._rows[identity] = converter.columns.add(
-                    "region",
-                    kind=enum("region_kind")["checkpoint"],
-                    parent=parent,
-                    config=converter.columns.list_row(entries),
-                )
-            parent = row
-        return parent

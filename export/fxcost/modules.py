@@ -14,6 +14,9 @@ from .enums import bits
 from .values import Values
 
 _CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+# Keys of a module's configuration that are no attributes: its nearest class of torch.nn, where its own class is none;
+# and the row of the same module under an earlier name.
+BASE, SAME = "__base__", "__same__"
 _NOT_CONFIGURATION = frozenset({"training", "call_super_init", "dump_patches"})
 
 
@@ -51,8 +54,12 @@ class Modules:
         self.add_named(model.named_modules(remove_duplicate=False))
 
     def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
+        first: dict[int, int] = {}
         for path, module in named:
             row = self.add(path, class_name(type(module)))
+            same = first.setdefault(id(module), row)
+            if same != row:
+                self._entry(row, SAME, same)
             self._config(row, module)
 
     def add(self, path: str, cls: str) -> int:
@@ -70,16 +77,22 @@ class Modules:
         return row
 
     def _config(self, row: int, module: torch.nn.Module) -> None:
-        if not type(module).__module__.startswith("torch.nn.") or isinstance(module, _CONTAINERS):
+        base = next((cls for cls in type(module).__mro__ if cls.__module__.startswith("torch.nn.")), torch.nn.Module)
+        if base is torch.nn.Module or issubclass(base, _CONTAINERS):
             return
+        if base is not type(module):
+            self._entry(row, BASE, class_name(base))
         names = [name for name in vars(module) if not name.startswith("_")]
         names += [name for name in getattr(module, "__constants__", ()) if name not in names]
         for name in names:
             if name in _NOT_CONFIGURATION:
                 continue
-            found = self._simple(getattr(module, name, None))
-            if found is not None:
-                self.columns.add("config", module=row, key=self.columns.string(name), kind=found[0], payload=found[1])
+            self._entry(row, name, getattr(module, name, None))
+
+    def _entry(self, row: int, key: str, value: Any) -> None:
+        found = self._simple(value)
+        if found is not None:
+            self.columns.add("config", module=row, key=self.columns.string(key), kind=found[0], payload=found[1])
 
     def _simple(self, value: Any) -> tuple[int, int] | None:
         if value is None or isinstance(value, (bool, int, float, str, torch.dtype)):

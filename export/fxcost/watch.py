@@ -1,7 +1,8 @@
-"""What torch.export's graph does not keep, watched while the model runs: module calls and checkpoint regions.
+"""What torch.export's graph does not keep, watched while the model runs: module calls, calls of functions by name, and
+checkpoint regions.
 
-Both watch private seams of torch (the tracer's call_module, the checkpoint's generator). Where a torch version lacks
-one, its part is missing from the file and nothing else changes.
+Calls of modules and checkpoints are seen at private seams of torch (the tracer's call_module, the checkpoint's
+generator). Where a torch version lacks one, its part is missing from the file and nothing else changes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 
 import torch
 
-from .convert import REGION
+from .functions import Functions, Seen
 from .modules import MARK, Call
+from .regions import REGION, Region
 from .structures import nested
 
 _ROOT = "_export_root"
 _DEEPEST = 8  # a value may hold itself
-Region = tuple[tuple[str, Any], ...]
 
 
 class Watch:
@@ -29,16 +30,17 @@ class Watch:
         self.calls: list[Call] = []
         self.failed: tuple[str, str] | None = None
         self._open: list[int] = []
-        self._regions: list[tuple[int, Region]] = []
+        self._regions: list[Region] = []
         self._tracer: Any = None
-        self._region_count = 0
         self._marks = 0
+        self._thread = threading.get_ident()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._watch_calls())
             stack.enter_context(self._watch_checkpoints())
+            stack.enter_context(Functions(self._function, self._in_function).watched())
             yield
 
     @contextlib.contextmanager
@@ -123,11 +125,11 @@ class Watch:
         watch = self
 
         def generator(*args: Any, **kwargs: Any) -> Iterator[None]:
-            with watch._region((("use_reentrant", False),)):
+            with watch._region(Region("checkpoint", {"use_reentrant": False})):
                 yield from original(*args, **kwargs)
 
         def reentrant(*args: Any, **kwargs: Any) -> Any:
-            with watch._region((("use_reentrant", True),)):
+            with watch._region(Region("checkpoint", {"use_reentrant": True})):
                 return apply(*args, **kwargs)
 
         setattr(checkpoints, name, generator)
@@ -142,10 +144,9 @@ class Watch:
                 del checkpoints.CheckpointFunction.apply  # the inherited one shows again
 
     @contextlib.contextmanager
-    def _region(self, config: Region) -> Iterator[None]:
+    def _region(self, region: Region) -> Iterator[None]:
         """Marks every node that the tracer makes meanwhile with the chain of regions it lies in."""
-        self._region_count += 1
-        self._regions.append((self._region_count, config))
+        self._regions.append(region)
         chain = tuple(self._regions)
         before = next(reversed(self._tracer.graph.nodes), None) if self._tracer is not None else None
         try:
@@ -157,6 +158,20 @@ class Watch:
                     if node is before:
                         break
                     node.meta.setdefault(REGION, chain)
+
+    def _function(self) -> Seen | None:
+        """The function that is running, when nothing else has begun inside it."""
+        config = self._regions[-1].config if self._regions else None
+        return config if isinstance(config, Seen) else None
+
+    @contextlib.contextmanager
+    def _in_function(self, name: str, keywords: tuple[str, ...]) -> Iterator[Seen]:
+        seen = Seen(name, keywords)
+        if threading.get_ident() != self._thread:
+            yield seen
+            return
+        with self._region(Region("function", seen)):
+            yield seen
 
 
 def _class_of(module: Any) -> str:

@@ -18,6 +18,7 @@ typedef struct fxc_convention_info {
     const char *unit;        /* what the tool's number is: "MAC" or "FLOP" */
     const char *mark;        /* how the tool looks at a model, in a few words */
     const char *summary;     /* one sentence */
+    const char *functions;   /* which calls of functions it sees: "patched" or "intercepted" */
     uint32_t rows;
     bool both; /* the tool also gives multiply-adds */
 } fxc_convention_info;

@@ -22,6 +22,7 @@ enum fxc_class_match {
     FXC_CLASS_EXACT,   /* the class itself */
     FXC_CLASS_DERIVED, /* or the nearest base class of torch.nn */
     FXC_CLASS_SHORT,   /* any class of that name, whatever package it is from */
+    FXC_CLASS_LEAF,    /* any module without children; the row is named "*" */
 };
 
 /* Which calls of functions a tool sees. */
@@ -55,6 +56,8 @@ enum fxc_convention_flag {
     FXC_CONVENTION_FAST_PATH_HIDES = 128,
     /* What no output needs is dropped before counting (tools that trace with torch.jit). */
     FXC_CONVENTION_PRUNES = 256,
+    /* Modules of torch.nn are not entered (tools that trace with torch.fx). */
+    FXC_CONVENTION_LAYERS_ARE_LEAVES = 512,
 };
 
 /* What its rows look at. */
@@ -64,6 +67,8 @@ struct fxc_seen {
     const struct fxc_convention_row *row;
     struct fxc_rule rule;  /* the node: the operator itself, or the main one of a function or a module call */
     uint32_t call;         /* of a module; FXC_NONE otherwise */
+    uint32_t region;       /* of a function; FXC_NONE otherwise */
+    bool fast;             /* eager runs the call around the node as one fused kernel, made of unfused products */
     const fxc_counts *own; /* what fxcost counts for the node */
 };
 
@@ -71,6 +76,10 @@ struct fxc_seen {
 struct fxc_told {
     int64_t count, macs; /* its number; and multiply-adds, of tools that give both */
     const char *key;     /* the tool's name of the operator; NULL: the row's */
+    struct {             /* parts of the count that stand under other names in the tool's table by operator */
+        const char *key;
+        int64_t count;
+    } also[2];
     const char *failure; /* the tool raises an exception here: which; NULL for none */
 };
 
@@ -83,22 +92,51 @@ typedef fxc_status (*fxc_convention_rule)(const struct fxc_seen *seen, struct fx
     X(input)                                                                                                           \
     X(output)                                                                                                          \
     X(norm)                                                                                                            \
+    X(norm_or_raise)                                                                                                   \
     X(batch_norm)                                                                                                      \
+    X(left_broadcast)                                                                                                  \
+    X(broadcast)                                                                                                       \
+    X(first_of_two)                                                                                                    \
+    X(softmax_parts)                                                                                                   \
+    X(reduced_swapped)                                                                                                 \
+    X(grid_sample)                                                                                                     \
     X(raises)                                                                                                          \
     /* rules_matrix.c */                                                                                               \
     X(macs)                                                                                                            \
+    X(added_product)                                                                                                   \
     X(first_by_columns)                                                                                                \
+    X(dot_products)                                                                                                    \
+    X(einsum_indices)                                                                                                  \
     X(numpy_einsum)                                                                                                    \
+    X(functional_conv)                                                                                                 \
+    X(traced_conv)                                                                                                     \
+    X(functional_transposed)                                                                                           \
+    X(attention_products)                                                                                              \
+    X(attention_parts)                                                                                                 \
+    /* rules_dispatched.c */                                                                                           \
     X(dispatched_linear)                                                                                               \
+    X(dispatched_recurrent)                                                                                            \
+    X(dispatched_conv)                                                                                                 \
     X(dispatched_matmul)                                                                                               \
     X(dispatched_attention)                                                                                            \
     /* rules_module.c */                                                                                               \
     X(module_conv)                                                                                                     \
+    X(hooked_conv)                                                                                                     \
     X(module_linear)                                                                                                   \
     X(module_softmax)                                                                                                  \
     X(module_average)                                                                                                  \
+    X(module_windows)                                                                                                  \
+    X(module_pool)                                                                                                     \
     X(module_upsample)                                                                                                 \
-    X(module_recurrent)
+    X(module_interpolate)                                                                                              \
+    X(module_params)                                                                                                   \
+    X(interpolate)                                                                                                     \
+    X(attention_module)                                                                                                \
+    X(attention_hook)                                                                                                  \
+    /* rules_recurrent.c */                                                                                            \
+    X(module_recurrent)                                                                                                \
+    X(weighted_recurrent)                                                                                              \
+    X(traced_lstm)
 
 enum fxc_convention_rule_id {
 #define X(name) FXC_COUNT_##name,
@@ -156,6 +194,10 @@ bool fxc_seen_config_is_number(const struct fxc_seen *seen, const char *name);
 const char *fxc_seen_config_string(const struct fxc_seen *seen, const char *name);
 /* Whether a tensor argument of the node or a parameter of the module of this name is there. */
 bool fxc_seen_has(const struct fxc_seen *seen, const char *param, enum fxc_name argument);
+/* Whether the caller of the function gave this argument by keyword. */
+bool fxc_seen_keyword(const struct fxc_seen *seen, const char *name);
+/* Multiply-adds by shape alone: what fxcost counts, without its factor for complex numbers, and of integers too. */
+int64_t fxc_seen_macs(const struct fxc_seen *seen);
 /* The product of sizes from dimension `first` to before `last`. */
 int64_t fxc_sizes(struct fxc_tally *tally, const struct fxc_tensor *tensor, uint32_t first, uint32_t last);
 

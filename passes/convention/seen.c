@@ -55,14 +55,8 @@ bool fxc_seen_param(const struct fxc_seen *seen, const char *name, struct fxc_te
     return false;
 }
 
-/* Row of an attribute of the module, FXC_NONE when it has none of this name. */
 static uint32_t config_row(const struct fxc_seen *seen, const char *name) {
-    const struct fxc_program *p = seen->rule.program;
-    uint32_t i = seen->index->first_config[fxc_seen_module(seen)];
-    while (i != FXC_NONE && strcmp(fxc_string(p, p->config_key[i]), name) != 0) {
-        i = seen->index->next_config[i];
-    }
-    return i;
+    return fxc_tool_config(seen->rule.program, seen->index, fxc_seen_module(seen), name);
 }
 
 bool fxc_seen_config(const struct fxc_seen *seen, const char *name, uint32_t index, int64_t *out) {
@@ -100,4 +94,19 @@ int64_t fxc_sizes(struct fxc_tally *tally, const struct fxc_tensor *tensor, uint
         product = fxc_times(tally, product, tensor->size[dim]);
     }
     return product;
+}
+
+bool fxc_seen_keyword(const struct fxc_seen *seen, const char *name) {
+    return seen->region != FXC_NONE && fxc_tool_region_keyword(seen->rule.program, seen->region, name);
+}
+
+int64_t fxc_seen_macs(const struct fxc_seen *seen) {
+    struct fxc_tensor first;
+    const fxc_counts *own = seen->own;
+    if (!fxc_seen_input(seen, 0, &first)) {
+        return own->macs;
+    }
+    return fxc_dtype_is_complex(first.dtype) ? own->macs / 4
+           : fxc_dtype_is_float(first.dtype) ? own->macs
+                                             : own->int_ops / 2;
 }

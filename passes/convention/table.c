@@ -22,12 +22,65 @@
 #define NUMPY_EINSUM(divisor) FORMULA(numpy_einsum, "numpy.einsum_path's count by " #divisor, divisor, 0, 0, 0)
 #define DISPATCHED_LINEAR(each) FORMULA(dispatched_linear, #each " per multiply-add", each, 0, 0, 0)
 #define DISPATCHED_MATMUL(each) FORMULA(dispatched_matmul, #each " per multiply-add of mm and bmm", each, 0, 0, 0)
+#define DISPATCHED_RECURRENT(each, added)                                                                              \
+    FORMULA(dispatched_recurrent, #each " per multiply-add, " #added " per element of an addition", each, added, 0, 0)
+#define SCALED_ATTENTION(each, scaled)                                                                                 \
+    FORMULA(dispatched_attention, #each " per multiply-add and " #scaled " per scaled element where not fused", each,  \
+            0, scaled, 0)
 #define DISPATCHED_ATTENTION(each, whole)                                                                              \
     FORMULA(dispatched_attention, #each " per multiply-add, fused " #whole, each, whole, 0, 0)
-#define MODULE_CONV(each)                                                                                              \
-    FORMULA(module_conv, #each " per result element, channel of a group and kernel place", each, 0, 0, 0)
+#define BATCHED_CONV(each) FORMULA(dispatched_conv, #each " per multiply-add, with a batch only", each, 0, 0, 0)
+#define TRACED_CONV                                                                                                    \
+    FORMULA(traced_conv, "1 per result element, input channel of the weight and kernel place", 0, 0, 0, 0)
+#define NORM_OUTPUT(affine) FORMULA(norm, #affine " per element, 0 without a weight", affine, 0, 0, 0)
+#define NORM_OR_RAISE(affine)                                                                                          \
+    FORMULA(norm_or_raise, #affine " per input element, an AttributeError without a weight", affine, 0, 0, 0)
+#define MODULE_NORM(affine, plain)                                                                                     \
+    FORMULA(norm, #affine " per input element, " #plain " without a weight", affine, plain, 0, 0)
+#define LEFT_BROADCAST(each)                                                                                           \
+    FORMULA(left_broadcast, #each " per element, broadcast from the first dimension on", each, 0, 0, 0)
+#define BROADCAST(each) FORMULA(broadcast, #each " per element", each, 0, 0, 0)
+#define FIRST_OF_TWO(each) FORMULA(first_of_two, #each " per element of the first operand", each, 0, 0, 0)
+#define SOFTMAX_PARTS FORMULA(softmax_parts, "3 n - 1 per row of n", 0, 0, 0, 0)
+#define REDUCED_SWAPPED                                                                                                \
+    FORMULA(reduced_swapped, "n - 1; along dimensions, their size times one less than results", 0, 0, 0, 0)
+#define GRID_SAMPLE(bilinear, nearest, bicubic)                                                                        \
+    FORMULA(grid_sample, "per result element: bilinear " #bilinear ", nearest " #nearest ", bicubic " #bicubic,        \
+            bilinear, nearest, bicubic, 0)
+#define MACS_TOO(each, bias)                                                                                           \
+    FORMULA(macs, #each " per multiply-add, " #bias " per element of a bias; the MACs", each, bias, 1, 0)
+#define MACS_OF_RESULT FORMULA(macs, "1 per multiply-add", 1, 0, 0, 0)
+#define ADDED_PRODUCT(each, added, macs, beta)                                                                         \
+    FORMULA(added_product, #each " per multiply-add, " #added " per element that is added", each, added, macs, beta)
+#define DOT_PRODUCTS(form) FORMULA(dot_products, "2 k - 1 per result element, 2 k with a bias", form, 0, 0, 0)
+#define EINSUM_INDICES FORMULA(einsum_indices, "the product of all indices", 0, 0, 0, 0)
+#define FUNCTIONAL_CONV(each, bias, text)                                                                              \
+    FORMULA(functional_conv, #each " per multiply-add, " #bias " per element of a bias; the MACs", each, bias, 1, text)
+#define FUNCTIONAL_TRANSPOSED                                                                                          \
+    FORMULA(functional_transposed, "2 per multiply-add divided by groups once more; the MACs", 1, 1, 0, 0)
+#define ATTENTION_PRODUCTS(each, macs, heads)                                                                          \
+    FORMULA(attention_products, #each " per multiply-add of both products", each, macs, heads, 0)
+#define ATTENTION_PARTS FORMULA(attention_parts, "both products, scale, mask, softmax, dropout", 0, 0, 0, 0)
+#define ATTENTION_MODULE FORMULA(attention_module, "projections, both products, softmax", 0, 0, 0, 0)
+#define ATTENTION_HOOK FORMULA(attention_hook, "scale, projections and biases, both products, scores", 0, 0, 0, 0)
+#define MODULE_HOOKED_CONV(transposed)                                                                                 \
+    FORMULA(hooked_conv, "1 per multiply-add, 1 per element of a bias", transposed, 0, 0, 0)
+#define MODULE_WINDOWS(dims, adaptive)                                                                                 \
+    FORMULA(module_windows, "1 per input in a window and 1 per result element", dims, adaptive, 0, 0)
+#define MODULE_POOL(off, adaptive)                                                                                     \
+    FORMULA(module_pool, "kernel places less " #off " per result element", off, adaptive, 0, 0)
+#define MODULE_PARAMS FORMULA(module_params, "parameters times the size of the result", 0, 0, 0, 0)
+#define MODULE_INTERPOLATE(each) FORMULA(module_interpolate, #each " per result element of one sample", each, 0, 0, 0)
+#define INTERPOLATE(sized, scaled, raises)                                                                             \
+    FORMULA(interpolate, "by size " #sized ", by scale " #scaled, sized, scaled, raises, 0)
+#define WEIGHTED_RECURRENT(each, off, work, cell)                                                                      \
+    FORMULA(weighted_recurrent, #each " per weight and step, " #work " per hidden unit", each, off, work, cell)
+#define TRACED_LSTM FORMULA(traced_lstm, "4 h (inputs + h) per step", 0, 0, 0, 0)
+#define MODULE_CONV(each, side)                                                                                        \
+    FORMULA(module_conv, #each " per element, channel of a group and kernel place", each, side, 0, 0)
 #define MODULE_LINEAR(each) FORMULA(module_linear, #each " per result element and input feature", each, 0, 0, 0)
-#define MODULE_SOFTMAX FORMULA(module_softmax, "3 n - 1 per row of n", 0, 0, 0, 0)
+#define MODULE_SOFTMAX(row, each)                                                                                      \
+    FORMULA(module_softmax, "3 n - 1 per row of n, and " #row " per row, " #each " per element", row, each, 0, 0)
 #define MODULE_AVERAGE FORMULA(module_average, "the window and 1 per result element", 0, 0, 0, 0)
 #define MODULE_UPSAMPLE(nearest, linear, bilinear, bicubic)                                                            \
     FORMULA(module_upsample,                                                                                           \
@@ -55,6 +108,33 @@ static const struct fxc_convention_row rows_fvcore[] = {
 static const struct fxc_convention_row rows_thop[] = {
 #include "passes/convention/thop.def"
 };
+static const struct fxc_convention_row rows_torch_profiler[] = {
+#include "passes/convention/torch_profiler.def"
+};
+static const struct fxc_convention_row rows_torchprofile[] = {
+#include "passes/convention/torchprofile.def"
+};
+static const struct fxc_convention_row rows_torchinfo[] = {
+#include "passes/convention/torchinfo.def"
+};
+static const struct fxc_convention_row rows_ultralytics_thop[] = {
+#include "passes/convention/ultralytics_thop.def"
+};
+static const struct fxc_convention_row rows_ptflops[] = {
+#include "passes/convention/ptflops.def"
+};
+static const struct fxc_convention_row rows_flops_profiler[] = {
+#include "passes/convention/flops_profiler.def"
+};
+static const struct fxc_convention_row rows_calflops[] = {
+#include "passes/convention/calflops.def"
+};
+static const struct fxc_convention_row rows_deepspeed[] = {
+#include "passes/convention/deepspeed.def"
+};
+static const struct fxc_convention_row rows_torch_flops[] = {
+#include "passes/convention/torch_flops.def"
+};
 
 enum {
     OUTERMOST = FXC_CONVENTION_OUTERMOST,
@@ -66,6 +146,7 @@ enum {
     BOTH = FXC_CONVENTION_BOTH,
     FAST_PATH_HIDES = FXC_CONVENTION_FAST_PATH_HIDES,
     PRUNES = FXC_CONVENTION_PRUNES,
+    LAYERS_ARE_LEAVES = FXC_CONVENTION_LAYERS_ARE_LEAVES,
 };
 
 const struct fxc_convention fxc_conventions[] = {

@@ -26,8 +26,17 @@ ROOT = HERE.parents[1]
 ENVIRONMENT = {
     "flop_counter": "common",
     "flop_counter-complete": "common",
+    "torch_profiler": "common",
     "fvcore": "common",
+    "torchprofile": "common",
     "thop": "common",
+    "ultralytics_thop": "ultralytics",
+    "torchinfo": "common",
+    "ptflops": "common",
+    "flops_profiler": "common",
+    "deepspeed": "deepspeed",
+    "calflops": "common",
+    "torch_flops": "common",
 }
 Answers = dict[tuple[str, str], dict[str, Any]]
 
@@ -76,14 +85,26 @@ def _ask(environment: Path, script: str, arguments: Iterable[str], programs: Ite
     return {(line["peer"], line["program"]): line for line in lines}
 
 
-def compare(environments: Path, peers: Iterable[str], programs: list[str], files: Path) -> list[Cell]:
-    """All cells; captured programs are kept in ``files``."""
+def compare(
+    environments: Path, peers: Iterable[str], programs: list[str], files: Path, known: Path | None = None
+) -> list[Cell]:
+    """All cells; captured programs are kept in ``files``, and what the peers said in ``known``, if given."""
     peers = list(peers)
-    ours = _ask(environments / "common", "run_own.py", [str(files), *peers], programs)
     theirs: Answers = {}
+    if known is not None and known.exists():
+        lines = (json.loads(line) for line in known.read_text().splitlines())
+        theirs = {(line["peer"], line["program"]): line for line in lines}
+    waiting: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    ours = _ask(environments / "common", "run_own.py", [str(files), *peers], programs)
     for name in dict.fromkeys(ENVIRONMENT[peer] for peer in peers):
-        asked = [peer for peer in peers if ENVIRONMENT[peer] == name]
-        theirs |= _ask(environments / name, "run_peer.py", asked, programs)
+        for program in programs:
+            asked = [p for p in peers if ENVIRONMENT[p] == name and (p, program) not in theirs]
+            if asked:
+                waiting.setdefault((name, tuple(asked)), []).append(program)
+    for (name, asked), of in waiting.items():
+        theirs |= _ask(environments / name, "run_peer.py", asked, of)
+        if known is not None:
+            known.write_text("".join(json.dumps(answer) + "\n" for answer in theirs.values()))
     return [Cell(peer, program, ours[peer, program], theirs[peer, program]) for peer in peers for program in programs]
 
 
@@ -114,10 +135,11 @@ def main() -> int:
     parser.add_argument("--environments", type=Path, default=ROOT / "build" / "peers")
     parser.add_argument("--peers", nargs="*", choices=ENVIRONMENT, default=list(ENVIRONMENT))
     parser.add_argument("--programs", nargs="*", default=list(PROGRAMS))
+    parser.add_argument("--known", type=Path, help="keep what the peers say in this file, and ask for the rest only")
     parser.add_argument("--matrix", action="store_true", help="print every cell")
     arguments = parser.parse_args()
     files = arguments.environments / "fxir"
-    cells = compare(arguments.environments, arguments.peers, arguments.programs, files)
+    cells = compare(arguments.environments, arguments.peers, arguments.programs, files, arguments.known)
     for cell in cells:
         if cell.difference and (arguments.matrix or not cell.reason):
             print(f"{cell.peer}, {cell.program}: {cell.difference}{' because ' if cell.reason else ''}{cell.reason}")

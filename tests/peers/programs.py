@@ -18,15 +18,17 @@ IMAGE = (2, 6, 8, 8)
 
 
 class Function(nn.Module):
-    """A function as a module. The parameter is for tools that ask a model for one."""
+    """A function of up to three tensors as a module. The parameter is for tools that ask a model for one."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], inputs: int) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.inputs = function, inputs
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
+    def forward(self, a: Any, b: Any = None, c: Any = None) -> Any:
+        if self.inputs == 1:
+            return self.function(a)
+        return self.function(a, b) if self.inputs == 2 else self.function(a, b, c)
 
 
 class Layer(nn.Module):
@@ -35,13 +37,14 @@ class Layer(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
+        self.unused = nn.Parameter(torch.zeros(1))
 
-    def forward(self, *args: Any) -> Any:
-        return self.layer(*args)
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)
 
 
 def _call(function: Callable[..., Any], *shapes: tuple[int, ...]) -> Callable[[], Built]:
-    return lambda: (Function(function), tuple(torch.randn(shape) for shape in shapes))
+    return lambda: (Function(function, len(shapes)), tuple(torch.randn(shape) for shape in shapes))
 
 
 def _layer(make: Callable[[], nn.Module], *shapes: tuple[int, ...]) -> Callable[[], Built]:
@@ -281,3 +284,7 @@ MODELS: dict[str, Callable[[], Built]] = {
     ),
 }
 PROGRAMS = OPERATORS | MODELS
+
+
+if __name__ == "__main__":
+    print("\n".join(PROGRAMS))

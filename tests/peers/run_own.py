@@ -21,7 +21,8 @@ from fxcost.conventions import count_as
 
 
 def captured(program: str, folder: Path) -> Program:
-    path = folder / (re.sub(r"\W+", "_", program) + ".fxir")
+    number = list(PROGRAMS).index(program)  # names that differ in signs only would be one file
+    path = folder / (re.sub(r"\W+", "_", program) + f"_{number}.fxir")
     if not path.exists():
         torch.manual_seed(0)
         model, args = PROGRAMS[program]()

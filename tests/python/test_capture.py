@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -231,10 +231,22 @@ class Checkpointed(nn.Module):
 @pytest.mark.parametrize("use_reentrant", [False, True])
 def test_checkpoint_regions(use_reentrant: bool) -> None:
     file = capture(Checkpointed(use_reentrant), (torch.ones(2, 4),))
-    inside = [file.text("value_name", file.result(n)) for n in range(len(file.node_op)) if file.node_region[n] != NONE]
-    assert inside == ["linear"]
-    assert file.enum_text("region_kind", file.region_kind[0]) == "checkpoint"
-    assert file.items(file.region_config[0]) == ["use_reentrant", use_reentrant]
+    inside = {file.text("value_name", file.result(n)): list(_regions(file, n)) for n in range(len(file.node_op))}
+    names = {"linear": ["checkpoint", "function"], "linear_1": ["function"], "relu": ["function"]}
+    assert {name: [kind for kind, _ in regions] for name, regions in inside.items()} == names
+    assert inside["linear"][0] == ("checkpoint", ["use_reentrant", use_reentrant])
+    linear, relu = inside["linear"][1][1], inside["relu"][0][1]
+    assert linear == ["name", "torch.nn.functional.linear", "by_name", True, "intercepted", True]
+    assert relu == ["name", "torch.Tensor.relu", "by_name", False, "intercepted", True]
+
+
+def _regions(file: Any, node: int) -> Iterator[tuple[str, list[Any]]]:
+    """The regions of a node, outermost first."""
+    chain, region = [], int(file.node_region[node])
+    while region != NONE:
+        chain.append((file.enum_text("region_kind", file.region_kind[region]), file.items(file.region_config[region])))
+        region = int(file.region_parent[region])
+    return reversed(chain)
 
 
 # ---- symbols --------------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ fxc_status fxc_tool_apply(struct fxc_tool_walk *walk, const struct fxc_conventio
         .rule = {walk->p, analysis->shapes, analysis->bindings, node, NULL},
         .call = call,
         .region = region,
-        .fast = is_fast(walk, node),
+        .fast = (walk->convention->flags & FXC_CONVENTION_NO_FAST_PATH) == 0 && is_fast(walk, node),
         .own = &analysis->flops->counts[node],
     };
     if (rules[row->rule](&seen, &tally, &told) != FXC_OK) {

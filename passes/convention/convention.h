@@ -58,6 +58,8 @@ enum fxc_convention_flag {
     FXC_CONVENTION_PRUNES = 256,
     /* Modules of torch.nn are not entered (tools that trace with torch.fx). */
     FXC_CONVENTION_LAYERS_ARE_LEAVES = 512,
+    /* The fused kernels of evaluation are switched off. */
+    FXC_CONVENTION_NO_FAST_PATH = 1024,
 };
 
 /* What its rows look at. */

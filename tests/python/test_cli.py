@@ -173,19 +173,9 @@ def test_damaged_files(run: Run, toy_file: Path, tmp_path: Path) -> None:
 def test_lists(run: Run) -> None:
     assert "linear" in run("ops", "aten.linear").stdout
     passes = [line.split()[0] for line in run("passes").stdout.splitlines() if line[0] != " "]
-    assert passes == [
-        "verify",
-        "shapes",
-        "alias",
-        "flops",
-        "params",
-        "traffic",
-        "tree",
-        "tool",
-        "cost",
-        "loops",
-        "report",
-    ]
+    assert passes[0] == "verify"
+    assert passes[-1] == "report"
+    assert {"shapes", "alias", "flops", "params", "traffic", "tree", "tool", "cost"} < set(passes)
     devices = run("devices").stdout
     assert "a100-sxm-80gb" in devices and "h100-sxm" in devices and "epyc-9654" in devices
 

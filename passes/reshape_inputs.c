@@ -27,6 +27,7 @@ static const char *input_names(const struct fxc_program *p, char *buffer, size_t
 
 static fxc_status find_input(const struct fxc_program *p, const char *name, uint32_t *value, fxc_error *err) {
     char names[200];
+    *value = FXC_NONE;
     for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
         *value = p->input_value[i];
         if (is_user_tensor(p, i) && strcmp(fxc_string(p, p->value_name[*value]), name) == 0) {

@@ -45,7 +45,7 @@ fxc_status fxc_count_batch_norm(const struct fxc_seen *seen, struct fxc_tally *t
     struct fxc_tensor input;
     bool training;
     FXC_NEED(fxc_seen_input(seen, 0, &input) && fxc_rule_bool(&seen->rule, FXC_NAME_training, false, &training));
-    uint32_t which = (training ? 0 : 2) + (fxc_seen_has(seen, "weight", FXC_NAME_weight) ? 0 : 1);
+    uint32_t which = (training ? 0u : 2u) + (fxc_seen_has(seen, "weight", FXC_NAME_weight) ? 0u : 1u);
     out->count = fxc_times(tally, seen->row->params[which], input.numel);
     return FXC_OK;
 }

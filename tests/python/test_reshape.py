@@ -4,6 +4,7 @@ sizes must be the same program, table by table (fxc_program_equal)."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -309,3 +310,26 @@ def test_what_rests_on_the_recording_is_counted_and_not_passed_through() -> None
         captured.at(args_0=(7, 3))
     assert "'odd' (reshape_test.odd.default)" in str(error.value)
     assert "only what was recorded" in str(error.value)
+
+
+def arithmetic(x: torch.Tensor) -> torch.Tensor:
+    rows, columns = x.shape
+    sizes = (
+        rows // 2 + columns % 7,
+        torch.sym_max(rows - columns, 3),
+        torch.sym_min(rows * columns, 40) // 3,
+        math.ceil(columns / 4) + math.floor(rows * 1.5),
+        rows**2 % 5 + 1,
+    )
+    return sum(x.new_zeros(size, 2).sum() for size in sizes) + x.reshape(-1)[: rows * 2].sum()
+
+
+def test_numbers_that_nodes_compute() -> None:
+    auto = torch.export.Dim.AUTO
+    captured = program(Function(arithmetic), torch.randn(30, 24), dynamic_shapes=(({0: auto, 1: auto},),))
+    fixed = captured.at(args_0=(30, 24))
+    assert (captured.info().symbols, fixed.info().symbols) == (2, 0)
+    for size in ((30, 24), (31, 23), (9, 20), (60, 59)):
+        here, fresh = captured.at(args_0=size), program(Function(arithmetic), torch.randn(size))
+        assert here == fixed.at(args_0=size)
+        assert Analysis(here).totals().flops == Analysis(fresh).totals().flops

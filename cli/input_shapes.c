@@ -74,7 +74,7 @@ static bool parse_shape(const char *text, struct shape *out) {
 
 /* Replaces a program by itself at other sizes. */
 static fxc_status reshape(fxc_program **program, const struct shape *shapes, size_t count, fxc_error *err) {
-    fxc_input_shape *inputs = calloc(count, sizeof *inputs);
+    fxc_input_shape *inputs = calloc(count + 1, sizeof *inputs);
     fxc_program *reshaped = NULL;
     if (inputs == NULL) {
         return cli_fail(err, FXC_MEMORY, "option --input-shape: out of memory");
@@ -92,10 +92,27 @@ static fxc_status reshape(fxc_program **program, const struct shape *shapes, siz
     return status;
 }
 
+/* A graph of torch.fx without shapes whose inputs have sizes all the same needs no others. Where they are missing, the
+ * command says so if it needs them. */
+static fxc_status resolve(fxc_program **program, fxc_error *err) {
+    fxc_program_info info = {.struct_size = sizeof info};
+    fxc_error missing = FXC_ERROR_INIT;
+    fxc_status status = fxc_program_get_info(*program, &info, err);
+    if (status != FXC_OK || strcmp(info.route, "symbolic_trace") != 0 || strcmp(info.dialect, "fx") != 0) {
+        return status;
+    }
+    status = reshape(program, NULL, 0, &missing);
+    if (status != FXC_OK && status != FXC_USAGE) {
+        *err = missing;
+        return status;
+    }
+    return FXC_OK;
+}
+
 fxc_status cli_apply_shapes(const struct cli_options *options, fxc_program **program, fxc_error *err) {
     size_t count = (size_t)options->shapes.count;
     if (count == 0) {
-        return FXC_OK;
+        return resolve(program, err);
     }
     struct shape *shapes = calloc(count, sizeof *shapes);
     fxc_status status = FXC_OK;

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool says(const struct fxc_program *p, const char *key, const char *text) {
+    int64_t string;
+    return fxc_program_capture(p, key, FXC_KIND_STRING, &string) && strcmp(fxc_string(p, (uint32_t)string), text) == 0;
+}
+
 bool fxc_is_symbolic(const struct fxc_program *p) {
-    int64_t route;
-    return fxc_program_capture(p, "route", FXC_KIND_STRING, &route) &&
-           strcmp(fxc_string(p, (uint32_t)route), "symbolic_trace") == 0 && FXC_COUNT(p, graph) > 0;
+    return says(p, "route", "symbolic_trace") && says(p, "dialect", "fx") && FXC_COUNT(p, graph) > 0;
 }
 
 /* ---- the source's tables ----------------------------------------------------------------------------------------- */
@@ -107,6 +110,16 @@ static fxc_status step(struct fxc_resolver *x, fxc_error *err) {
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
+/* What there is now are ATen overloads as torch.export has them in its training dialect. */
+static void settle_dialect(struct fxc_reshape *r) {
+    uint32_t training = fxc_reshape_string(r, "training");
+    for (uint32_t i = 0; i < FXC_COUNT(r->source, capture) && !r->builder.failed; i++) {
+        if (strcmp(fxc_string(r->source, r->source->capture_key[i]), "dialect") == 0) {
+            ((int64_t *)r->builder.column[FXC_COLUMN_capture_payload].data)[i] = training;
+        }
+    }
+}
+
 static fxc_status settle_outputs(struct fxc_resolver *x, fxc_error *err) {
     struct fxc_reshape *r = x->r;
     for (uint32_t i = 0; i < FXC_COUNT(r->source, output); i++) {
@@ -133,6 +146,7 @@ static fxc_status walk(struct fxc_resolver *x, const fxc_reshape_options *option
         }
     }
     graph_begin[FXC_COUNT(p, graph)] = FXC_COUNT(&r->view, node);
+    settle_dialect(r);
     return settle_outputs(x, err);
 }
 

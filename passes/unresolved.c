@@ -25,8 +25,15 @@ fxc_status fxc_check_resolved(const struct fxc_program *p, fxc_error *err) {
             append(names, sizeof names, &used, name);
         }
     }
-    if (first == NULL) {
+    if (!symbolic) {
         return FXC_OK;
+    }
+    if (first == NULL) {
+        fxc_status status = fxc_fail(err, FXC_USAGE, "%s: a graph of torch.fx without shapes", p->file);
+        fxc_expected(err, "a program of ATen overloads");
+        fxc_found(err, "names that are not resolved yet, though its inputs have sizes");
+        fxc_advice(err, "fxc_program_reshape resolves it, Program.at() in Python");
+        return status;
     }
     fxc_status status = fxc_fail(err, FXC_USAGE, "%s: a graph of torch.fx without shapes", p->file);
     fxc_expected(err, "sizes of its inputs: %s", names);

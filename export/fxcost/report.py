@@ -186,6 +186,14 @@ class Report:
         return f'<pre style="{style}">{html.escape(str(self))}</pre>'
 
 
+def _at(program: Program, input_shapes: Mapping[str, Any] | None) -> Program:
+    """The program at these sizes; a graph of torch.fx without shapes, whose inputs may have sizes, resolved."""
+    info = program.info()
+    if input_shapes or (info.route == b"symbolic_trace" and info.dialect == b"fx"):
+        return program.at(**(input_shapes or {}))
+    return program
+
+
 def open(
     path: str | os.PathLike[str],
     device: str | None = None,
@@ -199,8 +207,7 @@ def open(
 ) -> Report:
     """The report of a .fxir file; the arguments are those of :func:`analyze`."""
     corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
-    program = Program.open(path)
-    return Report(program.at(**input_shapes) if input_shapes else program, device, dims, corrections)
+    return Report(_at(Program.open(path), input_shapes), device, dims, corrections)
 
 
 def analyze(
@@ -231,5 +238,6 @@ def analyze(
 
     captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
-    program = program.at(**input_shapes) if input_shapes else program
-    return Report(program, device, dims, Corrections(formulas, ignore_ops, ignore_modules, scale or {}))
+    return Report(
+        _at(program, input_shapes), device, dims, Corrections(formulas, ignore_ops, ignore_modules, scale or {})
+    )

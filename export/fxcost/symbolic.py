@@ -91,7 +91,7 @@ class SymbolicConverter(Converter):
         return self.operators.unresolved_method(str(node.target))
 
     def _add_input(self, node: Node, spec: Input | None) -> None:
-        if node.args:  # the default of an argument of forward()
+        if node.args and not node.meta.keys() & {"val", "example_value"}:  # the default of an argument of forward()
             node.meta["val"] = node.args[0]
         super()._add_input(node, spec)
 
@@ -160,6 +160,8 @@ class _Opener(torch.fx.Tracer):
         if now is not None:
             node.meta["nn_module_stack"] = dict(self._stack)
             node.meta["stack_trace"] = now.meta.get("stack_trace")
+            if kind == "placeholder":
+                node.meta |= _recorded(now)
             node.meta[_NAME] = now.name if kind == "placeholder" else self._fresh(f"{now.name}_{node.name}")
         return node
 
@@ -267,6 +269,18 @@ def _tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
         for name, value in {**plain, **part._buffers, **part._parameters}.items():
             if value is not None:
                 yield prefix + name, value
+
+
+def _recorded(node: Node) -> dict[str, Any]:
+    """The value of an input that an earlier pass over the graph recorded: of fake tensors, or ShapeProp's."""
+    for key in ("val", "example_value"):
+        if key in node.meta:
+            return {key: node.meta[key]}
+    found: Any = node.meta.get("tensor_meta")
+    if not hasattr(found, "shape"):
+        return {}
+    with torch._subclasses.FakeTensorMode():
+        return {"val": torch.empty_strided(found.shape, found.stride, dtype=found.dtype)}
 
 
 def _any_proxy(value: Any) -> bool:

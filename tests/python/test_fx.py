@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT, Run
 from fx_models import MODELS, Sizes, Toy, inputs
 from torch import nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 import fxcost
 from fxcost.binding import Analysis, Program
@@ -103,6 +104,20 @@ def test_names_of_fx_survive_torch_export() -> None:
 def test_analyze_takes_input_shapes() -> None:
     report = fxcost.analyze(torch.fx.symbolic_trace(Toy()), input_shapes={"x": (1, 5)})
     assert report.flops == 44
+
+
+def test_shapes_that_shape_prop_recorded_are_taken() -> None:
+    module = torch.fx.symbolic_trace(Toy().eval())
+    ShapeProp(module).propagate(torch.ones(3, 5))
+    assert fxcost.analyze(module).flops == 3 * 44
+    assert fxcost.analyze(module, input_shapes={"x": (1, 5)}).flops == 44
+
+
+def test_a_resolved_program_is_one_like_any_other() -> None:
+    make, many = MODELS["attention"]
+    first = symbolic(make().eval()).at(**asked(many[0]))
+    assert first.info().dialect == b"training"
+    assert first.at() == first
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ static const struct option {
     {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
+    {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,
+     AT(attention)},
     {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", PAIRS, AT(dims)},
     {"--input-shape", "NAME=N,N", "other sizes of an input, NAME=1,3,64,64 or NAME=f32[1,3,64,64]; repeatable", PAIRS,
      AT(shapes)},

@@ -59,6 +59,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->probability = analysis->probability;
     copy->custom = analysis->custom;
     copy->shape_policy = analysis->shape_policy;
+    copy->attention_window = analysis->attention_window;
     copy->device = analysis->device;
     copy->convention = analysis->convention;
     return FXC_OK;
@@ -221,6 +222,22 @@ static fxc_status set_probability(struct fxc_analysis *analysis, const char *nam
     return FXC_OK;
 }
 
+static fxc_status set_attention(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    int64_t window = strcmp(value, "causal") == 0 ? INT64_MAX : 0;
+    if (strncmp(value, "window:", 7) == 0) {
+        char *end;
+        errno = 0;
+        window = strtoll(value + 7, &end, 10);
+        window = errno != 0 || *end != '\0' ? 0 : window;
+    }
+    if (window <= 0 && strcmp(value, "full") != 0) {
+        return one_of(err, "attention", "'full', 'causal', or 'window:N' with N from 1 on", value);
+    }
+    analysis->attention_window = window;
+    fxc_drop_facts(analysis, FXC_OPTION_ATTENTION);
+    return FXC_OK;
+}
+
 fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
     if (strcmp(option, "convention") == 0) {
         return set_convention(analysis, value, err);
@@ -242,13 +259,16 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         fxc_drop_facts(analysis, FXC_OPTION_SYMBOLS);
         return FXC_OK;
     }
+    if (strcmp(option, "attention") == 0) {
+        return set_attention(analysis, value, err);
+    }
     if (strncmp(option, "dim.", 4) == 0) {
         return set_symbol(analysis, option + 4, value, err);
     }
     if (strncmp(option, "probability.", 12) == 0) {
         return set_probability(analysis, option + 12, value, err);
     }
-    return one_of(err, "name", "convention, profile, device, shapes, dim.NAME or probability.NAME", option);
+    return one_of(err, "name", "convention, profile, device, shapes, attention, dim.NAME or probability.NAME", option);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */

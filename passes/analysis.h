@@ -49,6 +49,7 @@ struct fxc_analysis {
     uint32_t facts;                          /* bits of facts that are present */
     struct fxc_arena arena[FXC_FACT_COUNT];  /* owns each fact */
     struct fxc_binding *bindings;            /* per symbol */
+    int64_t attention_window;                /* 0: every pair of positions counts (struct fxc_rule) */
     int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
                                                 altogether, where none is given */
     struct fxc_custom *custom;               /* what the user added to the operator table; NULL: nothing */

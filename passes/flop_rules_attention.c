@@ -1,5 +1,5 @@
-/* FLOP rules of attention, whole: both matrix products count, whatever kernel runs them. A causal mask is not
- * discounted: the result needs half of the scores, the definition computes all. */
+/* FLOP rules of attention, whole: both matrix products count, whatever kernel runs them. A causal mask is discounted on
+ * request only: the result needs half of the scores, the definition computes all. */
 #include "passes/flop_rules.h"
 
 /* Scores of every head and pair of positions. */
@@ -32,6 +32,14 @@ static bool attention_batch(const struct fxc_tensor *query, const struct fxc_ten
     return true;
 }
 
+/* Pairs of a query with a key that it sees: query i sees keys up to i, and of these the last `window`. */
+static int64_t causal_pairs(struct fxc_tally *tally, int64_t queries, int64_t keys, int64_t window) {
+    int64_t most = keys < window ? keys : window;     /* keys that a late query sees */
+    int64_t rising = queries < most ? queries : most; /* queries that see fewer, one more each */
+    int64_t triangle = fxc_times(tally, rising, fxc_plus(tally, rising, 1));
+    return fxc_plus(tally, triangle / 2, fxc_times(tally, queries - rising, most));
+}
+
 /* What both directions of attention work on. */
 struct attention {
     struct fxc_tensor query;
@@ -53,6 +61,11 @@ static bool known_attention(const struct fxc_rule *rule, struct fxc_tally *tally
     out->value_depth = value.size[value.rank - 1];
     out->scores.rows = fxc_times(tally, batch, out->query.size[out->query.rank - 2]);
     out->scores.count = fxc_times(tally, out->scores.rows, key.size[key.rank - 2]);
+    bool causal = false;
+    if (rule->window > 0 && fxc_rule_bool(rule, FXC_NAME_is_causal, false, &causal) && causal) {
+        int64_t pairs = causal_pairs(tally, out->query.size[out->query.rank - 2], key.size[key.rank - 2], rule->window);
+        out->scores.count = fxc_times(tally, batch, pairs);
+    }
     out->masked = fxc_rule_tensor2(rule, FXC_NAME_attn_mask, FXC_NAME_attn_bias, &mask) && mask.dtype != FXC_DTYPE_BOOL;
     out->dropped = fxc_rule_float(rule, FXC_NAME_dropout_p, &dropout) && dropout > 0;
     return true;

@@ -83,7 +83,11 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     if (flops == NULL || counts == NULL || coverage == NULL || used == NULL) {
         return fxc_fail_memory(err, "flops");
     }
-    struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .used = used};
+    struct fxc_rule rule = {.program = p,
+                            .shapes = analysis->shapes,
+                            .bindings = analysis->bindings,
+                            .window = analysis->attention_window,
+                            .used = used};
     struct fxc_custom_index *custom = NULL;
     mark_used(p, used);
     if (analysis->custom != NULL) {

@@ -12,7 +12,7 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_alias] = {"alias", "Finds what shares memory, what is written, and the order that this implies",
                         BIT(verify), 0, fxc_run_alias},
     [FXC_FACT_flops] = {"flops", "Counts MACs, FLOPs, transcendentals and integer operations of every node",
-                        BIT(shapes), FXC_OPTION_FORMULAS, fxc_run_flops},
+                        BIT(shapes), FXC_OPTION_FORMULAS | FXC_OPTION_ATTENTION, fxc_run_flops},
     [FXC_FACT_params] = {"params", "Counts parameters and buffers, tied ones once", BIT(verify), FXC_OPTION_SYMBOLS,
                          fxc_run_params},
     [FXC_FACT_saved] = {"saved", "Finds what the forward pass keeps for the backward pass", BIT(shapes),

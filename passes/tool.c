@@ -127,7 +127,7 @@ fxc_status fxc_tool_apply(struct fxc_tool_walk *walk, const struct fxc_conventio
         .analysis = analysis,
         .index = &walk->index,
         .row = row,
-        .rule = {walk->p, analysis->shapes, analysis->bindings, node, NULL},
+        .rule = {.program = walk->p, .shapes = analysis->shapes, .bindings = analysis->bindings, .node = node},
         .call = call,
         .region = region,
         .fast = (walk->convention->flags & FXC_CONVENTION_NO_FAST_PATH) == 0 && is_fast(walk, node),

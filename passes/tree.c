@@ -92,7 +92,8 @@ static fxc_status times_of(const struct walk *walk, const struct call *call, int
         walk->analysis->flops->coverage[call->node] == FXC_COVERAGE_UNKNOWN) {
         return FXC_OK;
     }
-    struct fxc_rule rule = {walk->p, walk->analysis->shapes, walk->analysis->bindings, call->node, NULL};
+    struct fxc_rule rule = {
+        .program = walk->p, .shapes = walk->analysis->shapes, .bindings = walk->analysis->bindings, .node = call->node};
     int64_t runs = 1;
     if (row->params[0] == FXC_BODY_dearer) {
         *out = branch_times(walk, call);

@@ -240,7 +240,8 @@
     X(PROFILE, "profile", 2)                                                                                           \
     X(DEVICE, "device", 3)                                                                                             \
     X(PROBABILITY, "probability", 4)                                                                                   \
-    X(FORMULAS, "formulas", 5)
+    X(FORMULAS, "formulas", 5)                                                                                         \
+    X(ATTENTION, "attention", 6)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

@@ -141,8 +141,10 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *                 recorded are an error under both; "listed": nothing is an error, the recording stands, and
  *                 fxc_analysis_value_agrees says what each value's rules tell
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
- *   "probability.NAME"  the probability, from 0 to 1, that the condition of the cond named NAME is true: both branches
- *                 then count by their share, rounded per node ("" counts the dearer branch, the default)
+ *   "attention"   "full" (default): every pair of a query and a key counts; "causal": in calls with is_causal only
+ *                 pairs with a key at or before the query; "window:N": of these the last N keys of each query
+ *   "probability.NAME"  that the condition of the cond named NAME is true, from 0 to 1: both branches then count by
+ *                 their share, rounded per node ("" counts the dearer branch, the default)
  * Errors: FXC_USAGE, FXC_DEVICE. */
 FXC_API fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err);
 /* Computes a fact ("verify", "shapes", "flops", ...: fxc_pass_get lists them) and all it needs, if missing. */

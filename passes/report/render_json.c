@@ -1,4 +1,6 @@
 /* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
+#include <stdio.h>
+
 #include "fxcost/backend.h"
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
@@ -71,11 +73,19 @@ static void put_corrections(struct fxc_json *json, const struct fxc_analysis *an
     fxc_json_close(json, ']');
 }
 
+/* The option as it was given. */
+static const char *attention_text(int64_t window, char *buffer, size_t size) {
+    (void)snprintf(buffer, size, "window:%lld", (long long)window);
+    return window == 0 ? "full" : window == INT64_MAX ? "causal" : buffer;
+}
+
 static void put_options(struct fxc_json *json, const struct fxc_analysis *analysis,
                         const struct fxc_view_options *options) {
+    char window[32];
     fxc_json_open(json, "options", '{');
     fxc_json_string(json, "convention", analysis->convention == NULL ? "fxcost" : analysis->convention->name);
     fxc_json_string(json, "profile", "eager");
+    fxc_json_string(json, "attention", attention_text(analysis->attention_window, window, sizeof window));
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
     fxc_json_string(json, "by", fxc_by_infos[options->by].option);

@@ -92,6 +92,18 @@ static void put_corrections(const struct face *face) {
     }
 }
 
+static void put_convention(const struct face *face) {
+    static const char usual[] = "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager";
+    int64_t window = face->analysis->attention_window;
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s%s", usual,
+                   window > 0 ? ", causal attention without the pairs that its mask hides" : "");
+    if (window > 0 && window < INT64_MAX) {
+        (void)snprintf(text, sizeof text, "%s, causal attention of the last %" PRId64 " positions", usual, window);
+    }
+    put_field(face->out, "convention", text);
+}
+
 static void put_head(const struct face *face) {
     fxc_program_info info = {.struct_size = sizeof info};
     char text[256];
@@ -108,8 +120,7 @@ static void put_head(const struct face *face) {
                        info.dialect);
     }
     put_field(face->out, "mode", text);
-    put_field(face->out, "convention",
-              "fxcost (2 FLOPs per MAC, bias included, every operator counted), profile eager");
+    put_convention(face);
     put_corrections(face);
     if (face->tool != NULL) {
         (void)snprintf(text, sizeof text, "%s (%s, in %ss: %s)", face->tool->name, face->tool->tool, face->tool->unit,

@@ -146,7 +146,8 @@ static uint8_t source(const struct run *r, const char *name) {
 }
 
 static struct fxc_rule rule_of(const struct run *r, const char *name) {
-    return (struct fxc_rule){r->p, r->analysis->shapes, r->analysis->bindings, node(r, name), NULL};
+    return (struct fxc_rule){
+        .program = r->p, .shapes = r->analysis->shapes, .bindings = r->analysis->bindings, .node = node(r, name)};
 }
 
 static void test_accessors(void **state) {

@@ -14,6 +14,7 @@ static const struct command {
     {"verify", "MODEL", "check a program and say what is in it"},
     {"sweep", "MODEL", "totals over a grid of sizes: --dim batch=1..256 --dim seq=128,512"},
     {"formula", "MODEL", "totals as exact formulas in the dynamic dimensions"},
+    {"stubs", "MODEL", "stubs of formulas to complete, for operators that have none"},
     {"ops", "[PATTERN]", "list the operators that have a row in the table"},
     {"passes", "", "list the passes and what each needs"},
     {"devices", "", "list the devices and their figures"},

@@ -68,6 +68,11 @@ typedef struct fxc_correction {
 /* FXC_USAGE beyond the last. */
 FXC_API fxc_status fxc_analysis_correction(fxc_analysis *analysis, uint32_t index, fxc_correction *out, fxc_error *err);
 
+/* Writes a stub for every operator without a formula, in the syntax that fxc_analysis_add_formulas reads: its name, the
+ * arguments and sizes of its first execution, and a statement to complete, behind a # that makes it a comment. Errors:
+ * those of the analysis, FXC_IO. */
+FXC_API fxc_status fxc_analysis_stubs(fxc_analysis *analysis, fxc_write_fn write, void *context, fxc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -77,6 +77,7 @@
     X(conv_backward, subject, conv_backward)                                                                           \
     X(sdpa_backward, query, untold)                                                                                    \
     X(sdpa_forward, attended, flash)                                                                                   \
+    X(varlen, varlen, attended)                                                                                        \
     X(native_layer_norm, statistics, contiguous)                                                                       \
     X(native_group_norm, statistics, grouped)                                                                          \
     X(native_batch_norm, statistics, normed)                                                                           \
@@ -217,6 +218,7 @@
     X(softmax)        /* float32 if half_to_float, else that of the subject */                                         \
     X(saved)          /* that of `saved_v` or `v` */                                                                   \
     X(layered)        /* that of `input`, then bytes */                                                                \
+    X(varlen)         /* that of `query`, float32, uint64 */                                                           \
     X(with_mask)      /* that of the subject, then bool */                                                             \
     X(statistics)     /* that of the subject, of statistics too where that is float32 or float64 */                    \
     X(attended)       /* that of `query`, then float32 */                                                              \
@@ -266,6 +268,7 @@
     X(recurrent) /* time outermost */                                                                                  \
     /* layout_backward.c */                                                                                            \
     X(normed)             /* the subject's, made dense; statistics row-major */                                        \
+    X(attended)           /* the query's, made dense; others row-major */                                              \
     X(grouped)            /* as suggested; statistics row-major */                                                     \
     X(norm_backward)      /* TensorIterator's of gradient and argument; others row-major */                            \
     X(resize_backward)    /* as the result's gradient suggests */                                                      \

@@ -358,6 +358,10 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return dtype != FXC_DTYPE_OPAQUE ? dtype : of(rule, FXC_NAME_v);
     case FXC_DTYPES_layered:
         return index < 3 ? of(rule, FXC_NAME_input) : (uint8_t)FXC_DTYPE_UINT8;
+    case FXC_DTYPES_varlen:
+        return index == 0   ? of(rule, FXC_NAME_query)
+               : index == 1 ? (uint8_t)FXC_DTYPE_FLOAT32
+                            : (uint8_t)FXC_DTYPE_UINT64;
     case FXC_DTYPES_with_mask:
         return index == 0 ? of_subject(rule) : (uint8_t)FXC_DTYPE_BOOL;
     case FXC_DTYPES_statistics:

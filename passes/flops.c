@@ -30,6 +30,9 @@ static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_ro
         *coverage = FXC_COVERAGE_ZERO;
         return FXC_OK;
     }
+    if (fxc_rule_is_foreign(rule->program, rule->node)) {
+        return FXC_OK;
+    }
     fxc_status status = rules[row->flops](rule, row->params, counts, err);
     if (status == FXC_UNKNOWN_OPS || (status == FXC_OK && is_absurd(counts))) {
         *counts = (fxc_counts){0};

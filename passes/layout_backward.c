@@ -4,13 +4,14 @@
 #include "passes/layout_rules.h"
 #include "passes/shape_rules.h"
 
-/* A norm's result as its argument, made dense; its statistics row-major. */
+/* A norm's result as its argument, made dense, attention's as its query; statistics row-major. */
 void fxc_normed_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     struct fxc_tensor input;
     if (out->index > 0) {
         (void)fxc_contiguous_strides(out);
     } else if ((fxc_shape_subject(rule, &input) || fxc_shape_argument(rule, FXC_NAME_v, &input) ||
-                fxc_shape_argument(rule, FXC_NAME_saved_v, &input)) &&
+                fxc_shape_argument(rule, FXC_NAME_saved_v, &input) ||
+                fxc_shape_argument(rule, FXC_NAME_query, &input)) &&
                fxc_known_strides(&input) && input.rank == out->rank) {
         memcpy(out->stride, input.stride, input.rank * sizeof out->stride[0]);
         fxc_iterated_strides(out);

@@ -267,6 +267,7 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         fxc_padded_strides(rule, out);
         return;
     case FXC_LAYOUTS_normed:
+    case FXC_LAYOUTS_attended:
         fxc_normed_strides(rule, out);
         return;
     case FXC_LAYOUTS_grouped:

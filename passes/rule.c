@@ -38,6 +38,38 @@ const char *fxc_rule_device(const struct fxc_rule *rule, uint32_t value) {
     return storage == FXC_NONE ? NULL : fxc_string(p, p->storage_device[storage]);
 }
 
+static bool is_foreign(const struct fxc_program *p, uint8_t kind, int64_t payload) {
+    if (kind == FXC_KIND_LIST) {
+        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
+            /* Lists in lists hold no tensors that an operator works on. */
+            if (p->item_kind[i] == FXC_KIND_VALUE && is_foreign(p, p->item_kind[i], p->item_payload[i])) {
+                return true;
+            }
+        }
+        return false;
+    }
+    if (kind != FXC_KIND_VALUE) {
+        return false;
+    }
+    if (p->value_kind[payload] == FXC_KIND_LIST) {
+        return is_foreign(p, FXC_KIND_LIST, p->value_payload[payload]);
+    }
+    if (p->value_kind[payload] != FXC_KIND_TENSOR) {
+        return false;
+    }
+    uint8_t layout = p->meta_layout[p->value_payload[payload]];
+    return layout >= FXC_LAYOUT_SPARSE_COO && layout <= FXC_LAYOUT_NESTED;
+}
+
+bool fxc_rule_is_foreign(const struct fxc_program *p, uint32_t node) {
+    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+        if (is_foreign(p, p->arg_kind[a], p->arg_payload[a])) {
+            return true;
+        }
+    }
+    return is_foreign(p, FXC_KIND_VALUE, p->node_result[node]);
+}
+
 bool fxc_rule_tensor(const struct fxc_rule *rule, enum fxc_name name, struct fxc_tensor *out) {
     enum fxc_kind kind;
     int64_t payload;

@@ -61,6 +61,8 @@ bool fxc_rule_result(const struct fxc_rule *rule, uint32_t index, struct fxc_ten
 bool fxc_rule_wanted(const struct fxc_rule *rule, uint32_t index);
 /* Any value as a tensor; false when it is none. */
 bool fxc_rule_value(const struct fxc_rule *rule, uint32_t value, struct fxc_tensor *out);
+/* Whether the node takes or returns a sparse or nested tensor: no rule is about those. */
+bool fxc_rule_is_foreign(const struct fxc_program *program, uint32_t node);
 /* The device of a value, "cpu" or "cuda:0"; NULL for a value without storage. */
 const char *fxc_rule_device(const struct fxc_rule *rule, uint32_t value);
 /* An integer, evaluated when symbolic or computed by a node; `fallback` when absent or None. False when it has no

@@ -59,6 +59,21 @@ fxc_status fxc_shape_sdpa_forward(const struct fxc_rule *rule, struct fxc_shape 
     return FXC_OK;
 }
 
+/* Attention over sequences of different lengths, one behind the other: the result, a number for each head and position,
+ * and the state of the random numbers. */
+fxc_status fxc_shape_varlen(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_tensor query;
+    (void)err;
+    FXC_NEED(fxc_shape_argument(rule, FXC_NAME_query, &query) && query.rank == 3 && out->index < 3);
+    fxc_shape_of(&query, out);
+    if (out->index > 0) {
+        out->rank = out->index == 1 ? 2 : 1;
+        out->size[0] = out->index == 1 ? query.size[1] : 2;
+        out->size[1] = query.size[0];
+    }
+    return FXC_OK;
+}
+
 /* native_layer_norm: mean and reciprocal deviation keep the normalised dimensions at size 1. */
 fxc_status fxc_shape_native_layer_norm(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor input;

@@ -22,6 +22,9 @@ bool fxc_is_tagged(const struct fxc_program *p, uint32_t node) {
 
 bool fxc_may_tell(const struct fxc_program *p, uint32_t node) {
     const struct fxc_op_row *row = fxc_node_row(p, node);
+    if (fxc_rule_is_foreign(p, node)) {
+        return false;
+    }
     return row == NULL ? fxc_is_tagged(p, node)
                        : (row->shape != FXC_SHAPE_RECORDED_ONLY || row->dtype != FXC_DTYPES_BY_SHAPE);
 }

@@ -21,7 +21,7 @@ from .dynamic import export
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
 from .params import tensors_of
-from .structures import packing
+from .structures import packing, refuse_nested
 from .symbolic import SymbolicConverter, keep_names
 from .values import is_batched
 from .watch import Watch
@@ -126,6 +126,7 @@ def _from_module(
     watch, noise = Watch(), Noise()
     state = ambient()
     progress.stage(f"capturing {label}")
+    refuse_nested(args, kwargs)
     with unchanged(model), noise.collected():
         try:
             with caches_known(model), watch.running(), packing(model, args, kwargs, strict) as (given, named):

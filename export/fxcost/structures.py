@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from .errors import FxcostError
+
 _BASIC: tuple[type, ...] = (
     torch.Tensor,
     int,
@@ -147,6 +149,19 @@ def unpack(tree: Any) -> Any:
 
 def is_plain(tree: Any) -> bool:
     return all(isinstance(leaf, _BASIC) for leaf in pytree.tree_leaves(tree))
+
+
+def refuse_nested(args: Any, kwargs: Any) -> None:
+    """torch.export cannot trace sizes of nested tensors; torch's own words for that name no input."""
+    for path, leaf in pytree.tree_flatten_with_path((args, kwargs or {}))[0]:
+        if isinstance(leaf, torch.Tensor) and leaf.is_nested:
+            raise FxcostError(
+                f"input {pytree.keystr(path[1:])} is a nested tensor\n"
+                f"  expected: tensors with one size per dimension\n"
+                f"  found: layout {leaf.layout}, whose sizes torch.export cannot trace\n"
+                f"  try: pass its values and its offsets as two inputs (attention over them is "
+                f"torch.nn.attention.varlen.varlen_attn)"
+            )
 
 
 @contextlib.contextmanager

@@ -54,6 +54,20 @@ def test_rules_agree_with_the_recording(name: str, mode: str) -> None:
         assert found.share(found.dtype) == 100
 
 
+STEPS = ("U-Net (diffusion)", "U-Net (segmentation)", "transformer (torch)", "funnel", "patchtst", "owlvit")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_rules_agree_with_training_steps(name: str) -> None:
+    """Forward and backward, down to the operators that autograd calls."""
+    found = sources_of(BUILDS[name]().capture(train=True, grad=True, mode="train").to_bytes(), name)
+    assert found.contradiction == ""
+    ROWS[f"{name} (step)"] = found
+    assert found.values > 100
+    assert found.share() == 100
+    assert found.share(found.strides) > 99
+
+
 def test_all_that_was_chosen_is_there() -> None:
     assert set(CHOSEN) <= set(BUILDS)
 

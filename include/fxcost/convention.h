@@ -15,7 +15,7 @@ extern "C" {
 typedef struct fxc_convention_info {
     size_t struct_size;
     const char *name, *tool; /* as the option takes it; package and version that it follows */
-    const char *unit;        /* what the tool's number is: "MAC" or "FLOP" */
+    const char *unit;        /* what the tool's number is: "MAC", "FLOP" or "activation" */
     const char *mark;        /* how the tool looks at a model, in a few words */
     const char *summary;     /* one sentence */
     const char *functions;   /* which calls of functions it sees: "patched" or "intercepted" */

@@ -105,6 +105,9 @@ static const struct fxc_convention_row rows_flop_counter_complete[] = {
 static const struct fxc_convention_row rows_fvcore[] = {
 #include "passes/convention/fvcore.def"
 };
+static const struct fxc_convention_row rows_fvcore_activations[] = {
+#include "passes/convention/fvcore_activations.def"
+};
 static const struct fxc_convention_row rows_thop[] = {
 #include "passes/convention/thop.def"
 };

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "flop_counter-complete": "common",
     "torch_profiler": "common",
     "fvcore": "common",
+    "fvcore-activations": "common",
     "torchprofile": "common",
     "thop": "common",
     "ultralytics_thop": "ultralytics",

@@ -114,6 +114,40 @@ class LeNet(nn.Module):
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
 
 
+class Block(nn.Module):
+    """An encoder block of a vision transformer, attention in plain operators."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.depth = heads, width // heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.fc1, self.act, self.fc2 = nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.qkv(self.norm1(x)).reshape(1, 197, 3, self.heads, self.depth).permute(2, 0, 3, 1, 4)
+        q, k, v = y[0], y[1], y[2]
+        scores = ((q * self.depth**-0.5) @ k.transpose(-2, -1)).softmax(dim=-1)
+        x = x + self.proj((scores @ v).transpose(1, 2).reshape(1, 197, self.heads * self.depth))
+        return x + self.fc2(self.act(self.fc1(self.norm2(x))))
+
+
+class VisionTransformer(nn.Module):
+    """ViT-B/16 with nn.LayerNorm and attention in plain operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 768, 16, 16)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 768)), nn.Parameter(torch.zeros(1, 197, 768))
+        self.blocks = nn.Sequential(*(Block(768, 12) for _ in range(12)))
+        self.norm, self.head = nn.LayerNorm(768), nn.Linear(768, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token, x], 1) + self.places
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
 def _inplace(x: Tensor) -> Tensor:
     y = x * 1.0
     y *= x
@@ -254,9 +288,12 @@ MODELS: dict[str, Callable[[], Built]] = {
     "toy": lambda: (Toy(), (torch.randn(1, 5),)),
     "toy without bias": lambda: (Toy(bias=False), (torch.randn(1, 5),)),
     "LeNet": lambda: (LeNet(), (torch.randn(1, 1, 32, 32),)),
+    "block of ViT": lambda: (Block(768, 2), (torch.randn(1, 197, 768),)),
+    "ViT-B/16, plain": lambda: (VisionTransformer(), (torch.randn(1, 3, 224, 224),)),
     "AlexNet": _vision("alexnet", 224),
     "VGG-11": _vision("vgg11"),
     "ResNet-18": _vision("resnet18"),
+    "ResNet-18, 224": _vision("resnet18", 224),
     "ResNet-50": _vision("resnet50", 224),
     "DenseNet-121": _vision("densenet121"),
     "SqueezeNet": _vision("squeezenet1_0"),

@@ -35,7 +35,8 @@ def fvcore_activations(model: nn.Module, args: tuple[Any, ...]) -> Answer:
 
     analysis = ActivationCountAnalysis(model, args)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    return {"total": analysis.total(), "operators": dict(analysis.by_operator())}
+    operators = {key: count for key, count in analysis.by_operator().items() if count}
+    return {"total": analysis.total(), "operators": operators}
 
 
 def flop_counter(model: nn.Module, args: tuple[Any, ...]) -> Answer:

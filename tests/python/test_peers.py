@@ -21,6 +21,15 @@ from reasons import REASONS  # noqa: E402
 
 PROGRAMS = [*OPERATORS, "toy", "toy without bias", "LeNet", "ResNet-18", "Swin", "BERT", "GPT-2", "Llama"]
 FEWEST_EQUAL = 0.95
+# Figures of torchvision's ResNets at 1x3x224x224, which the tools print live: of torch_flops' and thop's READMEs, of
+# torch's own tests, of fvcore.
+PUBLISHED = {
+    ("torch_flops", "ResNet-50"): 8_227_340_288,
+    ("thop", "ResNet-50"): 4_133_742_592,
+    ("flop_counter", "ResNet-50"): 8_178_368_512,
+    ("flop_counter", "ResNet-18, 224"): 3_628_146_688,
+    ("fvcore", "ResNet-50"): 4_111_512_576,
+}
 
 
 def peers_here() -> list[str]:
@@ -31,6 +40,15 @@ def peers_here() -> list[str]:
     missing = sorted(compare.ENVIRONMENT.keys() - here)
     print(f"not set up, not compared: {', '.join(missing)}" if missing else "all peers are set up")
     return here
+
+
+def test_published_figures(tmp_path: Path) -> None:
+    programs = list(dict.fromkeys(program for _, program in PUBLISHED))
+    peers = [peer for peer in peers_here() if peer in {known for known, _ in PUBLISHED}]
+    cells = {(c.peer, c.program): c for c in compare.compare(ENVIRONMENTS, peers, programs, tmp_path)}
+    for key, figure in PUBLISHED.items():
+        if key[0] in peers:
+            assert cells[key].ours["total"] == cells[key].theirs["total"] == figure
 
 
 def test_conventions_equal_their_tools(tmp_path: Path) -> None:

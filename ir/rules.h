@@ -96,11 +96,13 @@
     /* shape_rules_fft.c */                                                                                            \
     X(fft, spectrum, shaped)                                                                                           \
     X(rfft, spectrum, shaped)                                                                                          \
-    X(irfft, part, shaped)                                                                                             \
+    X(irfft, real, shaped)                                                                                             \
     X(fftn, spectrum, shaped)                                                                                          \
+    X(rfftn, spectrum, shaped)                                                                                         \
+    X(irfftn, real, shaped)                                                                                            \
     X(fft2, spectrum, shaped)                                                                                          \
     X(rfft2, spectrum, shaped)                                                                                         \
-    X(irfft2, part, shaped)                                                                                            \
+    X(irfft2, real, shaped)                                                                                            \
     X(fft_r2c, spectrum, shaped)                                                                                       \
     X(fft_c2r, part, shaped)                                                                                           \
     /* shape_rules_data.c */                                                                                           \
@@ -122,6 +124,74 @@
     X(mv, common, contiguous)                                                                                          \
     X(einsum, common_list, einsum)                                                                                     \
     X(sdpa, query, attention)                                                                                          \
+    /* shape_rules_linalg.c */                                                                                         \
+    X(per_matrix, subject, contiguous)                                                                                 \
+    X(svd, singular, columns)                                                                                          \
+    X(svd_reduced, singular, columns)                                                                                  \
+    X(svd_old, singular, untold)                                                                                       \
+    X(singular, part, contiguous)                                                                                      \
+    X(eigen, eigen, columns)                                                                                           \
+    X(qr, subject, columns)                                                                                            \
+    X(geqrf, subject, columns)                                                                                         \
+    X(lu, sides, contiguous)                                                                                           \
+    X(lu_factor, factored, columns)                                                                                    \
+    X(same_and_info, factored, columns)                                                                                \
+    X(determinant, solved, columns)                                                                                    \
+    X(log_determinant, singular, columns)                                                                              \
+    X(solve, factored, columns)                                                                                        \
+    X(solve_lu, solved, columns)                                                                                       \
+    X(solve_factored, sides, columns)                                                                                  \
+    X(third, subject, columns)                                                                                         \
+    X(matrix_norm, part, contiguous)                                                                                   \
+    X(vander, common, contiguous)                                                                                      \
+    /* shape_rules_products.c */                                                                                       \
+    X(batch_sum, common, contiguous)                                                                                   \
+    X(add_outer, promote, untold)                                                                                      \
+    X(number, subject, contiguous)                                                                                     \
+    X(inner, common, contiguous)                                                                                       \
+    X(tensordot, common, contiguous)                                                                                   \
+    X(kron, promote, untold)                                                                                           \
+    X(bilinear, common, contiguous)                                                                                    \
+    X(multi_dot, common_list, contiguous)                                                                              \
+    X(vecdot, common, untold)                                                                                          \
+    X(similarity, promote, untold)                                                                                     \
+    X(pairwise, promote, untold)                                                                                       \
+    /* shape_rules_stack.c */                                                                                          \
+    X(atleast_1d, listed, shaped)                                                                                      \
+    X(atleast_2d, listed, shaped)                                                                                      \
+    X(atleast_3d, listed, shaped)                                                                                      \
+    X(hstack, promote_list, joined)                                                                                    \
+    X(vstack, promote_list, joined)                                                                                    \
+    X(dstack, promote_list, joined)                                                                                    \
+    X(column_stack, promote_list, joined)                                                                              \
+    X(block_diag, promote_list, contiguous)                                                                            \
+    X(cartesian, common_list, contiguous)                                                                              \
+    X(tensor_split, subject, shaped)                                                                                   \
+    X(hsplit, subject, shaped)                                                                                         \
+    X(vsplit, subject, shaped)                                                                                         \
+    X(dsplit, subject, shaped)                                                                                         \
+    /* shape_rules_pick.c */                                                                                           \
+    X(diag_embed, subject, contiguous)                                                                                 \
+    X(diagflat, subject, contiguous)                                                                                   \
+    X(diag, subject, contiguous)                                                                                       \
+    X(rot90, subject, untold)                                                                                          \
+    X(movedim, subject, shaped)                                                                                        \
+    X(histogram, subject, contiguous)                                                                                  \
+    X(area, untold, contiguous)                                                                                        \
+    X(between, untold, untold)                                                                                         \
+    X(tile, subject, contiguous)                                                                                       \
+    X(linalg_diagonal, subject, shaped)                                                                                \
+    X(reduce_last, with_indices, contiguous)                                                                           \
+    X(take, subject, contiguous)                                                                                       \
+    X(take_along, subject, contiguous)                                                                                 \
+    X(places, indices, contiguous)                                                                                     \
+    X(one_hot, subject, contiguous)                                                                                    \
+    X(draws, indices, contiguous)                                                                                      \
+    X(quantile, subject, contiguous)                                                                                   \
+    X(loss_of_all, floating, pointwise)                                                                                \
+    X(loss_of_rows, floating, untold)                                                                                  \
+    X(loss_of_targets, floating, contiguous)                                                                           \
+    X(loss_of_inputs, subject, contiguous)                                                                             \
     /* shape_rules_window.c */                                                                                         \
     X(conv, subject, conv)                                                                                             \
     X(conv_transposed, subject, conv)                                                                                  \
@@ -220,6 +290,11 @@
     X(layered)        /* that of `input`, then bytes */                                                                \
     X(varlen)         /* that of `query`, float32, uint64 */                                                           \
     X(with_mask)      /* that of the subject, then bool */                                                             \
+    X(singular)       /* that of the subject; result 1 is real, result 3 int32: factors and singular values */         \
+    X(eigen)          /* real eigenvalues, then vectors of the subject's type */                                       \
+    X(factored)       /* that of the subject, then int32: pivots, and whether it went well */                          \
+    X(solved)         /* that of the subject twice, then int32 */                                                      \
+    X(sides)          /* that of `B`, else of the subject, else of `LU_data` */                                        \
     X(statistics)     /* that of the subject, of statistics too where that is float32 or float64 */                    \
     X(attended)       /* that of `query`, then float32 */                                                              \
     X(gradient)       /* that of `grad_output` or `grad` */                                                            \
@@ -235,6 +310,7 @@
     X(listed)         /* that of the tensor at the result's place in a list */                                         \
     X(part)           /* the argument dtype, else that of the subject, of its parts when complex */                    \
     X(spectrum)       /* the complex type of the subject's precision */                                                \
+    X(real)           /* that of the subject, of its parts when complex, and the default type of an integer */         \
     X(made)           /* the argument dtype, else the default type */                                                  \
     X(whole)          /* the argument dtype, else int64 */                                                             \
     X(filled)         /* the argument dtype, else that of fill_value */                                                \
@@ -253,6 +329,7 @@
     X(format)       /* memory_format, else row-major */                                                                \
     X(maybe_copied) /* the subject itself or a copy, where both have the same strides */                               \
     X(contiguous)   /* row-major */                                                                                    \
+    X(columns)      /* row-major, but the last two dimensions of what has matrices column by column */                 \
     X(plain)        /* row-major if all tensor arguments are, else not told */                                         \
     /* layout_formats.c */                                                                                             \
     X(suggested) /* channels-last if the subject is, else row-major */                                                 \

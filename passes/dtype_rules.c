@@ -231,9 +231,17 @@ static uint8_t of(const struct fxc_rule *rule, enum fxc_name name) {
 
 static uint8_t of_subject(const struct fxc_rule *rule) {
     struct fxc_tensor tensor;
-    return fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor)
-               ? fxc_cast_dtype(fxc_node_cast(rule), tensor.dtype)
-               : (uint8_t)FXC_DTYPE_OPAQUE;
+    bool found =
+        fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor) || fxc_rule_tensor(rule, FXC_NAME_A, &tensor);
+    return found ? fxc_cast_dtype(fxc_node_cast(rule), tensor.dtype) : (uint8_t)FXC_DTYPE_OPAQUE;
+}
+
+/* Of a system of equations: that of its right-hand side. */
+static uint8_t of_sides(const struct fxc_rule *rule) {
+    struct fxc_tensor tensor;
+    bool found = fxc_rule_tensor2(rule, FXC_NAME_B, FXC_NAME_self, &tensor) ||
+                 fxc_rule_tensor2(rule, FXC_NAME_A, FXC_NAME_LU_data, &tensor);
+    return found ? fxc_cast_dtype(fxc_node_cast(rule), tensor.dtype) : (uint8_t)FXC_DTYPE_OPAQUE;
 }
 
 /* The argument `dtype`, else the fallback. */
@@ -268,7 +276,7 @@ static uint8_t range(const struct fxc_rule *rule) {
 static bool has_size(const struct fxc_rule *rule) {
     struct fxc_tensor tensor;
     uint32_t list = fxc_rule_list(rule, FXC_NAME_size);
-    bool same = fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor) &&
+    bool same = fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, &tensor) && tensor.rank > 0 &&
                 fxc_list_count(rule->program, list) == tensor.rank;
     for (uint32_t dim = 0; same && dim < tensor.rank; dim++) {
         int64_t size;
@@ -317,6 +325,20 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return of(rule, FXC_NAME_other);
     case FXC_DTYPES_truth:
         return FXC_DTYPE_BOOL;
+    case FXC_DTYPES_real:
+        return floating(rule, part_of(of_subject(rule)));
+    case FXC_DTYPES_singular:
+        dtype = of_subject(rule);
+        return index == 1 ? part_of(dtype) : index == 3 ? (uint8_t)FXC_DTYPE_INT32 : dtype;
+    case FXC_DTYPES_eigen:
+        dtype = of_subject(rule);
+        return index == 0 ? part_of(dtype) : dtype;
+    case FXC_DTYPES_factored:
+        return index == 0 ? of_subject(rule) : (uint8_t)FXC_DTYPE_INT32;
+    case FXC_DTYPES_solved:
+        return index < 2 ? of_subject(rule) : (uint8_t)FXC_DTYPE_INT32;
+    case FXC_DTYPES_sides:
+        return of_sides(rule);
     case FXC_DTYPES_tested:
         dtype = of_subject(rule);
         return dtype == FXC_DTYPE_UINT8 || dtype == FXC_DTYPE_OPAQUE ? dtype : (uint8_t)FXC_DTYPE_BOOL;

@@ -20,7 +20,11 @@ static struct fxc_tensor unsqueezed(const struct fxc_tensor *tensor, uint32_t di
     memmove(room->size + dim + 1, room->size + dim, (tensor->rank - dim) * sizeof room->size[0]);
     memmove(room->stride + dim + 1, room->stride + dim, (tensor->rank - dim) * sizeof room->stride[0]);
     room->size[dim] = 1;
-    room->stride[dim] = dim == tensor->rank ? 1 : tensor->size[dim] * tensor->stride[dim];
+    if (dim == tensor->rank) {
+        room->stride[dim] = 1;
+    } else if (fxc_mul(tensor->size[dim], tensor->stride[dim], &room->stride[dim])) {
+        room->stride[dim] = INT64_MAX;
+    }
     wide.size = room->size;
     wide.stride = room->stride;
     wide.rank++;
@@ -78,6 +82,10 @@ void fxc_window_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     if (!known_subject(rule, &input) || input.rank != out->rank) {
         return;
     }
+    if (spatial_dims(rule) == 3 && fxc_rule_list(rule, FXC_NAME_kernel_size) == FXC_NONE) {
+        (void)fxc_contiguous_strides(out); /* adaptive pooling of volumes */
+        return;
+    }
     if (spatial_dims(rule) != 1 || input.rank != 3) {
         in_one_of(fxc_is_channels_last(&input), out);
         return;
@@ -100,7 +108,15 @@ void fxc_conv_strides(const struct fxc_rule *rule, struct fxc_shape *out) {
     }
     bool alone = input.rank + 1 == weight.rank;
     batched = alone ? unsqueezed(&input, 0, &room) : input;
-    bool last = fxc_is_channels_last(&batched) || fxc_is_channels_last(&weight);
+    bool last = fxc_is_channels_last(&batched) || fxc_is_channels_last(&weight), transposed;
+    enum fxc_kind kind;
+    int64_t payload;
+    transposed = fxc_rule_arg(rule, FXC_NAME_transposed, &kind, &payload)
+                     ? kind == FXC_KIND_BOOL && payload != 0
+                     : fxc_node_row(rule->program, rule->node)->shape == FXC_SHAPE_conv_transposed;
+    if (transposed && last && weight.rank == 5) {
+        return; /* the kernel of transposed volumes is chosen by their sizes */
+    }
     if (!alone || !last || weight.rank == 3) {
         in_one_of(last && weight.rank > 3, out);
         return;

@@ -196,6 +196,22 @@ static void plain(const struct fxc_rule *rule, struct fxc_shape *out) {
     (void)fxc_contiguous_strides(out);
 }
 
+/* What LAPACK works on: matrices column by column. Results of a smaller rank than the operands hold no matrices. */
+static void columns(const struct fxc_rule *rule, struct fxc_shape *out) {
+    struct fxc_tensor tensor;
+    bool sides = fxc_rule_tensor(rule, FXC_NAME_B, &tensor);
+    bool known = fxc_shape_subject(rule, &tensor) || fxc_shape_argument(rule, FXC_NAME_LU, &tensor) ||
+                 fxc_shape_argument(rule, FXC_NAME_LD, &tensor);
+    if (!fxc_contiguous_strides(out) || out->rank < 2 || !known || out->rank < tensor.rank) {
+        /* Vectors on the right-hand sides of a batch lie as the kernel leaves them. */
+        out->strides_told = out->strides_told && known && !(sides && out->index == 0 && out->rank >= 2);
+        return;
+    }
+    int64_t rows = out->size[out->rank - 2];
+    out->stride[out->rank - 2] = 1;
+    out->stride[out->rank - 1] = rows > 1 ? rows : 1;
+}
+
 bool fxc_view_strides(const struct fxc_tensor *from, struct fxc_shape *out) {
     int64_t from_count = 1, to_count = 1, base;
     if (!fxc_known_strides(from)) {
@@ -238,6 +254,9 @@ void fxc_result_strides(const struct fxc_rule *rule, enum fxc_layout_rule_id id,
         return;
     case FXC_LAYOUTS_contiguous:
         (void)fxc_contiguous_strides(out);
+        return;
+    case FXC_LAYOUTS_columns:
+        columns(rule, out);
         return;
     case FXC_LAYOUTS_plain:
         plain(rule, out);

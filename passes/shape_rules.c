@@ -34,7 +34,8 @@ bool fxc_shape_argument(const struct fxc_rule *rule, enum fxc_name name, struct 
 }
 
 bool fxc_shape_subject(const struct fxc_rule *rule, struct fxc_tensor *out) {
-    return fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, out) && out->numel >= 0 && out->rank <= FXC_MAX_RANK;
+    bool found = fxc_rule_tensor2(rule, FXC_NAME_self, FXC_NAME_input, out) || fxc_rule_tensor(rule, FXC_NAME_A, out);
+    return found && out->numel >= 0 && out->rank <= FXC_MAX_RANK;
 }
 
 void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out) {
@@ -213,7 +214,11 @@ fxc_status fxc_shape_cat(const struct fxc_rule *rule, struct fxc_shape *out, fxc
         }
         FXC_NEED(!fxc_add(out->size[dim], tensor.size[dim], &out->size[dim]));
     }
-    FXC_NEED(any);
+    FXC_NEED(fxc_list_count(rule->program, list) > 0);
+    if (!any) {
+        out->rank = 1;
+        out->size[0] = 0;
+    }
     return FXC_OK;
 }
 

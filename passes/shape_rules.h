@@ -25,7 +25,7 @@ fxc_status fxc_shapes_contradiction(const struct fxc_rule *rule, uint32_t value,
 bool fxc_broadcast(struct fxc_shape *shape, const struct fxc_tensor *tensor);
 /* A tensor argument whose sizes are all known and whose rank is within FXC_MAX_RANK. */
 bool fxc_shape_argument(const struct fxc_rule *rule, enum fxc_name name, struct fxc_tensor *out);
-/* The tensor an operator works on: `self` or `input`. */
+/* The tensor an operator works on: `self`, `input` or `A`. */
 bool fxc_shape_subject(const struct fxc_rule *rule, struct fxc_tensor *out);
 void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out);
 /* Sizes and strides of a tensor, for a view to change; strides without a value are not told. */

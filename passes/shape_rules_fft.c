@@ -136,6 +136,20 @@ fxc_status fxc_shape_fft2(const struct fxc_rule *rule, struct fxc_shape *out, fx
     return FXC_OK;
 }
 
+fxc_status fxc_shape_rfftn(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct transform t;
+    (void)err;
+    FXC_NEED(read_several(rule, &t, 0));
+    return halve(&t, out);
+}
+
+fxc_status fxc_shape_irfftn(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct transform t;
+    (void)err;
+    FXC_NEED(read_several(rule, &t, 0));
+    return unfold_half(&t, out);
+}
+
 fxc_status fxc_shape_rfft2(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct transform t;
     (void)err;

@@ -103,6 +103,13 @@ fxc_status fxc_shape_diff(const struct fxc_rule *rule, struct fxc_shape *out, fx
     FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, -1, tensor.rank, &dim));
     FXC_NEED(fxc_rule_int(rule, FXC_NAME_n, 1, &times) && times >= 0);
     fxc_start_view(&tensor, out);
+    if (times == 0) { /* a copy of the argument */
+        if (out->strides_told) {
+            out->strides_told = false;
+            fxc_iterated_strides(out);
+        }
+        return FXC_OK;
+    }
     for (uint32_t i = 0; i < 2; i++) {
         if (fxc_rule_tensor(rule, ends[i], &more)) {
             FXC_NEED(more.numel >= 0 && more.rank == tensor.rank);

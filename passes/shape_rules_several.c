@@ -4,6 +4,10 @@
 /* Piece `index` of pieces of this size. */
 static bool piece(int64_t whole, int64_t size, uint32_t index, int64_t *out) {
     int64_t start;
+    if (whole == 0) {
+        *out = 0; /* of nothing there is at least one piece */
+        return size >= 0;
+    }
     if (size <= 0 || fxc_mul(size, index, &start) || start >= whole) {
         return false;
     }
@@ -36,9 +40,9 @@ fxc_status fxc_shape_chunk(const struct fxc_rule *rule, struct fxc_shape *out, f
     int64_t chunks;
     (void)err;
     FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_shape_dim(rule, FXC_NAME_dim, 0, tensor.rank, &dim));
-    FXC_NEED(fxc_rule_int(rule, FXC_NAME_chunks, 0, &chunks) && chunks > 0 && tensor.size[dim] > 0);
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_chunks, 0, &chunks) && chunks > 0);
     fxc_start_view(&tensor, out);
-    int64_t size = (tensor.size[dim] - 1) / chunks + 1;
+    int64_t size = tensor.size[dim] == 0 ? 0 : (tensor.size[dim] - 1) / chunks + 1;
     FXC_NEED(piece(tensor.size[dim], size, out->index, &out->size[dim]));
     return FXC_OK;
 }

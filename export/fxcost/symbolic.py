@@ -162,7 +162,9 @@ class _Opener(torch.fx.Tracer):
             node.meta["stack_trace"] = now.meta.get("stack_trace")
             if kind == "placeholder":
                 node.meta |= _recorded(now)
-            node.meta[_NAME] = now.name if kind == "placeholder" else self._fresh(f"{now.name}_{node.name}")
+            node.meta[_NAME] = (
+                str(target).lstrip("*") if kind == "placeholder" else self._fresh(f"{now.name}_{node.name}")
+            )
         return node
 
     def create_arg(self, a: Any) -> Any:

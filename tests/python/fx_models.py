@@ -288,7 +288,7 @@ MODELS: dict[str, tuple[Make, list[Sizes]]] = {
     "toy": (Toy, [{"x": (1, 5)}, {"x": (7, 5)}, {"x": (2, 3, 5)}]),
     "functional": (Functional, [{"x": (1, 3, 8, 8)}, {"x": (3, 3, 12, 10)}]),
     "attention": (Attention, [{"x": (1, 4, 32)}, {"x": (2, 9, 32)}]),
-    "convnet": (convnet, [{"input_1": (1, 3, 16, 16)}, {"input_1": (4, 3, 24, 32)}]),
+    "convnet": (convnet, [{"input": (1, 3, 16, 16)}, {"input": (4, 3, 24, 32)}]),
     "embeddings": (Embeddings, [{"ids": (2, 8)}, {"ids": (3, 33)}]),
     "bags": (Bags, [{"ids": (2, 8)}, {"ids": (5, 3)}]),
     "views": (Views, [{"x": (2, 3, 8)}, {"x": (3, 4, 6)}]),

@@ -60,7 +60,7 @@ def test_same_counts_and_bytes_as_the_export_route(name: str) -> None:
 
 def test_training_counts_too() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.1)).train()
-    truth, found = exported(model, {"x": (2, 3, 8, 8)}), symbolic(model).at(input_1=(2, 3, 8, 8))
+    truth, found = exported(model, {"x": (2, 3, 8, 8)}), symbolic(model).at(input=(2, 3, 8, 8))
     assert counts(found) == counts(truth)
 
 
@@ -85,7 +85,7 @@ def test_what_is_unknown_is_never_zero() -> None:
 
     model = nn.Sequential(nn.Linear(4, 4), Asks(), nn.Linear(4, 4))
     module = torch.fx.GraphModule(model, Tracer().trace(model))
-    report = fxcost.Report(Program.from_bytes(fxcost.capture(module).to_bytes()).at(input_1=(2, 4)))
+    report = fxcost.Report(Program.from_bytes(fxcost.capture(module).to_bytes()).at(input=(2, 4)))
     assert report.flops == 2 * 2 * 4 * 4  # the first Linear alone
     assert any("Asks" in name for name in report.unknown)
     assert "aten.linear" in report.unknown

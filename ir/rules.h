@@ -253,6 +253,7 @@
     X(einsum)                                                                                                          \
     /* flop_rules_backward.c */                                                                                        \
     X(grad_each)                                                                                                       \
+    X(foreach)                                                                                                         \
     X(target_each)                                                                                                     \
     X(pool_backward)                                                                                                   \
     X(gelu_backward)                                                                                                   \
@@ -474,6 +475,8 @@ enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 #define CONV(form) FXC_FLOPS(conv, "conv(" #form ")", FXC_CONV_##form, 0, 0)
 #define CONV_BACKWARD FXC_FLOPS(conv_backward, "conv_backward", 0, 0, 0)
 
+#define FOREACH(flops, transcendentals)                                                                                \
+    FXC_FLOPS(foreach, "foreach(" #flops ", " #transcendentals ")", flops, transcendentals, 0)
 #define GRAD_EACH(flops) FXC_FLOPS(grad_each, "grad_each(" #flops ")", flops, 0, 0)
 #define TARGET_EACH(flops) FXC_FLOPS(target_each, "target_each(" #flops ")", flops, 0, 0)
 #define POOL_BACKWARD(dims) FXC_FLOPS(pool_backward, "pool_backward(" #dims ")", dims, 0, 0)

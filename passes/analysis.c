@@ -13,6 +13,7 @@
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
 #include "passes/flop_rules.h"
+#include "passes/optimizer.h"
 #include "passes/report.h"
 
 fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
@@ -104,6 +105,22 @@ static fxc_status set_convention(struct fxc_analysis *analysis, const char *valu
         analysis->convention = convention;
         fxc_drop_facts(analysis, FXC_OPTION_CONVENTION);
     }
+    return FXC_OK;
+}
+
+static fxc_status set_optimizer(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    const struct fxc_optimizer_row *row = fxc_optimizer_find(value);
+    if (row == NULL && value[0] != '\0') {
+        char names[200];
+        size_t used = 0;
+        for (uint32_t i = 0; fxc_optimizer_at(i) != NULL && used < sizeof names; i++) {
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ",
+                                     fxc_optimizer_at(i)->name);
+        }
+        return one_of(err, "optimizer", names, value);
+    }
+    analysis->optimizer_row = row;
+    fxc_drop_facts(analysis, FXC_OPTION_OPTIMIZER);
     return FXC_OK;
 }
 
@@ -245,6 +262,9 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "profile") == 0) {
         return strcmp(value, "eager") == 0 ? FXC_OK : one_of(err, option, "'eager'", value);
     }
+    if (strcmp(option, "optimizer") == 0) {
+        return set_optimizer(analysis, value, err);
+    }
     if (strcmp(option, "device") == 0) {
         return set_device(analysis, value, err);
     }
@@ -268,7 +288,8 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strncmp(option, "probability.", 12) == 0) {
         return set_probability(analysis, option + 12, value, err);
     }
-    return one_of(err, "name", "convention, profile, device, shapes, attention, dim.NAME or probability.NAME", option);
+    return one_of(err, "name",
+                  "convention, profile, device, optimizer, shapes, attention, dim.NAME or probability.NAME", option);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */

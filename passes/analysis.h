@@ -17,6 +17,7 @@
     X(flops)                                                                                                           \
     X(params)                                                                                                          \
     X(saved)                                                                                                           \
+    X(optimizer)                                                                                                       \
     X(traffic)                                                                                                         \
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
@@ -34,6 +35,7 @@ enum fxc_fact {
 
 struct fxc_device;
 struct fxc_convention;
+struct fxc_optimizer_row;
 struct fxc_custom;
 struct fxc_custom_index;
 
@@ -46,18 +48,19 @@ enum fxc_shape_policy { FXC_SHAPES_AS_RECORDED, FXC_SHAPES_STRICT, FXC_SHAPES_LI
 
 struct fxc_analysis {
     const struct fxc_program *program;
-    uint32_t facts;                          /* bits of facts that are present */
-    struct fxc_arena arena[FXC_FACT_COUNT];  /* owns each fact */
-    struct fxc_binding *bindings;            /* per symbol */
-    int64_t attention_window;                /* 0: every pair of positions counts (struct fxc_rule) */
-    int32_t *probability;                    /* per node, of the branch taken when true, in millionths; -1, or NULL
-                                                altogether, where none is given */
-    struct fxc_custom *custom;               /* what the user added to the operator table; NULL: nothing */
-    bool borrows;                            /* probability and custom belong to another analysis */
-    enum fxc_shape_policy shape_policy;      /* what becomes of a rule that contradicts the recording */
-    uint32_t single_trip;                    /* a loop that counts once, or FXC_NONE (passes/loops.c) */
-    const struct fxc_device *device;         /* NULL: none named */
-    const struct fxc_convention *convention; /* NULL: fxcost itself */
+    uint32_t facts;                         /* bits of facts that are present */
+    struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
+    struct fxc_binding *bindings;           /* per symbol */
+    int64_t attention_window;               /* 0: every pair of positions counts (struct fxc_rule) */
+    int32_t *probability;                   /* per node, of the branch taken when true, in millionths; -1, or NULL
+                                               altogether, where none is given */
+    struct fxc_custom *custom;              /* what the user added to the operator table; NULL: nothing */
+    bool borrows;                           /* probability and custom belong to another analysis */
+    enum fxc_shape_policy shape_policy;     /* what becomes of a rule that contradicts the recording */
+    uint32_t single_trip;                   /* a loop that counts once, or FXC_NONE (passes/loops.c) */
+    const struct fxc_device *device;        /* NULL: none named */
+    const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
+    const struct fxc_convention *convention;       /* NULL: fxcost itself */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;
@@ -65,6 +68,7 @@ struct fxc_analysis {
     struct fxc_flops *flops;
     struct fxc_params *params;
     struct fxc_saved *saved;
+    struct fxc_optimizer *optimizer;
     struct fxc_traffic *traffic;
     struct fxc_tool *tool;
     struct fxc_cost *cost;
@@ -166,6 +170,7 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* alias: see passes/alias.h. tool: see passes/tool.h. loops: see passes/loops.h. report: see passes/report.h. */
+/* optimizer: see passes/optimizer.h. alias: see passes/alias.h. tool: see passes/tool.h. loops: see passes/loops.h.
+ * report: see passes/report.h. */
 
 #endif

@@ -319,3 +319,26 @@ fxc_status fxc_flops_search(const struct fxc_rule *rule, const int32_t params[3]
     fxc_tally_work(&tally, sorted.dtype, fxc_times(&tally, steps, result.numel), 0);
     return fxc_tally_end(&tally, rule, err);
 }
+
+static bool is_scaled(const struct fxc_rule *rule, enum fxc_name name) {
+    enum fxc_kind kind;
+    int64_t payload;
+    double factor = 1;
+    return fxc_rule_arg(rule, name, &kind, &payload) && kind != FXC_KIND_NONE &&
+           !(fxc_rule_float(rule, name, &factor) && factor == 1);
+}
+
+/* Every element of every tensor in a list. params as for each; an alpha or value other than 1 is one product more. */
+fxc_status fxc_flops_foreach(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_self);
+    int64_t flops = params[0] + (is_scaled(rule, FXC_NAME_alpha) || is_scaled(rule, FXC_NAME_value) ? 1 : 0);
+    FXC_NEED(list != FXC_NONE);
+    for (uint32_t i = 0; i < rule->program->list_begin[list + 1] - rule->program->list_begin[list]; i++) {
+        struct fxc_tensor tensor;
+        FXC_NEED(fxc_known_item(rule, list, i, &tensor));
+        fxc_tally_work(&tally, tensor.dtype, fxc_times(&tally, flops, tensor.numel),
+                       fxc_times(&tally, params[1], tensor.numel));
+    }
+    return fxc_tally_end(&tally, rule, err);
+}

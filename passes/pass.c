@@ -17,6 +17,8 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
                          fxc_run_params},
     [FXC_FACT_saved] = {"saved", "Finds what the forward pass keeps for the backward pass", BIT(shapes),
                         FXC_OPTION_SYMBOLS, fxc_run_saved},
+    [FXC_FACT_optimizer] = {"optimizer", "Counts a step of the named optimiser on every parameter with a gradient",
+                            BIT(params), FXC_OPTION_OPTIMIZER, fxc_run_optimizer},
     [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
                           BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
     [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops),
@@ -28,8 +30,8 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_loops] = {"loops", "Adds up loops whose sizes change, trip by trip",
                         BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(tool) | BIT(cost), 0, fxc_run_loops},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
-                         BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(saved) | BIT(traffic) | BIT(cost) |
-                             BIT(loops),
+                         BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(saved) | BIT(optimizer) | BIT(traffic) |
+                             BIT(cost) | BIT(loops),
                          0, fxc_run_report},
 };
 

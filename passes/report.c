@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/ops.h"
+#include "passes/optimizer.h"
 #include "passes/tool.h"
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
@@ -202,6 +203,32 @@ static fxc_status add_graph(struct fxc_analysis *analysis, uint32_t graph, struc
     return FXC_OK;
 }
 
+struct fxc_sum fxc_optimizer_sum(const struct fxc_analysis *analysis, uint32_t param) {
+    struct fxc_sum sum = fxc_sum_zero(analysis);
+    sum.counts = analysis->optimizer->counts[param];
+    sum.phase_flops[FXC_PHASE_OPTIMIZER] = fxc_flops_of(&sum.counts);
+    sum.seconds = 0;
+    return sum;
+}
+
+static fxc_status add_optimizer(struct fxc_analysis *analysis, struct fxc_sum *all, fxc_error *err) {
+    const struct fxc_program *p = analysis->program;
+    struct fxc_report *report = analysis->report;
+    for (uint32_t param = 0; param < FXC_COUNT(p, param); param++) {
+        if (analysis->optimizer->updated[param]) {
+            struct fxc_sum sum = fxc_optimizer_sum(analysis, param);
+            bool overflow = fxc_sum_add(&report->module_self[p->param_module[param]], &sum);
+            if (fxc_sum_add(all, &sum) || overflow) {
+                fxc_status status = fxc_fail(err, FXC_OVERFLOW, "%s: %s", p->file, fxc_string(p, p->param_name[param]));
+                fxc_expected(err, "a sum that fits in 64 bits");
+                return status;
+            }
+        }
+    }
+    report->phased |= analysis->optimizer_row != NULL;
+    return FXC_OK;
+}
+
 /* Children follow their parents in the table, so one sweep from the end carries every self sum to the root. */
 static void add_up_modules(struct fxc_analysis *analysis) {
     const struct fxc_program *p = analysis->program;
@@ -276,6 +303,8 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
             analysis->report->phased |= is_phased(p, graph);
         }
     }
+    bool differentiated = analysis->report->phased;
+    FXC_TRY(add_optimizer(analysis, &all, err));
     add_up_modules(analysis);
     list_unknown(analysis);
     analysis->report->totals = (fxc_totals){
@@ -305,7 +334,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
     };
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
     (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);
-    analysis->report->totals.saved_bytes = analysis->report->phased ? all.saved_bytes : -1;
+    analysis->report->totals.saved_bytes = differentiated ? all.saved_bytes : -1;
     analysis->report->totals.saved_buffer_bytes = analysis->saved->buffer_bytes;
     analysis->report->totals.saved_input_bytes = analysis->saved->input_bytes;
     memcpy(analysis->report->totals.phase_flops, all.phase_flops, sizeof all.phase_flops);

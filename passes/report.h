@@ -41,6 +41,8 @@ fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node);
 /* Sum over all executions of a node of this graph, which runs; FXC_OVERFLOW names the node. */
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err);
+/* The optimiser's step on a parameter; needs the fact optimizer. */
+struct fxc_sum fxc_optimizer_sum(const struct fxc_analysis *analysis, uint32_t param);
 /* a += b; true on overflow. */
 bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b);
 /* An empty sum, with seconds 0 under a device and NAN without. */

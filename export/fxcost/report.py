@@ -62,8 +62,11 @@ class Report:
         device: str | None = None,
         dims: Mapping[str, int] | None = None,
         corrections: Corrections | None = None,
+        optimizer: str | None = None,
     ) -> None:
         self._analysis = Analysis(program)
+        if optimizer:
+            self._analysis.set("optimizer", optimizer)
         if corrections is not None:
             corrections.apply(self._analysis)
         if device:
@@ -204,10 +207,11 @@ def open(
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
     scale: Mapping[str, float | str] | None = None,
+    optimizer: str | None = None,
 ) -> Report:
     """The report of a .fxir file; the arguments are those of :func:`analyze`."""
     corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
-    return Report(_at(Program.open(path), input_shapes), device, dims, corrections)
+    return Report(_at(Program.open(path), input_shapes), device, dims, corrections, optimizer)
 
 
 def analyze(
@@ -223,6 +227,7 @@ def analyze(
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
     scale: Mapping[str, float | str] | None = None,
+    optimizer: str | None = None,
     **options: Any,
 ) -> Report:
     """Captures a model (anything that :func:`fxcost.capture` takes) and reports what it costs.
@@ -232,12 +237,12 @@ def analyze(
     inputs other sizes than were captured, ``{"x": (1, 3, 64, 64)}``, which a graph of torch.fx without shapes needs.
     ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
     ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
+    ``optimizer`` counts a step of it besides: sgd, momentum, nesterov, adam, adamw, adafactor or lion.
     Raises FxcostError when the model cannot be captured.
     """
     from . import capture
 
     captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
-    return Report(
-        _at(program, input_shapes), device, dims, Corrections(formulas, ignore_ops, ignore_modules, scale or {})
-    )
+    corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
+    return Report(_at(program, input_shapes), device, dims, corrections, optimizer)

@@ -241,7 +241,8 @@
     X(DEVICE, "device", 3)                                                                                             \
     X(PROBABILITY, "probability", 4)                                                                                   \
     X(FORMULAS, "formulas", 5)                                                                                         \
-    X(ATTENTION, "attention", 6)
+    X(ATTENTION, "attention", 6)                                                                                       \
+    X(OPTIMIZER, "optimizer", 7)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

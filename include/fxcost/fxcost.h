@@ -140,6 +140,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
  *                 recorded are an error under both; "listed": nothing is an error, the recording stands, and
  *                 fxc_analysis_value_agrees says what each value's rules tell
+ *   "optimizer"   "sgd", "momentum", "nesterov", "adam", "adamw", "adafactor" or "lion": its step counts too, on every
+ *                 parameter that gets a gradient; "" for none
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
  *   "attention"   "full" (default): every pair of a query and a key counts; "causal": in calls with is_causal only
  *                 pairs with a key at or before the query; "window:N": of these the last N keys of each query

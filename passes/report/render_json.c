@@ -4,6 +4,7 @@
 #include "fxcost/backend.h"
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
+#include "passes/optimizer.h"
 #include "passes/report/json.h"
 
 static void put_counts(struct fxc_json *json, const fxc_counts *c) {
@@ -86,6 +87,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_string(json, "convention", analysis->convention == NULL ? "fxcost" : analysis->convention->name);
     fxc_json_string(json, "profile", "eager");
     fxc_json_string(json, "attention", attention_text(analysis->attention_window, window, sizeof window));
+    fxc_json_string(json, "optimizer", analysis->optimizer_row == NULL ? NULL : analysis->optimizer_row->name);
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
     fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
     fxc_json_string(json, "by", fxc_by_infos[options->by].option);
@@ -239,7 +241,7 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     }
     fxc_json_open(&json, "rows", '[');
     for (uint32_t i = 0; i < rows->count; i++) {
-        put_row(&json, &rows->row[i], options->by, tool, analysis->report->phased);
+        put_row(&json, &rows->row[i], options->by, tool, analysis->report->totals.saved_bytes >= 0);
     }
     fxc_json_close(&json, ']');
     fxc_json_close(&json, '}');

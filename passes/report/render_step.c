@@ -29,6 +29,9 @@ void fxc_put_step(const struct fxc_analysis *analysis, bool raw, struct fxc_stre
         }
         fxc_put(out, "\n");
     }
+    if (t->saved_bytes < 0) {
+        return;
+    }
     fxc_putf(out, "saved       %s for the backward pass", fxc_human_bytes(t->saved_bytes, raw, text));
     fxc_putf(out, ", besides %s of buffers", fxc_human_bytes(t->saved_buffer_bytes, raw, text));
     fxc_putf(out, ", %s of inputs\n", fxc_human_bytes(t->saved_input_bytes, raw, text));

@@ -141,6 +141,10 @@ static bool is_step(const struct face *face) {
     return face->analysis->report->phased;
 }
 
+static bool saves(const struct face *face) {
+    return face->totals->saved_bytes >= 0;
+}
+
 static void put_totals(const struct face *face) {
     const fxc_totals *t = face->totals;
     char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE], c[FXC_NUMBER_SIZE], d[FXC_NUMBER_SIZE];
@@ -271,7 +275,7 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
         columns.class_name = columns.class_name > class_name ? columns.class_name : class_name;
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
-    phases += is_step(face); /* what is saved */
+    phases += saves(face);
     uint32_t numbers =
         1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds + columns.tool;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
@@ -326,7 +330,7 @@ static void put_titles(const struct face *face, const struct columns *columns) {
         put_number_cell(face, "read B");
         put_number_cell(face, "written B");
     }
-    if (is_step(face)) {
+    if (saves(face)) {
         put_number_cell(face, "saved B");
     }
     if (columns->seconds) {
@@ -371,7 +375,7 @@ static void put_row(const struct face *face, const struct columns *columns, cons
         put_number_cell(face, number(face, c->bytes_read, text));
         put_number_cell(face, number(face, c->bytes_written, text));
     }
-    if (is_step(face)) {
+    if (saves(face)) {
         put_number_cell(face, number(face, row->sum.saved_bytes, text));
     }
     if (columns->seconds) {

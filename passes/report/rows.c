@@ -130,6 +130,7 @@ static fxc_status rows_by_op(struct fxc_node_walk *walk, fxc_error *err) {
     }
     FXC_TRY(fxc_rows_each_node(walk, add_to_op, err));
     drop_empty(walk->rows);
+    FXC_TRY(fxc_rows_add_optimizer(walk, err));
     return fxc_rows_sort(walk->rows, walk->options, err);
 }
 
@@ -194,6 +195,7 @@ static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const stru
 static fxc_status rows_by_node(struct fxc_node_walk *walk, fxc_error *err) {
     FXC_TRY(allocate_rows(walk->rows, FXC_COUNT(walk->analysis->program, node), err));
     FXC_TRY(fxc_rows_each_node(walk, add_node, err));
+    FXC_TRY(fxc_rows_add_optimizer(walk, err));
     return fxc_rows_sort(walk->rows, walk->options, err);
 }
 

@@ -24,6 +24,8 @@ const char *fxc_shape_text(const struct fxc_analysis *analysis, uint32_t value, 
 /* Rows by operator and input shapes; by module and operator. */
 fxc_status fxc_rows_by_op_shape(struct fxc_node_walk *walk, fxc_error *err);
 fxc_status fxc_rows_by_module_op(struct fxc_node_walk *walk, fxc_error *err);
+/* One more row, of the optimiser's step where one is named. */
+fxc_status fxc_rows_add_optimizer(struct fxc_node_walk *walk, fxc_error *err);
 /* Per module: is it `root` or below? NULL when memory is out. */
 bool *fxc_rows_subtree(const struct fxc_program *program, uint32_t root, struct fxc_arena *arena);
 fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct fxc_view_options *options,

@@ -49,6 +49,7 @@ static fxc_status collect(struct fxc_node_walk *walk, fxc_node_fn fn, fxc_error 
     walk->context = &groups;
     fxc_status status = fxc_rows_each_node(walk, fn, err);
     fxc_intern_free(&groups.keys);
+    status = status == FXC_OK ? fxc_rows_add_optimizer(walk, err) : status;
     return status == FXC_OK ? fxc_rows_sort(walk->rows, walk->options, err) : status;
 }
 

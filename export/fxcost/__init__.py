@@ -9,11 +9,23 @@ from .errors import FxcostError
 if TYPE_CHECKING:
     from .exporter import Capture, capture
     from .formulas import formula
+    from .meter import StepMeter
     from .recording import Recording, record
     from .report import Report, analyze, open
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "FxcostError", "Recording", "Report", "analyze", "capture", "formula", "open", "record"]
+__all__ = [
+    "Capture",
+    "FxcostError",
+    "Recording",
+    "Report",
+    "StepMeter",
+    "analyze",
+    "capture",
+    "formula",
+    "open",
+    "record",
+]
 
 # torch takes seconds to import and reading a .fxir file does not need it, so everything loads when first used.
 _HOME = {
@@ -24,7 +36,7 @@ _HOME = {
     "open": "report",
     "formula": "formulas",
 }
-_HOME |= {"formula": "formulas", "record": "recording", "Recording": "recording"}
+_HOME |= {"formula": "formulas", "record": "recording", "Recording": "recording", "StepMeter": "meter"}
 
 
 def __getattr__(name: str) -> Any:

@@ -117,6 +117,14 @@ class ProgramInfo(_Sized):
     _fields_ += [("inputs", c_char_p), ("training", c_bool), ("grad", c_bool)]
 
 
+class DeviceInfo(_Sized):
+    """``fxc_device_info``: published figures of a device; 0 where there is none."""
+
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("description", c_char_p), ("source", c_char_p)]
+    _fields_ += [("memory_bytes", c_double), ("memory_bytes_per_second", c_double), ("flops_per_second_f32", c_double)]
+    _fields_ += [("flops_per_second_bf16", c_double), ("kernel_overhead_seconds", c_double)]
+
+
 class FormulaInfo(_Sized):
     """``fxc_formula_info``: a closed form and how it was found."""
 
@@ -163,6 +171,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
     "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_formula_free": (None, [c_void_p]),
+    "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), _ERROR]),
     "fxc_formula_get_info": (c_int32, [c_void_p, POINTER(FormulaInfo), _ERROR]),
     "fxc_formula_step": (c_char_p, [c_void_p, c_uint32]),
     "fxc_formula_evaluate": (c_int32, [c_void_p, POINTER(_Size), c_size_t, POINTER(c_int64), _ERROR]),
@@ -357,6 +366,16 @@ class Formula:
         value = c_int64()
         _call("fxc_formula_evaluate", self._handle, rows, len(sizes), byref(value))
         return value.value
+
+
+def device_peak(name: str, precision: str) -> float:
+    """Published FLOP/s of matrix products on a device, in "f32" or, for a 16-bit type, "bf16"."""
+    info, index = DeviceInfo(), 0
+    while library().fxc_device_get(index, byref(info), None) == Status.OK:
+        if info.name.decode() == name:
+            return float(info.flops_per_second_bf16 if precision in ("bf16", "f16") else info.flops_per_second_f32)
+        index += 1
+    raise FxcostError(f"device {name!r}\n  expected: a name that this lists: fxcost devices", "DEVICE")
 
 
 def seconds_or_none(seconds: float) -> float | None:

@@ -139,7 +139,8 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     out->unknown_nodes = !unknown ? 0 : out->nodes > 0 ? out->nodes : 1;
     out->unknown_elements = unknown ? out->output_elements : 0;
     const struct fxc_op_row *row = fxc_node_row(analysis->program, node);
-    out->activations = row != NULL && row->activation ? out->output_elements : 0;
+    bool forward = fxc_node_phase(analysis->program, node) == FXC_PHASE_FORWARD;
+    out->activations = row != NULL && row->activation && forward ? out->output_elements : 0;
     return FXC_OK;
 }
 

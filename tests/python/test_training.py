@@ -156,6 +156,12 @@ def test_backward_belongs_to_the_module_of_its_forward() -> None:
     assert rows["1"]["backward_flops"] > 0
 
 
+def test_activations_are_those_of_the_forward_pass() -> None:
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(3, 4)
+    step = fxcost.analyze(model, (x,), mode="train").to_dict()["totals"]
+    assert step["activations"] == fxcost.analyze(model, (x,)).to_dict()["totals"]["activations"] == 3 * (8 + 2)
+
+
 def test_the_loss_that_is_differentiated() -> None:
     model = nn.Linear(3, 2)
     x = torch.randn(4, 3)

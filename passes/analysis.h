@@ -148,9 +148,13 @@ struct fxc_flops {
 struct fxc_params {
     int64_t params, param_bytes, buffers, buffer_bytes;
     int64_t trainable, trainable_bytes; /* parameters that require a gradient under any of their names */
+    int64_t active;                     /* of params: those that one token meets (passes/experts.c) */
     int64_t *numel, *bytes;             /* per param row */
     uint8_t *first;                     /* per param row: the first with its storage, which is the one that counts */
 };
+/* Sets params->active; the rest of params is counted already. */
+fxc_status fxc_count_active(const struct fxc_analysis *analysis, struct fxc_arena *arena, struct fxc_params *params,
+                            fxc_error *err);
 
 /* saved: bytes kept for the backward pass. */
 struct fxc_saved {

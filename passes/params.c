@@ -76,6 +76,7 @@ fxc_status fxc_run_params(struct fxc_analysis *analysis, fxc_error *err) {
             return fail(p, i, err);
         }
     }
+    FXC_TRY(fxc_count_active(analysis, arena, params, err));
     analysis->params = params;
     return FXC_OK;
 }

@@ -332,6 +332,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .seconds = all.seconds,
         .trainable_params = analysis->params->trainable,
         .trainable_bytes = analysis->params->trainable_bytes,
+        .active_params = analysis->params->active,
     };
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
     (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);

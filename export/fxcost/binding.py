@@ -99,6 +99,7 @@ class Totals(_Sized):
     _fields_ += [("tagged_values", c_int64), ("given_values", c_int64)]
     _fields_ += [(name, c_int64) for name in ("saved_bytes", "saved_buffer_bytes", "saved_input_bytes")]
     _fields_ += [(name, c_int64) for name in ("trainable_params", "trainable_bytes", "samples", "tokens")]
+    _fields_ += [("active_params", c_int64)]
 
 
 class NodeCost(_Sized):

@@ -12,6 +12,7 @@ import torch
 from .args import Arguments, Pair
 from .columns import NONE, Columns
 from .enums import enum
+from .kernels import is_launch, launch, schema
 from .modules import MARK, Call, Calls, Modules
 from .ops import Operator, Operators
 from .params import Params
@@ -89,6 +90,9 @@ class Converter:
 
     def _operator(self, node: torch.fx.Node) -> Operator:
         target: Any = node.target
+        if is_launch(node):
+            name, arguments = launch(node)
+            return self.operators.kernel(name, schema(arguments))
         python = getattr(target, "__module__", None) == "_operator" and target is not operator.getitem
         if python and isinstance(node.meta.get("val", node.meta.get("example_value")), torch.Tensor):
             return self.operators.on_tensors(target)
@@ -111,7 +115,7 @@ class Converter:
             names.append(argname(op.name(position)))
             kinds.append(kind)
             payloads.append(payload)
-        for key, arg in node.kwargs.items():
+        for key, arg in (launch(node)[1] if is_launch(node) else node.kwargs).items():
             kind, payload = encode(arg)
             names.append(argname(key))
             kinds.append(kind)

@@ -20,6 +20,7 @@ from .convert import Converter, Input, Output
 from .dynamic import export
 from .errors import FxcostError, first_line
 from .guard import Noise, Progress, unchanged
+from .kernels import kernels_noted
 from .params import tensors_of
 from .structures import packing, refuse_nested
 from .symbolic import SymbolicConverter, keep_names
@@ -129,8 +130,8 @@ def _from_module(
     refuse_nested(args, kwargs)
     with unchanged(model), noise.collected():
         try:
-            with caches_known(model), watch.running(), packing(model, args, kwargs, strict) as (given, named):
-                program = export(model, given, named, dynamic_shapes, strict)
+            with caches_known(model), kernels_noted(), watch.running(), packing(model, args, kwargs, strict) as inputs:
+                program = export(model, *inputs, dynamic_shapes, strict)
             dialect = "training"
             if _holds_functorch(program.graph_module):
                 program, dialect = program.run_decompositions({}), "functional"

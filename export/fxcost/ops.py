@@ -89,6 +89,14 @@ class Operators:
             self._by_target["repeat"] = Operator(row, (), "operand")
         return self._by_target["repeat"]
 
+    def kernel(self, name: str, schema: str) -> Operator:
+        """A Triton kernel of the user's own."""
+        key = ("kernel", name, schema)
+        if key not in self._by_target:
+            row = self._row(name, "custom", schema, self.tags["mutable"])
+            self._by_target[key] = Operator(row, (), "operand", returns_nothing=True)
+        return self._by_target[key]
+
     def module(self, class_name: str) -> Operator:
         key = ("module", class_name)
         if key not in self._by_target:

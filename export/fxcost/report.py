@@ -99,6 +99,11 @@ class Report:
         return self._totals.params
 
     @property
+    def active_params(self) -> int:
+        """Elements of parameters that one token meets: of stacked experts those that its router picks. All without."""
+        return int(self._totals.active_params)
+
+    @property
     def trainable_params(self) -> int:
         """Elements of parameters that require a gradient; the others are frozen."""
         return int(self._totals.trainable_params)

@@ -208,6 +208,7 @@ typedef struct fxc_totals {
     int64_t saved_buffer_bytes, saved_input_bytes; /* besides, of buffers and of other inputs but parameters */
     int64_t trainable_params, trainable_bytes;     /* of params: those that require a gradient; the others are frozen */
     int64_t samples, tokens; /* in the inputs of a training step; 0 where there are none, or not known */
+    int64_t active_params;   /* of params: without the experts that a token does not meet; all where there are none */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

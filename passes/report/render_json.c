@@ -109,6 +109,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     }
     fxc_json_int(json, "params", t->params);
     fxc_json_int(json, "param_bytes", t->param_bytes);
+    fxc_json_int(json, "active_params", t->active_params);
     fxc_json_int(json, "trainable_params", t->trainable_params);
     fxc_json_int(json, "trainable_bytes", t->trainable_bytes);
     fxc_json_int(json, "buffers", t->buffers);

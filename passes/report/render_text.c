@@ -160,6 +160,9 @@ static void put_totals(const struct face *face) {
     fxc_putf(face->out, "activations %s put out by matrix products and convolutions\n",
              number(face, t->activations, a));
     fxc_putf(face->out, "parameters  %s (%s), ", number(face, t->params, a), bytes(face, t->param_bytes, b));
+    if (t->active_params != t->params) {
+        fxc_putf(face->out, "%s of them active for a token, ", number(face, t->active_params, a));
+    }
     if (t->trainable_params != t->params) {
         fxc_putf(face->out, "%s of them trainable, ", number(face, t->trainable_params, a));
     }

@@ -135,6 +135,29 @@ def test_experts() -> None:
     experts = report.by_module()["model.layers.0.mlp.experts"]
     assert experts.macs == 16 * 2 * 3 * 32 * 48
     assert experts.params == 8 * 3 * 32 * 48
+    assert report.params - report.active_params == 6 * 3 * 32 * 48
+    assert f"{report.active_params} of them active for a token" in report.render(raw=True)
+
+
+def test_experts_of_several_kinds() -> None:
+    """Biases go with their experts; without a router nothing is taken away."""
+
+    class Experts(nn.Module):
+        def __init__(self, routed: bool) -> None:
+            super().__init__()
+            self.weight, self.bias = nn.Parameter(torch.ones(4, 16, 16)), nn.Parameter(torch.ones(4, 16))
+            self.gate, self.routed = nn.Linear(16, 4), routed
+
+        def forward(self, x: Tensor, ends: Tensor) -> Tensor:
+            if self.routed:
+                x = x * self.gate(x).topk(1, dim=-1).values
+            return torch._grouped_mm(x, self.weight, offs=ends) + self.bias.sum(0)
+
+    for routed, left_out in ((True, 3 * (16 * 16 + 16)), (False, 0)):
+        model = Experts(routed).to(torch.bfloat16)
+        report = analysed(model, torch.ones(32, 16, dtype=torch.bfloat16), torch.tensor([8, 16, 24, 32]).int())
+        assert report.params == 4 * 16 * 17 + 4 * 17
+        assert report.params - report.active_params == left_out
 
 
 # ---- operators of third parties ----------------------------------------------------------------------------------
@@ -179,3 +202,39 @@ def test_a_stub_for_what_has_no_formula(third_party: Any, run: Run, tmp_path: Pa
 def test_no_stubs_where_all_is_known(run: Run, toy_file: Path) -> None:
     assert run("stubs", toy_file).stdout == "# Every operator has a formula.\n"
     assert run("stubs").returncode == 2
+
+
+# ---- Triton kernels ----------------------------------------------------------------------------------------------
+
+KERNELS = """
+import torch, triton, triton.language as tl
+from torch import nn
+
+@triton.jit
+def add_kernel(x, y, out, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(out + at, tl.load(x + at, mask=at < n) + tl.load(y + at, mask=at < n), mask=at < n)
+
+class Adds(nn.Module):
+    def forward(self, x, y):
+        out = torch.empty_like(x)
+        add_kernel[(4,)](x, y, out, x.numel(), BLOCK=16)
+        return out.sin()
+
+def model():
+    return Adds(), (torch.ones(64), torch.ones(64))
+"""
+
+
+def test_triton_kernels_are_named(run: Run, tmp_path: Path) -> None:
+    """A plain launch is noted, not launched: no accelerator is needed."""
+    pytest.importorskip("triton", reason="triton is not installed: launches of kernels were not tried")
+    (tmp_path / "launches.py").write_text(KERNELS)
+    captured = load(str(tmp_path / "launches.py")).capture().save(tmp_path / "launches.fxir")
+    report = fxcost.open(captured)
+    assert report.unknown == {"triton.add_kernel": 1}
+    stubs = run("stubs", captured).stdout
+    assert "x f32[64], y f32[64], out f32[64], n 64, BLOCK 16" in stubs
+    (tmp_path / "formulas.txt").write_text("op triton.add_kernel: flops = numel(x)\n")
+    counted = run(captured, "--formulas", tmp_path / "formulas.txt", "--fail-on-unknown")
+    assert counted.returncode == 0, counted.stderr

@@ -1,0 +1,69 @@
+"""Triton kernels that a model launches itself: noted as operators of a graph while it is captured, not launched.
+
+torch.export records a launch through torch.library.wrap_triton. A plain ``kernel[grid](...)`` is sent that way
+for as long as a capture takes. In the program each kernel is an operator ``triton.NAME`` with the kernel's own argument
+names, which may write to any tensor that it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+_PREFIX = "triton_kernel_wrapper_"
+
+
+@contextlib.contextmanager
+def kernels_noted() -> Iterator[None]:
+    """Plain launches of Triton kernels are recorded by the tracer at work."""
+    jit = sys.modules.get("triton.runtime.jit")
+    interface = getattr(jit, "KernelInterface", None)
+    if interface is None or not hasattr(torch.library, "wrap_triton"):
+        yield
+        return
+    original = interface.__getitem__
+
+    def launched(kernel: Any, grid: Any) -> Any:
+        try:
+            wrapped = torch.library.wrap_triton(kernel)
+        except (RuntimeError, TypeError):  # neither a jitted function nor an autotuned one
+            return original(kernel, grid)
+        return wrapped[grid] if wrapped is not kernel else original(kernel, grid)
+
+    interface.__getitem__ = launched
+    try:
+        yield
+    finally:
+        interface.__getitem__ = original
+
+
+def is_launch(node: torch.fx.Node) -> bool:
+    target = node.target
+    return isinstance(target, torch._ops.HigherOrderOperator) and target.name().startswith(_PREFIX)
+
+
+def launch(node: torch.fx.Node) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of the kernel that a node launches."""
+    from torch._higher_order_ops.triton_kernel_wrap import kernel_side_table
+
+    kwargs: Any = node.kwargs
+    kernel: Any = kernel_side_table.get_kernel(kwargs["kernel_idx"])
+    while hasattr(kernel, "fn") and not hasattr(kernel, "__name__"):  # autotuners hold the kernel
+        kernel = kernel.fn
+    name = getattr(kernel, "__name__", None) or type(kernel).__name__
+    constants = kernel_side_table.get_constant_args(kwargs["constant_args_idx"])
+    return f"triton.{name}", {**kwargs["kwargs"], **constants}
+
+
+def schema(arguments: dict[str, Any]) -> str:
+    """What is known of a kernel: it returns nothing and may write to every tensor."""
+    texts = []
+    for index, (name, value) in enumerate(arguments.items()):
+        val = value.meta.get("val") if isinstance(value, torch.fx.Node) else value
+        kind = f"Tensor(a{index}!)" if isinstance(val, torch.Tensor) else "Scalar"
+        texts.append(f"{kind} {name}")
+    return f"({', '.join(texts)}) -> ()"

@@ -24,7 +24,6 @@ _TWO_IMAGES = ("efficientloftr", "superglue", "lightglue")
 # Images come as rows of patches with a table of their grids: text alone, unless --input gives them.
 _PACKED_IMAGES = (
     "image_grid_thw",
-    "image_sizes",
     "pixel_attention_mask",
     "high_res_pixel_values",
     "image_position_ids",
@@ -47,7 +46,7 @@ def inputs_of(module: Any, config: Any, options: Options, dtype: torch.dtype) ->
         )
     wanted = [main]
     if main == "input_ids":
-        if "pixel_values" in accepted and _sees(config) and not any(name in accepted for name in _PACKED_IMAGES):
+        if "pixel_values" in accepted and _sees(config) and not _packs_images(config, accepted):
             wanted.append("pixel_values")
         if _is_masked(config) and "attention_mask" in accepted:
             wanted.append("attention_mask")
@@ -148,9 +147,15 @@ def _mask(name: str, main: torch.Tensor) -> torch.Tensor:
     return torch.ones(main.shape[0], main.shape[-1], dtype=torch.bool)
 
 
+def _packs_images(config: Any, accepted: Any) -> bool:
+    """Whether images come as rows of patches or as tiles of several sizes, which a batch of pixels is not."""
+    tiled = hasattr(config, "image_grid_pinpoints") or hasattr(config, "spatial_merge_size")
+    return any(name in accepted for name in _PACKED_IMAGES) or (tiled and "image_sizes" in accepted)
+
+
 def _sees(config: Any) -> bool:
     """Models of text and images; to others that take pixels an image is optional."""
-    return hasattr(config, "text_config") or hasattr(config, "image_size")
+    return any(hasattr(config, name) for name in ("text_config", "vision_config", "image_size"))
 
 
 def _is_masked(config: Any) -> bool:

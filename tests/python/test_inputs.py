@@ -169,6 +169,39 @@ def test_the_users_hooks_see_their_own_classes() -> None:
         handle.remove()
 
 
+class Takes(nn.Module):
+    """Changes what it is given, and fails if asked to."""
+
+    def __init__(self, fails: bool) -> None:
+        super().__init__()
+        self.linear, self.fails = nn.Linear(4, 4), fails
+
+    def forward(self, batch: Any, table: dict[str, Tensor]) -> Any:
+        x = table.pop("x") + batch.ids
+        batch.ids = None
+        if self.fails:
+            raise RuntimeError("asked to fail")
+        return Frozen(self.linear(x))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_inputs_and_model_stay_as_they_were(fails: bool) -> None:
+    model, batch, table = Takes(fails).eval(), Batch(X), {"x": X}
+    hooks = [model.register_forward_hook(lambda *_: None), model.register_forward_pre_hook(lambda *_: None)]
+    kept = [dict(model._forward_hooks), dict(model._forward_pre_hooks), dict(model._forward_hooks_with_kwargs)]
+    state = torch.get_rng_state()
+    if fails:
+        with pytest.raises(fxcost.FxcostError, match="asked to fail"):
+            fxcost.capture(model, (batch, table))
+    else:
+        fxcost.capture(model, (batch, table))
+    assert batch.ids is X and table == {"x": X}
+    assert [dict(model._forward_hooks), dict(model._forward_pre_hooks), dict(model._forward_hooks_with_kwargs)] == kept
+    assert "forward" not in vars(model) and torch.equal(state, torch.get_rng_state())
+    for hook in hooks:
+        hook.remove()
+
+
 # ---- inputs by name --------------------------------------------------------------------------------------------------
 
 

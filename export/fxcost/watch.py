@@ -116,7 +116,8 @@ class Watch:
     def _watch_checkpoints(self) -> Iterator[None]:
         import torch.utils.checkpoint as checkpoints
 
-        name = "_checkpoint_without_reentrant_generator"
+        names = ("_checkpoint_without_reentrant_generator_impl", "_checkpoint_without_reentrant_generator")
+        name = next((name for name in names if hasattr(checkpoints, name)), names[1])  # the first from torch 2.14 on
         original = getattr(checkpoints, name, None)
         apply, own = checkpoints.CheckpointFunction.apply, vars(checkpoints.CheckpointFunction).get("apply")
         if original is None:
@@ -148,7 +149,7 @@ class Watch:
         """Marks every node that the tracer makes meanwhile with the chain of regions it lies in."""
         self._regions.append(region)
         chain = tuple(self._regions)
-        before = next(reversed(self._tracer.graph.nodes), None) if self._tracer is not None else None
+        before = next(iter(reversed(self._tracer.graph.nodes)), None) if self._tracer is not None else None
         try:
             yield
         finally:

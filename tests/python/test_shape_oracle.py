@@ -63,7 +63,7 @@ def test_rules_agree_with_training_steps(name: str) -> None:
     found = sources_of(BUILDS[name]().capture(train=True, grad=True, mode="train").to_bytes(), name)
     assert found.contradiction == ""
     ROWS[f"{name} (step)"] = found
-    assert found.values > 100
+    assert found.values > 50
     assert found.share() == 100
     assert found.share(found.strides) > 99
 

@@ -154,3 +154,16 @@ fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
     fxc_status status = capture_to(options, options->output, err);
     return status == FXC_OK ? cli_describe(options->output, err) : status;
 }
+
+fxc_status cli_check(struct cli_options *options, fxc_error *err) {
+    if (options->operand == NULL) {
+        return no_operand(err);
+    }
+    if (!is_model(options->operand) || options->capture_arg_count == CLI_MAX_CAPTURE_ARGS) {
+        return cli_fail(err, FXC_USAGE,
+                        "fxcost check\n  expected: a model that can run, such as FILE.py or hf:bert\n"
+                        "  found: a captured program");
+    }
+    options->capture_args[options->capture_arg_count++] = "--check";
+    return capture_to(options, "-", err);
+}

@@ -30,7 +30,8 @@ struct cli_options {
     struct cli_list scales;                         /* NAME=FACTOR */
     const char *capture_args[CLI_MAX_CAPTURE_ARGS]; /* options for the Python side, as given */
     int capture_arg_count;
-    uint32_t threads; /* of a sweep; 0: as many as there are processors */
+    uint32_t threads;    /* of a sweep; 0: as many as there are processors */
+    const char *compare; /* conventions, separated by commas; NULL for none */
     bool fail_on_unknown, against_recorded, help, version;
     bool reported; /* the Python side has already said what went wrong */
 };
@@ -82,5 +83,7 @@ fxc_status cli_ops(struct cli_options *options, fxc_error *err);
 fxc_status cli_passes(struct cli_options *options, fxc_error *err);
 fxc_status cli_devices(struct cli_options *options, fxc_error *err);
 fxc_status cli_conventions(struct cli_options *options, fxc_error *err);
+fxc_status cli_compare(struct cli_options *options, fxc_error *err);
+fxc_status cli_check(struct cli_options *options, fxc_error *err);
 
 #endif

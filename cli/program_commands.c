@@ -31,6 +31,9 @@ static fxc_status render(const struct cli_options *options, fxc_analysis *analys
 }
 
 fxc_status cli_report(struct cli_options *options, fxc_error *err) {
+    if (options->compare != NULL) {
+        return cli_compare(options, err);
+    }
     fxc_program *program;
     fxc_analysis *analysis = NULL;
     fxc_status status = cli_open(options, &program, err);

@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trust-pickle", action="store_true", help="unpickle a module: runs code that the file holds")
     parser.add_argument("--depth", type=int, help="levels of modules when a checkpoint is listed")
     parser.add_argument("--raw", action="store_true", help="exact numbers there")
+    parser.add_argument("--check", action="store_true", help="compare with FlopCounterMode; writes no file")
     parser.add_argument("--format", default="tree", help="json for a listing as JSON")
     return parser
 
@@ -94,6 +95,10 @@ def main() -> int:
             how |= {"mode": "train", "input_grad": arguments.input_grad}
         training = arguments.train and not arguments.eval
         captured = model.capture(train=training, grad=arguments.grad, progress=progress, **how)
+        if arguments.check:
+            from .check import check
+
+            return check(model, captured, arguments.grad)
         captured.save(arguments.output)
     except FxcostError as error:
         print(error.details, end="")

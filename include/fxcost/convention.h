@@ -64,6 +64,11 @@ typedef struct fxc_left_out {
 /* Operator `index` of those that the tool leaves out, most FLOPs first; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_analysis_left_out(fxc_analysis *analysis, uint32_t index, fxc_left_out *out, fxc_error *err);
 
+/* Writes what several tools say of one program, by operator and by module, and why they differ. Each analysis is of the
+ * same program, under the convention of one tool. Of the options depth, top, raw and unfold are read. */
+FXC_API fxc_status fxc_compare_render(fxc_analysis *const *analyses, size_t count, const fxc_render_options *options,
+                                      fxc_write_fn write, void *context, fxc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

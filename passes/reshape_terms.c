@@ -18,6 +18,8 @@ uint32_t fxc_reshape_string(struct fxc_reshape *r, const char *text) {
             fxc_reshape_push(r, &r->string_bytes, &text[i], 1);
         }
         fxc_reshape_push(r, &r->string_begin, &begin, sizeof begin);
+        r->view.string_begin = r->string_begin.data; /* which may have moved */
+        r->view.string_bytes = r->string_bytes.data;
     }
     return id;
 }

@@ -32,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input-grad", action="store_true", help="with --train: gradients of the inputs too")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
+    parser.add_argument("--route", default="auto", help="auto, export or record")
+    parser.add_argument("--record", action="store_true", help="the same as --route record")
+    parser.add_argument("--method", metavar="CALL", help="another method than forward: 'generate(max_new_tokens=16)'")
     parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")
     parser.add_argument("--model", dest="architecture", help="the model that a checkpoint file is for")
     parser.add_argument("--trust-pickle", action="store_true", help="unpickle a module: runs code that the file holds")
@@ -90,7 +93,8 @@ def main() -> int:
         options.architecture, options.trust_pickle = arguments.architecture, arguments.trust_pickle
         progress = Progress()
         model = load(arguments.model, options, progress)
-        how = {"strict": arguments.strict, "fx": arguments.fx}
+        how = {"strict": arguments.strict, "fx": arguments.fx, "method": arguments.method}
+        how["route"] = "record" if arguments.record else arguments.route
         if arguments.train and not arguments.forward:
             how |= {"mode": "train", "input_grad": arguments.input_grad}
         training = arguments.train and not arguments.eval

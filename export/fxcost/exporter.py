@@ -138,7 +138,7 @@ def _from_module(
         except FxcostError as error:
             failure: Exception = error
         except Exception as error:  # noqa: BLE001  anything the model or torch raises is a failed capture
-            failure = _explain(label, watch, error, noise.save(error))
+            failure = explain(label, watch, error, noise.save(error))
         else:
             progress.stage(f"writing {label}")
             if isinstance(model, torch.fx.GraphModule):
@@ -181,7 +181,7 @@ def _from_step(
         except FxcostError as error:
             failure: Exception = error
         except Exception as error:  # noqa: BLE001  anything the model or torch raises is a failed capture
-            failure = _explain(label, watch, error, noise.save(error), "as a training step on fake tensors")
+            failure = explain(label, watch, error, noise.save(error), "as a training step on fake tensors")
     raise failure
 
 
@@ -403,7 +403,7 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
 # ---- failures -------------------------------------------------------------------------------------------------------
 
 
-def _explain(label: str, watch: Watch, error: Exception, log: str, how: str = "by torch.export") -> FxcostError:
+def explain(label: str, watch: Watch, error: Exception, log: str, how: str = "by torch.export") -> FxcostError:
     """At most five lines: what, module and source line, torch's reason, next step, log."""
     place = _user_frame(error)
     where = (

@@ -68,7 +68,8 @@ def _model_unchanged(model: torch.nn.Module) -> Iterator[None]:
             if tensor.grad is not grad:
                 tensor.grad = grad
         for buffer, version, snapshot in buffers:
-            if snapshot is not None and buffer._version != version:
+            # Batch norm's kernels write running statistics without a new version.
+            if snapshot is not None and (buffer._version != version or not torch.equal(buffer, snapshot)):
                 with torch.no_grad():
                     buffer.copy_(snapshot)
 

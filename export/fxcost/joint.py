@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch._guards import detect_fake_mode
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from .enums import enum
 from .errors import FxcostError, usage
 from .exporter import Capture
+from .fakes import make_fake, mode_of
 from .recording import Recording
 
 Loss = Callable[[Any], torch.Tensor]
@@ -28,8 +28,8 @@ def capture_step(
 ) -> Capture:
     """Forward and backward as one program. The model's parameters are replaced by fake ones meanwhile: the caller
     puts them back (guard.unchanged)."""
-    mode = _mode(model)
-    _make_fake(model, mode)
+    mode = mode_of(model)
+    make_fake(model, mode)
     named: dict[str, torch.Tensor] = {}
     args = tuple(_fake(arg, mode, f"input_{index}", named) for index, arg in enumerate(args))
     kwargs = {key: _fake(arg, mode, key, named) for key, arg in kwargs.items()}
@@ -48,7 +48,7 @@ class _Step(Recording):
 
     def __init__(self, model: torch.nn.Module, label: str, inputs: dict[str, torch.Tensor]) -> None:
         super().__init__(model, label, inputs, fold=False)  # outputs may name any node
-        self.head: dict[str, Any] = {"route": "joint", **_batch(inputs)}
+        self.head |= {"route": "joint", **_batch(inputs)}
         self.outputs: list[tuple[str, str, torch.Tensor]] = []
 
     def starting(self) -> contextlib.AbstractContextManager[None]:
@@ -62,31 +62,8 @@ class _Step(Recording):
             columns.add("output", role=role_of[role], kind=kind, payload=payload, target=columns.string(target))
         rows["graph_output_begin"][-1] = len(rows["output_role"])
 
-    def _head(self, writer: Any) -> dict[str, Any]:
-        return {**super()._head(writer), **self.head}
-
 
 # ---- fake tensors ---------------------------------------------------------------------------------------------------
-
-
-def _mode(model: torch.nn.Module) -> FakeTensorMode:
-    """The mode that the model was built in, or a new one. Constants that a module keeps as attributes stay real."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return detect_fake_mode([t for t in tensors if isinstance(t, FakeTensor)]) or FakeTensorMode(
-        allow_non_fake_inputs=True
-    )
-
-
-def _make_fake(model: torch.nn.Module, mode: FakeTensorMode) -> None:
-    """Fake parameters and buffers, without gradients of an earlier step."""
-    for module in model.modules():
-        registries: tuple[dict[str, Any], ...] = module._parameters, module._buffers
-        for registry in registries:
-            for name, tensor in registry.items():
-                if tensor is not None and not isinstance(tensor, FakeTensor):
-                    registry[name] = mode.from_tensor(tensor)
-    for parameter in model.parameters():
-        parameter.grad = None
 
 
 def _fake(value: Any, mode: FakeTensorMode, name: str, named: dict[str, torch.Tensor]) -> Any:

@@ -27,7 +27,8 @@ from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
 from .guard import Noise, Progress
 from .inputs import expected, with_inputs
-from .options import Options, dtype_named
+from .ladder import capture_any
+from .options import Options, dtype_named, parse_call
 from .symbolic import traced
 
 _SHAPE = "a function that returns (module, inputs), (module, args, kwargs) or (module, args, kwargs, dynamic_shapes)"
@@ -51,6 +52,8 @@ class Model:
         grad: bool = False,
         strict: bool = False,
         fx: bool = False,
+        route: str = "auto",
+        method: str | None = None,
         mode: str = "forward",
         input_grad: bool = False,
         progress: Progress | None = None,
@@ -70,11 +73,18 @@ class Model:
         with torch.enable_grad() if grad else torch.no_grad():
             if fx:
                 return capture(traced(self.module, self.name), name=self.name, progress=progress)
-            return capture(
+            kwargs = self.kwargs
+            if method is not None:
+                method, given = parse_call(method)
+                cached = {"use_cache": True} if method == "generate" else {}  # hf: models are built without
+                kwargs = {**kwargs, **cached, **given}
+            return capture_any(
                 self.module,
                 self.args,
-                self.kwargs,
+                kwargs,
                 self.dynamic_shapes,
+                route=route,
+                method=method,
                 strict=strict,
                 name=self.name,
                 progress=progress,

@@ -54,6 +54,20 @@ def _value(text: str) -> Any:
         return text
 
 
+def parse_call(text: str) -> tuple[str, dict[str, Any]]:
+    """``generate`` or ``generate(max_new_tokens=16, do_sample=False)``: a method's name and keyword arguments."""
+    wrong = usage(f"--method {text}: expected a method's name", "--method 'generate(max_new_tokens=16)'")
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if isinstance(call, ast.Name):
+            return call.id, {}
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise wrong
+        return call.func.id, {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError):
+        raise wrong from None
+
+
 def dtype_named(name: str | None) -> torch.dtype | None:
     """A dtype by torch's name or its short form: bfloat16, bf16, fp16, f32."""
     if name is None:

@@ -243,11 +243,13 @@ def analyze(
     ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
     ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
     ``optimizer`` counts a step of it besides: sgd, momentum, nesterov, adam, adamw, adafactor or lion.
+    Where torch.export fails, what the model runs is recorded and the report says so; ``route="export"`` or
+    ``route="record"`` forces one, ``method="generate"`` (or a function) records that instead of forward.
     Raises FxcostError when the model cannot be captured.
     """
-    from . import capture
+    from .ladder import capture_any
 
-    captured = capture(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
+    captured = capture_any(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
     corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})
     return Report(_at(program, input_shapes), device, dims, corrections, optimizer)

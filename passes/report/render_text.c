@@ -120,6 +120,10 @@ static void put_head(const struct face *face) {
                        info.dialect);
     }
     put_field(face->out, "mode", text);
+    int64_t why;
+    if (fxc_program_capture(face->analysis->program, "why", FXC_KIND_STRING, &why)) {
+        put_field(face->out, "route", fxc_string(face->analysis->program, (uint32_t)why));
+    }
     put_convention(face);
     put_corrections(face);
     if (face->tool != NULL) {

@@ -37,6 +37,7 @@ class Recording:
         self.model = model
         self.name = name or (type(model).__name__ if model is not None else "recording")
         self._inputs, self._fold = inputs or {}, fold
+        self.head: dict[str, Any] = {}  # what the program says of itself beside the usual
         self._stack: contextlib.ExitStack | None = None
         self._capture: Capture | None = None
         self._program: Program | None = None
@@ -53,6 +54,10 @@ class Recording:
             return
         with contextlib.suppress(Exception):  # what the block raised matters more
             self.stop()
+
+    def name_inputs(self, inputs: dict[str, torch.Tensor]) -> None:
+        """Names for tensors that come from outside, in place of those given before."""
+        self._inputs = inputs
 
     def start(self) -> None:
         """Begins to record. A second recording with the same object replaces the first."""
@@ -126,7 +131,7 @@ class Recording:
         }
         if torch.get_default_dtype() != torch.float32:
             head["default_dtype"] = torch.get_default_dtype()
-        return head
+        return {**head, **self.head}
 
     # ---- what it gives ----------------------------------------------------------------------------------------------
 

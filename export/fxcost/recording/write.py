@@ -126,6 +126,8 @@ class Writer:
         name = target.replace(".", "_") or names.get(ref.storage, "")
         if role == "user_input" and flags & self._not_forward:
             role, name = "opaque", name or ("state" if flags & self.flag["optimizer"] else "grad")
+        elif role == "user_input" and names and not name:  # the caller has named the inputs; this one code made
+            role, name = "constant", "constant"
         whole = tensor is not None and ref.shape == tensor.shape and ref.dtype == tensor.dtype
         text = self._name(f"p_{name}" if target else name or "input")
         value = self.describer.value(ref, text, NONE, self.origin[role])

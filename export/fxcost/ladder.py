@@ -1,0 +1,220 @@
+"""The routes to a program, best first: torch.export, then a recording of a run, on fake tensors where they will do.
+
+A recording is the path that these inputs take. It needs values where the model asks for them (``.item()``, a branch, a
+loop, numpy): then it runs on the model's own weights, or on zeros where the model has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from .errors import FxcostError, usage
+from .exporter import Capture, capture, explain
+from .fakes import make_fake, mode_of
+from .guard import Noise, Progress, unchanged
+from .recording import Recording
+from .watch import Watch
+
+ROUTES = ("auto", "export", "record")
+_ZEROS_LIMIT = 8 * 10**9  # bytes of weights that are filled with zeros, to run a model that has none
+
+Method = str | Callable[..., Any] | None
+
+
+def capture_any(
+    model: Any,
+    args: Any = (),
+    kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    *,
+    route: str = "auto",
+    method: Method = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Capture:
+    """As :func:`fxcost.capture`; where torch.export fails, what the model runs is recorded, and the program says why.
+
+    ``route`` forces one. ``method`` names another method than forward (``"generate"``), or is a function of the same
+    inputs; that is always recorded.
+    """
+    if route not in ROUTES:
+        raise usage(f"route {route!r}: there is no such route", "one of " + ", ".join(ROUTES))
+    recordable = isinstance(model, torch.nn.Module) and options.get("mode", "forward") == "forward"
+    if not recordable or (route == "export" and method is None):
+        if route == "record" or method is not None:
+            raise usage("only the forward pass and methods of a torch.nn.Module are recorded", "leave route= out")
+        return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
+    args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
+    attempt = _Attempt(model, args, dict(kwargs or {}), method, name or type(model).__name__, progress or Progress())
+    if route == "record" or method is not None:
+        if route == "export" or dynamic_shapes is not None:
+            raise usage("a recording has no dynamic dimensions and is no export", "leave both out")
+        return attempt.record("asked for" if method is None else f"{_text(method)} is not forward")
+    try:
+        return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
+    except FxcostError as error:
+        if error.status != "CAPTURE" or dynamic_shapes is not None:
+            raise
+        try:
+            return attempt.record(f"torch.export failed: {_reason(error)}")
+        except FxcostError:
+            raise error from None  # the model does not run either: what torch.export says of it says more
+
+
+def _text(method: Method) -> str:
+    return method if isinstance(method, str) else str(getattr(method, "__name__", "the function"))
+
+
+def _reason(error: FxcostError) -> str:
+    lines = [line.strip() for line in error.message.splitlines()]
+    return next((line[7:].strip() for line in lines if line.startswith("reason:")), lines[0])
+
+
+class _Attempt:
+    """A model, its inputs, and what is called."""
+
+    def __init__(
+        self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], method: Method, label: str,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self.model, self.args, self.kwargs, self.method = model, args, kwargs, method
+        self.label, self.progress = label, progress
+
+    def record(self, why: str) -> Capture:
+        """On fake tensors; where the model asks for values, on real ones."""
+        noise = Noise()
+        error: Exception | None = None
+        try:
+            for title, prepared in self._ways():
+                self.progress.stage(f"recording {self.label} on {title}")
+                recording = Recording(self.model, self.label, named_tensors(self.args, self.kwargs))
+                recording.head["why"] = f"{why}; run on {title}"
+                with unchanged(self.model), noise.collected():
+                    try:
+                        with prepared() as run:
+                            run(recording)
+                        return recording.capture
+                    except Exception as failed:  # noqa: BLE001  whatever the model raises
+                        error = failed
+            assert error is not None
+            raise explain(self.label, Watch(), error, noise.save(error), "by running it") from None
+        finally:
+            self.progress.done()
+
+    def _ways(self) -> Iterator[tuple[str, Any]]:
+        """What the model may run on, cheapest first."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        fake = [tensor for tensor in tensors if isinstance(tensor, FakeTensor)]
+        mode = mode_of(self.model)
+        if not any(tensor.is_meta for tensor in tensors):
+            yield "fake tensors", lambda: self._on_fakes(mode)
+        if not fake:
+            meta = any(tensor.is_meta for tensor in tensors)
+            yield ("meta tensors" if meta else "real tensors"), self._on_own
+        elif sum(tensor.numel() * tensor.element_size() for tensor in fake) <= _ZEROS_LIMIT:
+            yield "zeros for weights", self._on_zeros
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.method is None:
+            self.model(*args, **kwargs)
+        elif callable(self.method):
+            self.method(*args, **kwargs)
+        elif callable(getattr(self.model, self.method, None)):
+            getattr(self.model, self.method)(*args, **kwargs)
+        else:
+            raise usage(f"{type(self.model).__name__} has no method {self.method!r}", "method='generate'")
+
+    @contextlib.contextmanager
+    def _on_fakes(self, mode: FakeTensorMode) -> Iterator[Callable[[Recording], None]]:
+        make_fake(self.model, mode)  # put back by unchanged()
+        args, kwargs = _mapped(_copied((self.args, self.kwargs)), lambda tensor: _faked(tensor, mode))
+
+        def run(recording: Recording) -> None:
+            recording.name_inputs(named_tensors(args, kwargs))
+            with mode, recording:
+                self._call(args, kwargs)
+
+        yield run
+
+    @contextlib.contextmanager
+    def _on_own(self) -> Iterator[Callable[[Recording], None]]:
+        def run(recording: Recording) -> None:
+            args, kwargs = _copied((self.args, self.kwargs))  # what is written into inputs is not the caller's
+            recording.name_inputs(named_tensors(args, kwargs))
+            with recording:
+                self._call(args, kwargs)
+
+        yield run
+
+    @contextlib.contextmanager
+    def _on_zeros(self) -> Iterator[Callable[[Recording], None]]:
+        made: dict[int, torch.Tensor] = {}
+        for module in self.model.modules():  # put back by unchanged()
+            registries: tuple[dict[str, Any], ...] = module._parameters, module._buffers
+            for registry in registries:
+                for key, tensor in registry.items():
+                    if isinstance(tensor, FakeTensor):
+                        registry[key] = made.setdefault(id(tensor), _zeros(tensor))
+        args, kwargs = _mapped((self.args, self.kwargs), lambda tensor: made.setdefault(id(tensor), _zeros(tensor)))
+
+        def run(recording: Recording) -> None:
+            recording.name_inputs(named_tensors(args, kwargs))
+            with recording:
+                self._call(args, kwargs)
+
+        yield run
+
+
+def _zeros(tensor: torch.Tensor) -> torch.Tensor:
+    zeros = torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return torch.nn.Parameter(zeros, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else zeros
+
+
+def _faked(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
+    return tensor if isinstance(tensor, FakeTensor) else mode.from_tensor(tensor)
+
+
+def _mapped(value: Any, of: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Other tensors in plain containers; containers of other classes are copies already (_copied)."""
+    if isinstance(value, torch.Tensor):
+        return of(value)
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, of) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(item, of) for key, item in value.items()}
+    return value
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001  not everything can be copied; then the model gets the caller's own
+        return value
+
+
+def named_tensors(args: Any, kwargs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Names for the tensors among inputs: keywords, or input, input_1, ..."""
+    named: dict[str, torch.Tensor] = {}
+
+    def visit(name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            named[name] = value
+        elif isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                visit(f"{name}_{index}", item)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                visit(f"{name}_{key}", item)
+
+    for index, value in enumerate(args):
+        visit("input" if index == 0 else f"input_{index}", value)
+    for key, value in kwargs.items():
+        visit(key, value)
+    return named

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from checks import ROOT, Result, conventions, counts, hostile, shapes, speed  # noqa: E402
+from checks import ROOT, Result, conventions, counts, hostile, recording, shapes, speed  # noqa: E402
 
 import fxcost  # noqa: E402
 
@@ -28,6 +28,7 @@ CHECKS = {
         *(counts.matrix_flops, counts.round_trips, counts.architectures, shapes.shape_oracle, shapes.operator_sweeps),
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
+        recording.recording,
     )
 }
 

@@ -248,7 +248,9 @@ def analyze(
     Raises FxcostError when the model cannot be captured.
     """
     from .ladder import capture_any
+    from .versions import check
 
+    check()
     captured = capture_any(model, args, dict(kwargs or {}), dynamic_shapes=dynamic_shapes, **options)
     program = Program.from_bytes(captured.to_bytes(), type(model).__name__)
     corrections = Corrections(formulas, ignore_ops, ignore_modules, scale or {})

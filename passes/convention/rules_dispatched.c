@@ -3,6 +3,9 @@
 
 static bool is_contiguous(const struct fxc_tensor *tensor) {
     int64_t expected = 1;
+    if (tensor->numel == 0) {
+        return true;
+    }
     for (uint32_t dim = tensor->rank; dim-- > 0;) {
         if (tensor->size[dim] != 1 && tensor->stride[dim] != expected) {
             return false;

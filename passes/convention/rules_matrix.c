@@ -154,9 +154,10 @@ fxc_status fxc_count_functional_transposed(const struct fxc_seen *seen, struct f
         FXC_NEED(stride == FXC_NONE || fxc_rule_item_int(&seen->rule, stride, dim - 2, &s));
         FXC_NEED(padding == FXC_NONE || fxc_rule_item_int(&seen->rule, padding, dim - 2, &p));
         FXC_NEED(dilation == FXC_NONE || fxc_rule_item_int(&seen->rule, dilation, dim - 2, &d));
-        FXC_NEED(s > 0);
+        FXC_NEED(s > 0 && s <= INT32_MAX && p >= -INT32_MAX && p <= INT32_MAX && d >= 0 && d <= INT32_MAX);
         int64_t reach = fxc_plus(tally, fxc_times(tally, d, weight.size[dim] - 1), 1);
         int64_t span = fxc_plus(tally, input.size[dim], fxc_plus(tally, fxc_times(tally, 2, p), -reach));
+        FXC_NEED(!tally->overflow && span > -(INT64_C(1) << 62));
         int64_t steps = span >= 0 ? span / s : -((s - 1 - span) / s); /* Python's division rounds down */
         shrunk = fxc_times(tally, shrunk, steps + 1);
     }

@@ -76,6 +76,9 @@ fxc_status fxc_count_module_average(const struct fxc_seen *seen, struct fxc_tall
     return FXC_OK;
 }
 
+/* Sizes of a pooled dimension beyond this are not looked at window by window. */
+static const int64_t LARGEST = INT64_C(1) << 40;
+
 static int64_t max_of(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
@@ -89,8 +92,8 @@ static bool windows_of(const struct fxc_seen *seen, uint32_t dim, int64_t size, 
     int64_t kernel, stride, padding, padded;
     if (!fxc_seen_config(seen, "kernel_size", dim, &kernel) || !fxc_seen_config(seen, "stride", dim, &stride) ||
         !fxc_seen_config(seen, "padding", dim, &padding) || !fxc_seen_config(seen, "count_include_pad", 0, &padded) ||
-        results > (1 << 20) || kernel < 0 || stride < 0 || kernel > INT32_MAX || stride > INT32_MAX || padding < 0 ||
-        padding > INT32_MAX) {
+        results > (1 << 20) || size > LARGEST || kernel < 0 || stride < 0 || kernel > INT32_MAX || stride > INT32_MAX ||
+        padding < 0 || padding > INT32_MAX) {
         return false;
     }
     int64_t lower = padded != 0 ? -padding : 0, upper = padded != 0 ? size + padding : size;
@@ -113,7 +116,7 @@ fxc_status fxc_count_module_windows(const struct fxc_seen *seen, struct fxc_tall
     int64_t all = fxc_sizes(tally, &input, 0, input.rank - dims);
     for (uint32_t dim = input.rank - dims; dim < input.rank; dim++) {
         int64_t size = input.size[dim], results = output.size[dim], places = 0;
-        FXC_NEED(!adaptive || results <= (1 << 20));
+        FXC_NEED(!adaptive || (results <= (1 << 20) && size <= LARGEST));
         for (int64_t j = 0; adaptive && j < results; j++) {
             places += ((j + 1) * size + results - 1) / results - j * size / results;
         }
@@ -198,9 +201,13 @@ fxc_status fxc_count_interpolate(const struct fxc_seen *seen, struct fxc_tally *
         return FXC_OK;
     }
     out->count = params[1] == 1 ? output.numel : input.numel;
-    for (int64_t i = 0; params[1] == 2 && i < input.size[0] && !tally->overflow; i++) {
-        FXC_NEED(output.size[2] % input.size[2] == 0);
-        out->count = fxc_times(tally, out->count, output.size[2] / input.size[2]);
+    if (params[1] != 2) {
+        return FXC_OK;
+    }
+    FXC_NEED(input.rank > 2 && output.rank > 2 && input.size[2] > 0 && output.size[2] % input.size[2] == 0);
+    int64_t scale = output.size[2] / input.size[2];
+    for (int64_t i = 0; scale > 1 && i < input.size[0] && !tally->overflow && out->count != 0; i++) {
+        out->count = fxc_times(tally, out->count, scale);
     }
     return FXC_OK;
 }
@@ -235,13 +242,13 @@ fxc_status fxc_count_attention_module(const struct fxc_seen *seen, struct fxc_ta
     FXC_NEED(known_attended(seen, &a) && fxc_seen_config(seen, "add_zero_attn", 0, &appended));
     struct fxc_tensor bias;
     appended += fxc_seen_param(seen, "bias_k", &bias);
-    int64_t keys = a.keys + appended;
+    int64_t keys = fxc_plus(tally, a.keys, appended);
     int64_t widths = fxc_plus(tally, a.key_width, a.value_width);
     int64_t own = fxc_times(tally, 2, fxc_times(tally, a.queries, a.width));
     int64_t projections = fxc_times(tally, a.width, fxc_plus(tally, own, fxc_times(tally, a.keys, widths)));
     int64_t products = fxc_times(tally, own, keys);
     int64_t rows = fxc_times(tally, a.batch, fxc_times(tally, a.heads, a.queries));
-    int64_t softmax = fxc_times(tally, rows, 3 * keys - 1);
+    int64_t softmax = fxc_times(tally, rows, fxc_linear(tally, 3, keys, -1, 1));
     out->count = fxc_plus(tally, fxc_times(tally, a.batch, fxc_plus(tally, projections, products)), softmax);
     return FXC_OK;
 }

@@ -3,6 +3,8 @@
 
 #include "passes/convention/convention.h"
 
+enum { MOST_LAYERS = 10000 };
+
 /* A recurrent layer, or a cell, over its steps and batch. One state costs h (i + h) multiply-adds, h additions and 2 h
  * for a bias. params: states (gates); other work per hidden unit; 1 for a cell. */
 fxc_status fxc_count_module_recurrent(const struct fxc_seen *seen, struct fxc_tally *tally, struct fxc_told *out) {
@@ -14,6 +16,7 @@ fxc_status fxc_count_module_recurrent(const struct fxc_seen *seen, struct fxc_ta
     bool cell = params[2] != 0;
     FXC_NEED(cell || (fxc_seen_config(seen, "num_layers", 0, &layers) &&
                       fxc_seen_config(seen, "bidirectional", 0, &directions) && input.rank == 3));
+    FXC_NEED(layers <= MOST_LAYERS && (directions == 0 || directions == 1));
     directions += 1;
     for (int64_t layer = 0; layer < layers && !tally->overflow; layer++) {
         int64_t width = layer == 0 ? features : fxc_times(tally, directions, hidden);
@@ -37,7 +40,8 @@ fxc_status fxc_count_weighted_recurrent(const struct fxc_seen *seen, struct fxc_
     FXC_NEED(fxc_seen_input(seen, 0, &input) && input.rank >= 2 && fxc_seen_config(seen, "hidden_size", 0, &hidden));
     FXC_NEED(cell ||
              (fxc_seen_config(seen, "num_layers", 0, &layers) && fxc_seen_config(seen, "bidirectional", 0, &both)));
-    for (int64_t layer = 0; layer < layers && layer < 10000; layer++) {
+    FXC_NEED(layers <= MOST_LAYERS);
+    for (int64_t layer = 0; layer < layers; layer++) {
         char names[4][32];
         static const char *const stems[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
         for (uint32_t i = 0; i < 4; i++) {
@@ -63,7 +67,7 @@ fxc_status fxc_count_traced_lstm(const struct fxc_seen *seen, struct fxc_tally *
     FXC_NEED(fxc_seen_input(seen, 0, &input) && fxc_seen_output(seen, 0, &output) && fxc_seen_output(seen, 1, &state));
     FXC_NEED(input.rank >= 2 && output.rank >= 2 && state.rank == 3 && state.size[2] > 0);
     int64_t hidden = state.size[2], directions = output.size[output.rank - 1] / hidden;
-    FXC_NEED(directions > 0);
+    FXC_NEED(directions > 0 && state.size[0] <= MOST_LAYERS);
     for (int64_t layer = 0; layer < state.size[0] / directions && !tally->overflow; layer++) {
         int64_t width = layer == 0 ? input.size[input.rank - 1] : fxc_times(tally, hidden, directions);
         int64_t gates = fxc_times(tally, 4, fxc_times(tally, hidden, fxc_plus(tally, width, hidden)));

@@ -16,6 +16,8 @@ AUDIO_RATE = 16000
 SEQ = 128
 _MASK_NAMES = ("attention_mask", "input_features_mask", "feature_attention_mask", "padding_mask", "pixel_mask")
 
+# Heads whose loss compares tokens with tokens.
+_LANGUAGE_HEADS = ("ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForConditionalGeneration")
 # Encoder-decoder models whose encoder has no path without a mask.
 _ALWAYS_MASKED = ("longt5", "switch_transformers")
 # Models of a single channel whose configuration does not say so, and models that compare two images.
@@ -60,6 +62,21 @@ def inputs_of(module: Any, config: Any, options: Options, dtype: torch.dtype) ->
         if name in _MASK_NAMES:
             inputs[name] = _mask(name, inputs[main])
     return inputs
+
+
+def labels_of(module: torch.nn.Module, inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What a transformers model with a head computes its own loss from: tokens or classes; nothing for other heads."""
+    if not any(cls.__name__ == "PreTrainedModel" for cls in type(module).__mro__) or "labels" in inputs:
+        return {}
+    tokens = inputs.get("decoder_input_ids", inputs.get("input_ids"))
+    name = type(module).__name__
+    if "labels" not in inspect.signature(module.forward).parameters:
+        return {}
+    if tokens is not None and name.endswith(_LANGUAGE_HEADS):
+        return {"labels": torch.zeros_like(tokens)}
+    if name.endswith("ForImageClassification") and "pixel_values" in inputs:
+        return {"labels": torch.zeros(inputs["pixel_values"].shape[0], dtype=torch.int64)}
+    return {}
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:

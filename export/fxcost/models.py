@@ -26,6 +26,7 @@ from .dynamic import dynamic_shapes
 from .errors import FxcostError, first_line, usage
 from .exporter import Capture, capture
 from .guard import Noise, Progress
+from .hf_inputs import labels_of
 from .inputs import expected, with_inputs
 from .ladder import capture_any
 from .options import Options, dtype_named, parse_call
@@ -68,7 +69,8 @@ class Model:
         if mode == "train":
             if input_grad:
                 self.args, self.kwargs = torch.utils._pytree.tree_map(_requiring_grad, (self.args, self.kwargs))
-            inputs = self.args, self.kwargs, self.dynamic_shapes
+            kwargs = self.kwargs | labels_of(self.module, self.kwargs)
+            inputs = self.args, kwargs, self.dynamic_shapes
             return capture(self.module, *inputs, mode=mode, name=self.name, progress=progress)
         with torch.enable_grad() if grad else torch.no_grad():
             if fx:

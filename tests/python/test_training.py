@@ -14,6 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from training_models import MODELS, llama
 
 import fxcost
+from fxcost.binding import Program
+from fxcost.models import load
+from fxcost.options import Options
 
 
 def eager(step: Callable[[], torch.Tensor]) -> int:
@@ -199,6 +202,14 @@ def test_columns_add_up(name: str) -> None:
             assert sum(row[column] for row in report.to_dict(by)["rows"]) == totals[column], (by, column)
         assert report.to_dict()["rows"][0][column] == totals[column]
     assert sum(totals[phase] for phase in phases) == totals["flops"]
+
+
+def test_models_with_a_head_have_their_own_loss() -> None:
+    for spec, settings in (("hf:gpt2", {"n_layer": 1}), ("hf:vit", {"num_hidden_layers": 1})):
+        model = load(spec, Options(batch=2, seq=8, settings=settings))
+        report = fxcost.Report(Program.from_bytes(model.capture(train=True, mode="train").to_bytes()))
+        assert "loss        the model's own" in str(report)
+        assert report.unknown == {} and report.phases["backward"] > report.phases["forward"]
 
 
 def test_errors_say_what_to_do() -> None:

@@ -18,26 +18,67 @@ void fxc_builder_free(struct fxc_builder *b) {
     *b = (struct fxc_builder){0};
 }
 
+static void push_string(struct fxc_builder *b, const void *text, uint32_t size) {
+    struct fxc_vector *bytes = &b->column[FXC_COLUMN_string_bytes];
+    const uint8_t nul = 0;
+    fxc_push_string_begin(b, bytes->length);
+    b->failed = b->failed || !fxc_vector_append(bytes, text, size, 1) || !fxc_vector_push(bytes, &nul, 1);
+}
+
+void fxc_builder_adopt_strings(struct fxc_builder *b, const struct fxc_program *program) {
+    b->adopted = true;
+    b->failed =
+        b->failed ||
+        !fxc_vector_append(&b->column[FXC_COLUMN_string_begin], program->string_begin, FXC_COUNT(program, string),
+                           sizeof program->string_begin[0]) ||
+        !fxc_vector_append(&b->column[FXC_COLUMN_string_bytes], program->string_bytes, FXC_COUNT(program, byte), 1);
+}
+
+/* Entry 0 is "", as is string 0 of every program. */
 uint32_t fxc_builder_string(struct fxc_builder *b, const char *text, size_t size) {
-    uint32_t id = fxc_intern(&b->strings, text, size);
+    uint32_t known = b->strings.count, id = fxc_intern(&b->strings, text, size);
     if (id == FXC_NONE) {
         b->failed = true;
         return 0;
     }
-    return id;
+    if (!b->adopted || id == 0) {
+        return id;
+    }
+    if (id == known) {
+        push_string(b, b->strings.bytes + b->strings.entries[id].begin, (uint32_t)size); /* text may be in the column */
+    }
+    return b->column[FXC_COLUMN_string_begin].length - (b->strings.count - id);
 }
 
-static bool grow(struct fxc_vector *vector, size_t element_size) {
-    if (vector->capacity > UINT32_MAX / 2) {
-        return false;
-    }
-    uint32_t capacity = vector->capacity == 0 ? 64 : vector->capacity * 2;
+static bool reserve(struct fxc_vector *vector, uint32_t capacity, size_t element_size) {
     void *data = realloc(vector->data, capacity * element_size);
     if (data == NULL) {
         return false;
     }
     vector->data = data;
     vector->capacity = capacity;
+    return true;
+}
+
+static bool grow(struct fxc_vector *vector, size_t element_size) {
+    return vector->capacity <= UINT32_MAX / 2 &&
+           reserve(vector, vector->capacity == 0 ? 64 : vector->capacity * 2, element_size);
+}
+
+bool fxc_vector_append(struct fxc_vector *vector, const void *data, uint32_t count, size_t size) {
+    if (count == 0 || count > UINT32_MAX - vector->length) {
+        return count == 0;
+    }
+    if (count > vector->capacity - vector->length && !reserve(vector, vector->length + count, size)) {
+        return false;
+    }
+    char *end = (char *)vector->data + vector->length * size;
+    if (data != NULL) {
+        memcpy(end, data, count * size);
+    } else {
+        memset(end, 0, count * size);
+    }
+    vector->length += count;
     return true;
 }
 
@@ -56,14 +97,10 @@ void fxc_builder_push(struct fxc_builder *b, enum fxc_column column, const void 
 
 /* The two columns of the string table, from the interned strings. */
 static void push_strings(struct fxc_builder *b) {
-    for (uint32_t id = 0; id < b->strings.count && !b->failed; id++) {
+    for (uint32_t id = 0; id < b->strings.count && !b->failed && !b->adopted; id++) {
         uint32_t size;
         const char *text = fxc_builder_text(b, id, &size);
-        fxc_push_string_begin(b, fxc_builder_length(b, FXC_COLUMN_string_bytes));
-        for (uint32_t i = 0; i < size; i++) {
-            fxc_push_string_bytes(b, (uint8_t)text[i]);
-        }
-        fxc_push_string_bytes(b, 0);
+        push_string(b, text, size);
     }
 }
 

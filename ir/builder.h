@@ -17,6 +17,7 @@ struct fxc_vector {
 struct fxc_builder {
     struct fxc_vector column[FXC_COLUMN_COUNT];
     struct fxc_intern strings;
+    bool adopted; /* the string table of another program comes first */
     bool failed;
 };
 
@@ -24,6 +25,9 @@ struct fxc_builder {
 void fxc_builder_start(struct fxc_builder *builder);
 void fxc_builder_free(struct fxc_builder *builder);
 
+/* Starts with the string table of another program, whose ids stay. Further strings are in the columns at once; one that
+ * the other program has gets an id of its own. */
+void fxc_builder_adopt_strings(struct fxc_builder *builder, const struct fxc_program *program);
 /* The id of a string, which must hold no NUL. */
 uint32_t fxc_builder_string(struct fxc_builder *builder, const char *text, size_t size);
 static inline const char *fxc_builder_text(const struct fxc_builder *builder, uint32_t id, uint32_t *size) {
@@ -31,6 +35,8 @@ static inline const char *fxc_builder_text(const struct fxc_builder *builder, ui
     return (const char *)builder->strings.bytes + builder->strings.entries[id].begin;
 }
 
+/* Appends `count` elements, zeros when data is NULL. */
+bool fxc_vector_append(struct fxc_vector *vector, const void *data, uint32_t count, size_t size);
 /* Appends one element to a vector of elements of this size; false when memory or 32 bits are out. */
 bool fxc_vector_push(struct fxc_vector *vector, const void *element, size_t size);
 

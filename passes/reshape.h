@@ -40,11 +40,9 @@ struct fxc_reshape {
     struct fxc_vector dim_begin, rank, dtype, numel, changed; /* per value of the new program */
     struct fxc_vector meta_numel;                             /* int64_t per meta row of the new program */
     struct fxc_vector op_row, argname_id;                     /* what fxc_program_bind derives, as the view grows */
-    struct fxc_vector string_begin, string_bytes;             /* the builder's strings as the view reads them */
     struct fxc_intern metas;
 
     struct fxc_became *became;         /* per value of the source */
-    uint32_t *string_map;              /* per string of the source */
     struct fxc_reshape_expr *expr_map; /* per expression of the source */
     uint32_t *meta_map;                /* per meta row of the source: its row in the new program, or FXC_NONE */
     uint32_t *symbol_map;        /* per symbol of the source: its row in the new program, or FXC_NONE: it has a value */
@@ -79,7 +77,6 @@ void fxc_reshape_adopt(struct fxc_reshape *r, uint32_t value);
 
 /* Appends to one of the vectors; a failure is the builder's. */
 void fxc_reshape_push(struct fxc_reshape *r, struct fxc_vector *vector, const void *element, size_t size);
-void fxc_reshape_copy_strings(struct fxc_reshape *r);
 /* The id of a string in the new program. */
 uint32_t fxc_reshape_string(struct fxc_reshape *r, const char *text);
 /* An expression and a symint of the source, with symbols replaced by their values. */

@@ -72,29 +72,49 @@ static void push_number(struct fxc_builder *b, uint32_t column, int64_t number) 
     fxc_builder_push(b, (enum fxc_column)column, element);
 }
 
-/* One column, row by row. A payload column is pushed with the column of kinds before it. */
+/* Whether a column of kinds, and the payloads behind it, say nothing of symbols or tensor descriptions. */
+static bool is_plain(const struct fxc_program *p, uint32_t column) {
+    const uint8_t *kinds = p->column[column];
+    uint32_t rows = p->count[fxc_columns[column].group], found = 0;
+    for (uint32_t row = 0; row < rows; row++) {
+        found += kinds[row] == FXC_KIND_SYMINT || kinds[row] == FXC_KIND_SYMFLOAT || kinds[row] == FXC_KIND_SYMBOOL ||
+                 kinds[row] == FXC_KIND_TENSOR;
+    }
+    return found == 0;
+}
+
+static void copy_whole(struct fxc_reshape *r, uint32_t column) {
+    const struct fxc_column_info *info = &fxc_columns[column];
+    uint32_t rows = r->source->count[info->group] + (info->check == FXC_CHECK_BEGIN);
+    r->builder.failed = r->builder.failed || !fxc_vector_append(&r->builder.column[column], r->source->column[column],
+                                                                rows, info->element_size);
+}
+
+/* One column; a payload column with the column of kinds before it. */
 static void copy_column(struct fxc_reshape *r, uint32_t column) {
     const struct fxc_program *p = r->source;
     const struct fxc_column_info *info = &fxc_columns[column];
-    uint32_t rows = p->count[info->group] + (info->check == FXC_CHECK_BEGIN);
+    bool kinds = info->check == FXC_CHECK_KIND, symints = info->check == FXC_CHECK_SYMINT;
     if (p->column[column] == NULL || info->check == FXC_CHECK_PAYLOAD) {
         return;
     }
-    for (uint32_t row = 0; row < rows; row++) {
+    if (kinds ? is_plain(p, column) : !symints || FXC_COUNT(p, expr) == 0) {
+        copy_whole(r, column);
+        if (kinds) {
+            copy_whole(r, column + 1);
+        }
+        return;
+    }
+    for (uint32_t row = 0; row < p->count[info->group]; row++) {
         int64_t number = element(p, column, row);
-        if (info->check == FXC_CHECK_KIND) {
+        if (kinds) {
             uint8_t kind;
             fxc_reshape_literal(r, (uint8_t)number, element(p, column + 1, row), &kind, &number);
             push_number(&r->builder, column, kind);
             push_number(&r->builder, column + 1, number);
-            continue;
+        } else {
+            push_number(&r->builder, column, fxc_reshape_symint(r, number));
         }
-        if (info->bound == FXC_GROUP_string && (info->check == FXC_CHECK_INDEX || info->check == FXC_CHECK_MAYBE)) {
-            number = number == FXC_NONE ? number : r->string_map[number];
-        } else if (info->check == FXC_CHECK_SYMINT) {
-            number = fxc_reshape_symint(r, number);
-        }
-        push_number(&r->builder, column, number);
     }
 }
 
@@ -122,8 +142,8 @@ static void copy_symbols(struct fxc_reshape *r) {
     for (uint32_t i = 0, row = 0; i < FXC_COUNT(p, symbol); i++) {
         r->symbol_map[i] = r->recorded->bindings[i].known ? FXC_NONE : row++;
         if (r->symbol_map[i] != FXC_NONE) {
-            fxc_push_symbol_name(b, r->string_map[p->symbol_name[i]]);
-            fxc_push_symbol_dim(b, r->string_map[p->symbol_dim[i]]);
+            fxc_push_symbol_name(b, p->symbol_name[i]);
+            fxc_push_symbol_dim(b, p->symbol_dim[i]);
             fxc_push_symbol_flags(b, p->symbol_flags[i]);
             fxc_push_symbol_hint(b, p->symbol_hint[i]);
             fxc_push_symbol_min(b, p->symbol_min[i]);
@@ -165,21 +185,35 @@ uint32_t fxc_reshape_new_value(struct fxc_reshape *r, const char *name) {
     return value;
 }
 
+static void append(struct fxc_reshape *r, struct fxc_vector *vector, const void *data, uint32_t count, size_t size) {
+    r->builder.failed = r->builder.failed || !fxc_vector_append(vector, data, count, size);
+}
+
 static void start_values(struct fxc_reshape *r) {
     const struct fxc_program *p = r->source;
-    for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
-        (void)push_value(r, p->value_producer[v], r->string_map[p->value_name[v]], p->value_storage[v]);
+    struct fxc_vector *columns = r->builder.column;
+    uint32_t count = FXC_COUNT(p, value);
+    append(r, &columns[FXC_COLUMN_value_kind], NULL, count, 1);
+    append(r, &columns[FXC_COLUMN_value_payload], NULL, count, sizeof(int64_t));
+    copy_whole(r, FXC_COLUMN_value_producer);
+    copy_whole(r, FXC_COLUMN_value_name);
+    copy_whole(r, FXC_COLUMN_value_storage);
+    append(r, &r->dim_begin, NULL, count, sizeof(uint32_t));
+    append(r, &r->rank, NULL, count, 1);
+    append(r, &r->dtype, NULL, count, 1);
+    append(r, &r->numel, NULL, count, sizeof(int64_t));
+    append(r, &r->changed, NULL, count, 1);
+    for (uint32_t v = 0; v < count && !r->builder.failed; v++) {
+        ((uint8_t *)columns[FXC_COLUMN_value_kind].data)[v] = FXC_KIND_OPAQUE;
+        ((uint8_t *)r->dtype.data)[v] = FXC_DTYPE_OPAQUE;
         r->became[v] = (struct fxc_became){FXC_KIND_VALUE, v};
     }
 }
 
 static void start_ops(struct fxc_reshape *r) {
-    for (uint32_t i = 0; i < FXC_COUNT(r->source, op); i++) {
-        fxc_reshape_push(r, &r->op_row, &r->source->op_row[i], sizeof r->source->op_row[i]);
-    }
-    for (uint32_t i = 0; i < FXC_COUNT(r->source, argname); i++) {
-        fxc_reshape_push(r, &r->argname_id, &r->source->argname_id[i], sizeof r->source->argname_id[i]);
-    }
+    const struct fxc_program *p = r->source;
+    append(r, &r->op_row, p->op_row, FXC_COUNT(p, op), sizeof p->op_row[0]);
+    append(r, &r->argname_id, p->argname_id, FXC_COUNT(p, argname), sizeof p->argname_id[0]);
 }
 
 static bool allocate(struct fxc_reshape *r) {
@@ -189,7 +223,6 @@ static bool allocate(struct fxc_reshape *r) {
     r->settled = FXC_NEW(a, bool, FXC_COUNT(p, value));
     r->walked = FXC_NEW(a, bool, FXC_COUNT(p, graph));
     r->storage_used = FXC_NEW(a, bool, FXC_COUNT(p, storage));
-    r->string_map = FXC_NEW(a, uint32_t, FXC_COUNT(p, string));
     r->expr_map = FXC_NEW(a, struct fxc_reshape_expr, FXC_COUNT(p, expr));
     r->meta_map = FXC_NEW(a, uint32_t, FXC_COUNT(p, meta));
     r->symbol_map = FXC_NEW(a, uint32_t, FXC_COUNT(p, symbol));
@@ -198,8 +231,7 @@ static bool allocate(struct fxc_reshape *r) {
         r->meta_map[i] = FXC_NONE;
     }
     return r->became != NULL && r->settled != NULL && r->walked != NULL && r->storage_used != NULL &&
-           r->string_map != NULL && r->expr_map != NULL && r->meta_map != NULL && r->symbol_map != NULL &&
-           r->unbound != NULL;
+           r->expr_map != NULL && r->meta_map != NULL && r->symbol_map != NULL && r->unbound != NULL;
 }
 
 fxc_status fxc_reshape_start(struct fxc_reshape *r, fxc_error *err) {
@@ -210,7 +242,7 @@ fxc_status fxc_reshape_start(struct fxc_reshape *r, fxc_error *err) {
     }
     r->view = (struct fxc_program){.version_major = p->version_major, .version_minor = p->version_minor};
     r->view.file = p->file;
-    fxc_reshape_copy_strings(r);
+    fxc_builder_adopt_strings(&r->builder, p);
     fxc_push_expr_begin(&r->builder, 0);
     fxc_push_meta_dim_begin(&r->builder, 0);
     copy_symbols(r);
@@ -236,14 +268,10 @@ void fxc_reshape_refresh(struct fxc_reshape *r) {
         const struct fxc_vector *vector = &r->builder.column[column];
         v->column[column] = vector->data;
         if (vector->length > 0 || fxc_columns[column].required) {
-            bool begin = fxc_columns[column].check == FXC_CHECK_BEGIN;
-            v->count[fxc_columns[column].group] = vector->length - (begin && vector->length > 0);
+            bool closed = fxc_columns[column].check == FXC_CHECK_BEGIN && column != FXC_COLUMN_string_begin;
+            v->count[fxc_columns[column].group] = vector->length - (closed && vector->length > 0);
         }
     }
-    v->string_begin = r->string_begin.data;
-    v->string_bytes = r->string_bytes.data;
-    v->count[FXC_GROUP_string] = r->string_begin.length;
-    v->count[FXC_GROUP_byte] = r->string_bytes.length;
     v->op_row = r->op_row.data;
     v->argname_id = r->argname_id.data;
     r->shapes.size = v->dim_size == NULL ? &nothing : v->dim_size;
@@ -259,7 +287,7 @@ void fxc_reshape_refresh(struct fxc_reshape *r) {
 fxc_status fxc_reshape_finish(struct fxc_reshape *r, struct fxc_program **out, fxc_error *err) {
     for (uint32_t column = 0; column < FXC_COLUMN_COUNT; column++) {
         struct fxc_vector *vector = &r->builder.column[column];
-        if (fxc_columns[column].check == FXC_CHECK_BEGIN && vector->length > 0) {
+        if (fxc_columns[column].check == FXC_CHECK_BEGIN && column != FXC_COLUMN_string_begin && vector->length > 0) {
             vector->length--; /* the view's end; the builder writes its own */
         }
     }
@@ -285,9 +313,8 @@ fxc_status fxc_reshape_finish(struct fxc_reshape *r, struct fxc_program **out, f
 }
 
 void fxc_reshape_free(struct fxc_reshape *r) {
-    struct fxc_vector *vectors[] = {&r->dim_begin,    &r->rank,       &r->dtype,      &r->numel,
-                                    &r->changed,      &r->op_row,     &r->argname_id, &r->string_begin,
-                                    &r->string_bytes, &r->meta_numel, &r->new_sizes};
+    struct fxc_vector *vectors[] = {&r->dim_begin, &r->rank,       &r->dtype,      &r->numel,    &r->changed,
+                                    &r->op_row,    &r->argname_id, &r->meta_numel, &r->new_sizes};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         free(vectors[i]->data);
     }

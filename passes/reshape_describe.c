@@ -108,6 +108,9 @@ void fxc_reshape_describe(struct fxc_reshape *r) {
         return;
     }
     rewrite(r, old, &line);
+    if (strcmp(line.text, old) == 0) {
+        return;
+    }
     uint32_t id = fxc_reshape_string(r, line.text);
     for (uint32_t i = 0; i < FXC_COUNT(p, capture) && !r->builder.failed; i++) {
         if (strcmp(fxc_string(p, p->capture_key[i]), "inputs") == 0) {

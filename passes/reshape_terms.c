@@ -10,28 +10,10 @@ void fxc_reshape_push(struct fxc_reshape *r, struct fxc_vector *vector, const vo
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
 
 uint32_t fxc_reshape_string(struct fxc_reshape *r, const char *text) {
-    uint32_t known = r->builder.strings.count, begin = r->string_bytes.length;
-    size_t size = strlen(text);
-    uint32_t id = fxc_builder_string(&r->builder, text, size);
-    if (id == known) {
-        for (size_t i = 0; i <= size; i++) {
-            fxc_reshape_push(r, &r->string_bytes, &text[i], 1);
-        }
-        fxc_reshape_push(r, &r->string_begin, &begin, sizeof begin);
-        r->view.string_begin = r->string_begin.data; /* which may have moved */
-        r->view.string_bytes = r->string_bytes.data;
-    }
+    uint32_t id = fxc_builder_string(&r->builder, text, strlen(text));
+    r->view.string_begin = r->builder.column[FXC_COLUMN_string_begin].data; /* which may have moved */
+    r->view.string_bytes = r->builder.column[FXC_COLUMN_string_bytes].data;
     return id;
-}
-
-void fxc_reshape_copy_strings(struct fxc_reshape *r) {
-    const uint8_t nul = 0;
-    const uint32_t begin = 0;
-    fxc_reshape_push(r, &r->string_bytes, &nul, 1); /* string 0 */
-    fxc_reshape_push(r, &r->string_begin, &begin, sizeof begin);
-    for (uint32_t id = 0; id < FXC_COUNT(r->source, string); id++) {
-        r->string_map[id] = fxc_reshape_string(r, fxc_string(r->source, id));
-    }
 }
 
 /* ---- expressions ------------------------------------------------------------------------------------------------- */
@@ -125,17 +107,11 @@ void fxc_reshape_literal(struct fxc_reshape *r, uint8_t kind, int64_t payload, u
     case FXC_KIND_SYMBOOL:
         symbolic_literal(r, kind, payload, new_kind, new_payload);
         return;
-    case FXC_KIND_STRING:
-    case FXC_KIND_DEVICE:
-    case FXC_KIND_SCRIPT_OBJECT:
-    case FXC_KIND_OPAQUE:
-        *new_payload = r->string_map[payload];
-        return;
     case FXC_KIND_TENSOR:
         *new_payload = fxc_reshape_adopted_meta(r, (uint32_t)payload);
         return;
     default:
-        return; /* numbers, and rows that keep theirs */
+        return; /* numbers, strings, and rows that keep theirs */
     }
 }
 

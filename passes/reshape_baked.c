@@ -252,6 +252,19 @@ static fxc_status check_bounds(const struct check *c, const char *const names[2]
     return check_bound(c, names[1], &s, dim);
 }
 
+/* A loop over a dimension leaves one select for each step: their number was the dimension's size. The first and those
+ * from the end are what models pick. */
+static fxc_status check_step(const struct check *c) {
+    struct subject s;
+    uint32_t dim;
+    int64_t index;
+    if (!literal_argument(c, "index", &index) || index <= 0 || !find_subject(c, &s) ||
+        !fxc_shape_dim(&c->rule, FXC_NAME_dim, 0, s.was.rank, &dim) || !changed(&s, dim)) {
+        return FXC_OK;
+    }
+    return refuse(c, "index", index, s.was.size[dim], s.now.size[dim]);
+}
+
 /* Pieces of a dimension: how many there are is written in the program. */
 static fxc_status check_pieces(const struct check *c, uint8_t shape) {
     struct subject s;
@@ -369,6 +382,8 @@ fxc_status fxc_reshape_baked(struct fxc_reshape *r, uint32_t node, fxc_error *er
         return check_aligned(&c, "size", false);
     case FXC_SHAPE_repeat:
         return check_aligned(&c, argument(&c, "repeats") != FXC_NONE ? "repeats" : "dims", true);
+    case FXC_SHAPE_select:
+        return check_step(&c);
     case FXC_SHAPE_slice:
         return check_bounds(&c, slice);
     case FXC_SHAPE_narrow:

@@ -120,6 +120,8 @@ WRITTEN: dict[str, tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], b
     "without the last": (lambda x: x[:, :-1], SMALL, (2, 9, 10), True),
     "the first half": (lambda x: x[:, : x.shape[1] // 2], SMALL, (2, 8, 10), False),
     "channels of what has changed": (lambda x: x[:, :, 2:5] * 2, SMALL, (2, 9, 10), True),
+    "a loop over rows": (lambda x: sum(x[:, i] for i in range(x.shape[1])), SMALL, (2, 9, 10), False),
+    "the first row and the last": (lambda x: x[:, 0] + x[:, -1], SMALL, (2, 9, 10), True),
     "chunks": (lambda x: x.chunk(2, 1)[1] + 1, SMALL, (2, 9, 10), True),
     "fewer chunks": (lambda x: x.chunk(4, 1)[0] + 1, (2, 8, 10), (2, 3, 10), False),
     "split": (lambda x: x.split(3, 1)[0] + 1, SMALL, (2, 9, 10), False),

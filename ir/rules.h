@@ -1,11 +1,11 @@
 /* The rules that rows of ir/ops.def name: shape rules, FLOP rules, and the macros that write them in a row. The
- * functions behind the names are in passes/shape_rules.h and passes/flop_rules.h, which expand the same lists. */
+ * functions behind the names are in passes/shapes/rules.h and passes/flops/rules.h, which expand the same lists. */
 #ifndef FXC_IR_RULES_H
 #define FXC_IR_RULES_H
 
 /* X(shape rule, dtype rule, layout rule): the last two hold for a row that names no others. */
 #define FXC_SHAPE_RULE_LIST(X)                                                                                         \
-    /* shape_rules.c */                                                                                                \
+    /* passes/shapes/rules.c */                                                                                        \
     X(broadcast, promote, pointwise)                                                                                   \
     X(same, subject, subject)                                                                                          \
     X(reduce, subject, contiguous)                                                                                     \
@@ -16,7 +16,7 @@
     X(gather, subject, contiguous)                                                                                     \
     X(embedding, weight, contiguous)                                                                                   \
     X(repeat, subject, contiguous)                                                                                     \
-    /* shape_rules_view.c */                                                                                           \
+    /* passes/shapes/rules_view.c */                                                                                   \
     X(view, subject, shaped)                                                                                           \
     X(flatten, subject, shaped)                                                                                        \
     X(transpose, subject, shaped)                                                                                      \
@@ -28,7 +28,7 @@
     X(select, subject, shaped)                                                                                         \
     X(slice, subject, shaped)                                                                                          \
     X(narrow, subject, shaped)                                                                                         \
-    /* shape_rules_make.c */                                                                                           \
+    /* passes/shapes/rules_make.c */                                                                                   \
     X(sized, made, contiguous)                                                                                         \
     X(other, subject, shaped)                                                                                          \
     X(getitem, element, shaped)                                                                                        \
@@ -39,7 +39,7 @@
     X(pixel_shuffle, subject, plain)                                                                                   \
     X(pixel_unshuffle, subject, plain)                                                                                 \
     X(glu, subject, plain)                                                                                             \
-    /* shape_rules_axes.c */                                                                                           \
+    /* passes/shapes/rules_axes.c */                                                                                   \
     X(reverse, subject, shaped)                                                                                        \
     X(unflatten, subject, shaped)                                                                                      \
     X(unfold, subject, shaped)                                                                                         \
@@ -50,12 +50,12 @@
     X(expand_as, subject, shaped)                                                                                      \
     X(broadcast_each, listed, shaped)                                                                                  \
     X(meshgrid, listed, shaped)                                                                                        \
-    /* shape_rules_resize.c */                                                                                         \
+    /* passes/shapes/rules_resize.c */                                                                                 \
     X(resize, subject, suggested)                                                                                      \
     X(grid_sample, subject, contiguous)                                                                                \
     X(im2col, subject, contiguous)                                                                                     \
     X(col2im, subject, contiguous)                                                                                     \
-    /* shape_rules_line.c */                                                                                           \
+    /* passes/shapes/rules_line.c */                                                                                   \
     X(arange, range, contiguous)                                                                                       \
     X(steps, made, contiguous)                                                                                         \
     X(bins, subject, contiguous)                                                                                       \
@@ -65,14 +65,14 @@
     X(repeat_interleave, subject, contiguous)                                                                          \
     X(diff, promote, shaped)                                                                                           \
     X(to_complex, spectrum, shaped)                                                                                    \
-    /* shape_rules_body.c */                                                                                           \
+    /* passes/shapes/rules_body.c */                                                                                   \
     X(body, body, shaped)                                                                                              \
     X(rows, body, shaped)                                                                                              \
     X(carried, carried, shaped)                                                                                        \
     X(scanned, untold, untold)                                                                                         \
     X(functionalized, functionalized, shaped)                                                                          \
     X(flex, attended, shaped)                                                                                          \
-    /* shape_rules_results.c */                                                                                        \
+    /* passes/shapes/rules_results.c */                                                                                \
     X(norm_backward, subject, norm_backward)                                                                           \
     X(conv_backward, subject, conv_backward)                                                                           \
     X(sdpa_backward, query, untold)                                                                                    \
@@ -93,7 +93,7 @@
     X(embedding_bag, bags, contiguous)                                                                                 \
     X(distances, common, contiguous)                                                                                   \
     X(pairs, subject, contiguous)                                                                                      \
-    /* shape_rules_fft.c */                                                                                            \
+    /* passes/shapes/rules_fft.c */                                                                                    \
     X(fft, spectrum, shaped)                                                                                           \
     X(rfft, spectrum, shaped)                                                                                          \
     X(irfft, real, shaped)                                                                                             \
@@ -105,16 +105,16 @@
     X(irfft2, real, shaped)                                                                                            \
     X(fft_r2c, spectrum, shaped)                                                                                       \
     X(fft_c2r, part, shaped)                                                                                           \
-    /* shape_rules_data.c */                                                                                           \
+    /* passes/shapes/rules_data.c */                                                                                   \
     X(nonzero, indices, shaped)                                                                                        \
     X(masked_select, subject, contiguous)                                                                              \
     X(unique, with_indices, contiguous)                                                                                \
-    /* shape_rules_several.c */                                                                                        \
+    /* passes/shapes/rules_several.c */                                                                                \
     X(split, subject, shaped)                                                                                          \
     X(chunk, subject, shaped)                                                                                          \
     X(topk, with_indices, contiguous)                                                                                  \
     X(recurrent, subject, recurrent)                                                                                   \
-    /* shape_rules_matrix.c */                                                                                         \
+    /* passes/shapes/rules_matrix.c */                                                                                 \
     X(mm, common, contiguous)                                                                                          \
     X(bmm, common, contiguous)                                                                                         \
     X(matmul, common, contiguous)                                                                                      \
@@ -124,7 +124,7 @@
     X(mv, common, contiguous)                                                                                          \
     X(einsum, common_list, einsum)                                                                                     \
     X(sdpa, query, attention)                                                                                          \
-    /* shape_rules_linalg.c */                                                                                         \
+    /* passes/shapes/rules_linalg.c */                                                                                 \
     X(per_matrix, subject, contiguous)                                                                                 \
     X(svd, singular, columns)                                                                                          \
     X(svd_reduced, singular, columns)                                                                                  \
@@ -144,7 +144,7 @@
     X(third, subject, columns)                                                                                         \
     X(matrix_norm, part, contiguous)                                                                                   \
     X(vander, common, contiguous)                                                                                      \
-    /* shape_rules_products.c */                                                                                       \
+    /* passes/shapes/rules_products.c */                                                                               \
     X(batch_sum, common, contiguous)                                                                                   \
     X(add_outer, promote, untold)                                                                                      \
     X(number, subject, contiguous)                                                                                     \
@@ -156,7 +156,7 @@
     X(vecdot, common, untold)                                                                                          \
     X(similarity, promote, untold)                                                                                     \
     X(pairwise, promote, untold)                                                                                       \
-    /* shape_rules_stack.c */                                                                                          \
+    /* passes/shapes/rules_stack.c */                                                                                  \
     X(atleast_1d, listed, shaped)                                                                                      \
     X(atleast_2d, listed, shaped)                                                                                      \
     X(atleast_3d, listed, shaped)                                                                                      \
@@ -170,7 +170,7 @@
     X(hsplit, subject, shaped)                                                                                         \
     X(vsplit, subject, shaped)                                                                                         \
     X(dsplit, subject, shaped)                                                                                         \
-    /* shape_rules_pick.c */                                                                                           \
+    /* passes/shapes/rules_pick.c */                                                                                   \
     X(diag_embed, subject, contiguous)                                                                                 \
     X(diagflat, subject, contiguous)                                                                                   \
     X(diag, subject, contiguous)                                                                                       \
@@ -192,14 +192,14 @@
     X(loss_of_rows, floating, untold)                                                                                  \
     X(loss_of_targets, floating, contiguous)                                                                           \
     X(loss_of_inputs, subject, contiguous)                                                                             \
-    /* shape_rules_window.c */                                                                                         \
+    /* passes/shapes/rules_window.c */                                                                                 \
     X(conv, subject, conv)                                                                                             \
     X(conv_transposed, subject, conv)                                                                                  \
     X(pool, subject, window)                                                                                           \
     X(adaptive_pool, subject, window)
 
 #define FXC_FLOP_RULE_LIST(X)                                                                                          \
-    /* flop_rules.c: element by element */                                                                             \
+    /* passes/flops/rules.c: element by element */                                                                     \
     X(zero)                                                                                                            \
     X(each)                                                                                                            \
     X(python)                                                                                                          \
@@ -215,7 +215,7 @@
     X(embedding_bag)                                                                                                   \
     X(body)                                                                                                            \
     X(search)                                                                                                          \
-    /* flop_rules_reduce.c: folds, scans, sorts, pooling */                                                            \
+    /* passes/flops/rules_reduce.c: folds, scans, sorts, pooling */                                                    \
     X(reduce)                                                                                                          \
     X(var)                                                                                                             \
     X(logsumexp)                                                                                                       \
@@ -226,7 +226,7 @@
     X(avg_pool)                                                                                                        \
     X(max_pool)                                                                                                        \
     X(adaptive_pool)                                                                                                   \
-    /* flop_rules_norm.c: normalisation and losses */                                                                  \
+    /* passes/flops/rules_norm.c: normalisation and losses */                                                          \
     X(layer_norm)                                                                                                      \
     X(group_norm)                                                                                                      \
     X(instance_norm)                                                                                                   \
@@ -239,7 +239,7 @@
     X(nll_loss)                                                                                                        \
     X(cross_entropy)                                                                                                   \
     X(distance)                                                                                                        \
-    /* flop_rules_matrix.c: products and convolutions; einsum is in flop_rules_einsum.c */                             \
+    /* passes/flops/rules_matrix.c: products and convolutions; einsum is in passes/flops/rules_einsum.c */             \
     X(mm)                                                                                                              \
     X(matmul)                                                                                                          \
     X(linear)                                                                                                          \
@@ -251,7 +251,7 @@
     X(conv)                                                                                                            \
     X(conv_backward)                                                                                                   \
     X(einsum)                                                                                                          \
-    /* flop_rules_backward.c */                                                                                        \
+    /* passes/flops/rules_backward.c */                                                                                \
     X(grad_each)                                                                                                       \
     X(foreach)                                                                                                         \
     X(target_each)                                                                                                     \
@@ -259,7 +259,7 @@
     X(gelu_backward)                                                                                                   \
     X(softmax_backward)                                                                                                \
     X(norm_backward)                                                                                                   \
-    /* flop_rules_attention.c, flop_rules_recurrent.c */                                                               \
+    /* passes/flops/rules_attention.c, passes/flops/rules_recurrent.c */                                               \
     X(sdpa)                                                                                                            \
     X(sdpa_backward)                                                                                                   \
     X(native_mha)                                                                                                      \
@@ -269,7 +269,7 @@
     X(rnn)                                                                                                             \
     X(cell)
 
-/* The element type of a result (passes/dtype_rules.c). */
+/* The element type of a result (passes/shapes/dtype_rules.c). */
 #define FXC_DTYPE_RULE_LIST(X)                                                                                         \
     X(untold)         /* the recorded type is kept */                                                                  \
     X(promote)        /* torch.result_type of tensors and numbers */                                                   \
@@ -318,7 +318,7 @@
     X(range)          /* the argument dtype, else that of start, end and step */                                       \
     X(element)        /* that of an element of a list */
 
-/* The strides of a result (passes/layout_rules.c). */
+/* The strides of a result (passes/shapes/layout_rules.c). */
 #define FXC_LAYOUT_RULE_LIST(X)                                                                                        \
     X(untold)       /* the recorded strides are kept */                                                                \
     X(shaped)       /* the shape rule tells them: views */                                                             \
@@ -332,19 +332,19 @@
     X(contiguous)   /* row-major */                                                                                    \
     X(columns)      /* row-major, but the last two dimensions of what has matrices column by column */                 \
     X(plain)        /* row-major if all tensor arguments are, else not told */                                         \
-    /* layout_formats.c */                                                                                             \
+    /* passes/shapes/layout_formats.c */                                                                               \
     X(suggested) /* channels-last if the subject is, else row-major */                                                 \
     X(padded)    /* the same, but row-major in mode circular */                                                        \
     X(window)    /* the same; one spatial dimension counts as two */                                                   \
     X(conv)      /* channels-last if input or weight is, else row-major */                                             \
     X(joined)    /* channels-last if all of a list are, else row-major */                                              \
     X(stacked)   /* the same, joined and split */                                                                      \
-    /* layout_kernels.c */                                                                                             \
+    /* passes/shapes/layout_kernels.c */                                                                               \
     X(attention) /* the query's where the flash kernel runs, else row-major */                                         \
     X(einsum)    /* those of the batched product that it becomes */                                                    \
     X(flash)     /* the query's; the rest row-major */                                                                 \
     X(recurrent) /* time outermost */                                                                                  \
-    /* layout_backward.c */                                                                                            \
+    /* passes/shapes/layout_backward.c */                                                                              \
     X(normed)             /* the subject's, made dense; statistics row-major */                                        \
     X(attended)           /* the query's, made dense; others row-major */                                              \
     X(grouped)            /* as suggested; statistics row-major */                                                     \

@@ -1,7 +1,7 @@
 /* alias: which values share memory, which nodes write to it, and the order that follows. docs/alias.md. */
 #include <stdlib.h>
 
-#include "passes/alias_walk.h"
+#include "passes/alias/walk.h"
 
 /* ---- a node's tensors ----------------------------------------------------------------------------------------------
  */

@@ -12,9 +12,9 @@
 #include "ir/ops.h"
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
-#include "passes/flop_rules.h"
+#include "passes/flops/rules.h"
 #include "passes/optimizer.h"
-#include "passes/report.h"
+#include "passes/report/report.h"
 
 fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_error *err) {
     *out = NULL;

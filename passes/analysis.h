@@ -99,9 +99,9 @@ fxc_status fxc_require_facts(struct fxc_analysis *analysis, uint32_t facts, fxc_
 /* Drops the facts that depend on these options (bits of enum fxc_option), and those that need them. */
 void fxc_drop_facts(struct fxc_analysis *analysis, uint32_t options);
 
-/* Checks the program's constraints on expressions under the bindings (passes/constraints.c). */
+/* Checks the program's constraints on expressions under the bindings (passes/shapes/constraints.c). */
 fxc_status fxc_check_constraints(const struct fxc_analysis *analysis, fxc_error *err);
-/* Refuses a graph without shapes whose inputs have no sizes yet, naming them (passes/unresolved.c). */
+/* Refuses a graph without shapes whose inputs have no sizes yet, naming them (passes/resolve/unresolved.c). */
 fxc_status fxc_check_resolved(const struct fxc_program *program, fxc_error *err);
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
@@ -129,8 +129,8 @@ struct fxc_shapes {
     uint8_t *told;         /* per value: bits of enum fxc_shape_told (fxcost.h) */
     /* Values that nodes compute, by where their sizes come from; and those that no node computes. */
     uint32_t rule_values, tagged_values, recorded_values, given_values;
-    uint8_t default_dtype;                /* of numbers with a fraction, and of factories */
-    const uint8_t *casts;                 /* [graphs][FXC_CAST_DEVICES], NULL without autocast; see passes/autocast.h */
+    uint8_t default_dtype; /* of numbers with a fraction, and of factories */
+    const uint8_t *casts;  /* [graphs][FXC_CAST_DEVICES], NULL without autocast; see passes/shapes/autocast.h */
     uint32_t dtype_values, stride_values; /* those whose type, whose strides a rule told */
     uint32_t contradicted_values;         /* those where a rule told something else: the recording stands */
     uint32_t contradicted_node;           /* the first node of these, or FXC_NONE */
@@ -174,7 +174,7 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* optimizer: see passes/optimizer.h. alias: see passes/alias.h. tool: see passes/tool.h. loops: see passes/loops.h.
- * report: see passes/report.h. */
+/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. tool: see passes/tool/tool.h. loops: see
+ * passes/loops.h. report: see passes/report/report.h. */
 
 #endif

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "fxcost/backend.h"
-#include "passes/report.h"
+#include "passes/report/report.h"
 #include "passes/rule.h"
 
 /* The first floating-point tensor among the arguments decides which peak applies; else the result does. */

@@ -1,7 +1,7 @@
 /* flops: the work of every node under the default convention (docs/counting.md). A node without a rule, or with a size
  * that has no value, is unknown: its counts stay zero and its coverage says that they mean nothing. */
 #include "passes/custom/custom.h"
-#include "passes/flop_rules.h"
+#include "passes/flops/rules.h"
 
 static const fxc_flop_rule rules[FXC_FLOP_RULE_COUNT] = {
 #define X(name) [FXC_FLOPS_##name] = fxc_flops_##name,

@@ -1,5 +1,5 @@
 /* Closed forms: the public calls. */
-#include "passes/formula.h"
+#include "passes/formula/formula.h"
 
 #include <inttypes.h>
 #include <stdio.h>

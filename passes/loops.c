@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "ir/ops.h"
-#include "passes/flop_rules.h"
+#include "passes/flops/rules.h"
 #include "passes/loops.h"
 
 /* Node evaluations that a program may ask for: a hostile file must not run for hours. */

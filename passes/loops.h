@@ -2,7 +2,7 @@
 #ifndef FXC_PASSES_LOOPS_H
 #define FXC_PASSES_LOOPS_H
 
-#include "passes/report.h"
+#include "passes/report/report.h"
 
 struct fxc_loops {
     bool *varies;        /* per graph: its nodes' sums are these, not counts times executions */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "passes/flop_rules.h"
+#include "passes/flops/rules.h"
 
 static const struct fxc_optimizer_row rows[] = {
 #define OPTIMIZER(name, element, tensor, root, factored, source) {name, element, tensor, root, factored, source},

@@ -7,7 +7,7 @@
 
 #include "ir/ops.h"
 #include "passes/optimizer.h"
-#include "passes/tool.h"
+#include "passes/tool/tool.h"
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
 

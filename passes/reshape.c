@@ -1,7 +1,7 @@
-/* reshape: the walk. See passes/reshape.h. */
-#include "passes/reshape.h"
+/* reshape: the walk. See passes/reshape/reshape.h. */
+#include "passes/reshape/reshape.h"
 
-#include "passes/resolve.h"
+#include "passes/resolve/resolve.h"
 
 /* What one node of the source becomes. Nodes of a recorded program become themselves: they were copied, and what they
  * compute is derived. */

@@ -1,5 +1,5 @@
-/* resolve: the walk. See passes/resolve.h. */
-#include "passes/resolve.h"
+/* resolve: the walk. See passes/resolve/resolve.h. */
+#include "passes/resolve/resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * A kept storage belongs to the node that made it. */
 #include "ir/expr.h"
 #include "ir/ops.h"
-#include "passes/report.h"
+#include "passes/report/report.h"
 
 struct walk {
     struct fxc_analysis *analysis;

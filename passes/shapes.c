@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "ir/expr.h"
-#include "passes/autocast.h"
-#include "passes/shape_rules.h"
-#include "passes/tell.h"
+#include "passes/shapes/autocast.h"
+#include "passes/shapes/rules.h"
+#include "passes/shapes/tell.h"
 
 /* What is computed once per meta row. */
 struct metas {

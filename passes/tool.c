@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/tool_walk.h"
+#include "passes/tool/walk.h"
 
 static const fxc_convention_rule rules[FXC_CONVENTION_RULE_COUNT] = {
 #define X(name) [FXC_COUNT_##name] = fxc_count_##name,

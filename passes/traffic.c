@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ir/ops.h"
-#include "passes/alias.h"
+#include "passes/alias/alias.h"
 #include "passes/rule.h"
 
 struct sums {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ir/ops.h"
-#include "passes/flop_rules.h"
+#include "passes/flops/rules.h"
 
 /* Work of one run of a graph, with that of the graphs it calls. */
 struct work {

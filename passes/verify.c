@@ -3,7 +3,7 @@
  * size of the file. */
 #include <string.h>
 
-#include "passes/verify.h"
+#include "passes/verify/verify.h"
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 

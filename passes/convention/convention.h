@@ -7,8 +7,8 @@
 #ifndef FXC_PASSES_CONVENTION_H
 #define FXC_PASSES_CONVENTION_H
 
-#include "passes/flop_rules.h"
-#include "passes/tool.h"
+#include "passes/flops/rules.h"
+#include "passes/tool/tool.h"
 
 /* What a row matches. */
 enum fxc_sight {

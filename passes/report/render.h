@@ -2,7 +2,7 @@
 #ifndef FXC_REPORT_RENDER_H
 #define FXC_REPORT_RENDER_H
 
-#include "passes/report.h"
+#include "passes/report/report.h"
 
 /* A stream of text that remembers a failed write. */
 struct fxc_stream {

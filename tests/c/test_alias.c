@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "passes/alias.h"
+#include "passes/alias/alias.h"
 
 #define HEAD                                                                                                           \
     "fxir 1.0\n"                                                                                                       \

@@ -12,7 +12,7 @@
 
 #include "ir/ops.h"
 #include "passes/rule.h"
-#include "passes/shape_rules.h"
+#include "passes/shapes/rules.h"
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 

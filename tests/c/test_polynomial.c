@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "fxcost/formula.h"
-#include "passes/polynomial.h"
+#include "passes/formula/polynomial.h"
 
 enum { VARS = 2, SIDE = 8, ROWS = SIDE * SIDE };
 

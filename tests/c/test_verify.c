@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "passes/alias.h"
+#include "passes/alias/alias.h"
 
 static const char sound[] =
     "fxir 1.0\n"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "ir/error.h"
-#include "passes/tell.h"
+#include "passes/shapes/tell.h"
 #include "tests/fuzz/laws.h"
 #include "tests/fuzz/rule_program.h"
 #include "tests/fuzz/rule_reach.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ir/error.h"
-#include "ir/rules.h"
+#include "ir/row_macros.h"
 
 const struct fxc_op_row fxc_op_rows[] = {
 #define FAMILY(family)

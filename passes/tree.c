@@ -1,10 +1,10 @@
 /* tree: how often each graph runs in one run of graph 0.
  *
  * A graph-valued argument calls that graph. How often one execution of the calling node runs it is the row's policy
- * (BODY in ir/rules.h): once (wrappers), as often as the scanned dimension is long (map, scan), as often as the user
- * says (while_loop, whose trip count is data and a symbol of the program), or, of several branches, only the dearer one
- * unless the user gives a probability (cond). A node whose number of runs is not known runs its bodies an unknown
- * number of times: they are in no total, and the node is reported as unknown. */
+ * (BODY in ir/row_macros.h): once (wrappers), as often as the scanned dimension is long (map, scan), as often as the
+ * user says (while_loop, whose trip count is data and a symbol of the program), or, of several branches, only the
+ * dearer one unless the user gives a probability (cond). A node whose number of runs is not known runs its bodies an
+ * unknown number of times: they are in no total, and the node is reported as unknown. */
 #include <string.h>
 
 #include "ir/ops.h"

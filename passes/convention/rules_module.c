@@ -14,7 +14,7 @@ fxc_status fxc_count_module_conv(const struct fxc_seen *seen, struct fxc_tally *
     const struct fxc_tensor *volume = seen->row->params[1] == 2 ? &input : &output;
     const struct fxc_tensor *other = seen->row->params[1] == 2 ? &output : &input;
     FXC_NEED(other->rank + 1 >= weight.rank && weight.rank >= 2);
-    uint32_t channels = seen->row->params[1] == 0 ? 1 : other->rank - (weight.rank - 1);
+    uint32_t channels = seen->row->params[1] == 0 ? 1u : (uint32_t)other->rank + 1u - weight.rank;
     int64_t window = fxc_times(tally, other->size[channels] / groups, fxc_sizes(tally, &weight, 2, weight.rank));
     out->count = fxc_times(tally, seen->row->params[0], fxc_times(tally, volume->numel, window));
     return FXC_OK;

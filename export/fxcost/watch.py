@@ -149,6 +149,8 @@ class Watch:
         """Marks every node that the tracer makes meanwhile with the chain of regions it lies in."""
         self._regions.append(region)
         chain = tuple(self._regions)
+        if self._tracer is None:  # no module was called yet: a GraphModule may begin with functions
+            self._tracer = _active_tracer()
         before = next(iter(reversed(self._tracer.graph.nodes)), None) if self._tracer is not None else None
         try:
             yield
@@ -173,6 +175,14 @@ class Watch:
             return
         with self._region(Region("function", seen)):
             yield seen
+
+
+def _active_tracer() -> Any:
+    """The tracer of the export that is under way; None outside, and where this torch has it elsewhere."""
+    from torch.fx.experimental import proxy_tensor
+
+    find = getattr(proxy_tensor, "get_proxy_mode", None)
+    return getattr(find() if find else None, "tracer", None)
 
 
 def _class_of(module: Any) -> str:

@@ -5,6 +5,7 @@ of                                     import from
 =====================================  ==================================
 torch.utils.flop_counter               ``fxcost.compat.flop_counter``
 fvcore.nn                              ``fxcost.compat.fvcore``
+torch_flops                            ``fxcost.compat.torch_flops``
 =====================================  ==================================
 
 Each counts under the convention of its tool (``fxcost conventions``), so the numbers are those of the tool; what the

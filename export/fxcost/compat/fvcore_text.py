@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from ..errors import usage
+from .tables import tabulate
 
 if TYPE_CHECKING:
     from .fvcore import ActivationCountAnalysis, FlopCountAnalysis
@@ -43,15 +43,7 @@ def _size(count: int, digits: int = 3) -> str:
 
 
 def _tabulate(rows: list[list[str]], headers: list[str]) -> str:
-    try:
-        import tabulate
-    except ImportError:
-        raise usage("fvcore's tables need the package tabulate", "pip install tabulate") from None
-    kept, tabulate.PRESERVE_WHITESPACE = tabulate.PRESERVE_WHITESPACE, True
-    try:
-        return str(tabulate.tabulate(rows, headers=headers, tablefmt="pipe"))
-    finally:
-        tabulate.PRESERVE_WHITESPACE = kept
+    return tabulate(rows, headers, tablefmt="pipe")
 
 
 def _children(name: str, names: Any) -> list[str]:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "peers"))
 
 from programs import OPERATORS, Block, Toy  # noqa: E402
 
-from fxcost.compat.measured import LiveTensors  # noqa: E402
+from fxcost.compat.measured import LiveTensors, MeasuredInterpreter  # noqa: E402
 from fxcost.compat.torch_flops import TorchFLOPsByFX  # noqa: E402
 from fxcost.errors import FxcostError  # noqa: E402
 
@@ -143,6 +143,23 @@ def test_storages_count_once_and_while_they_live() -> None:
     assert live.bytes == 60
     del view
     assert live.bytes == 20
+
+
+@pytest.mark.parametrize(("name", "reset"), [("max_memory_allocated", True), ("memory_allocated", False)])
+def test_counters_of_cuda(name: str, reset: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CUDA torch's counters are asked, and the device is waited for; in their place here, functions that note it."""
+    calls: list[str] = []
+    counter = TorchFLOPsByFX(Toy())
+    for function in ("synchronize", "reset_peak_memory_stats", name):
+        note = lambda device, function=function: calls.append(function) or 100 * len(calls)  # noqa: E731
+        monkeypatch.setattr(torch.cuda, function, note)
+    interpreter = MeasuredInterpreter(counter.graph_model, name)
+    interpreter._device = torch.device("cuda")
+    torch.fx.Interpreter.run(interpreter, torch.randn(1, 5))
+    once = [*(["reset_peak_memory_stats"] if reset else []), name, "synchronize", "synchronize", name]
+    assert calls == once * 4
+    first = next(iter(interpreter.found.values()))
+    assert (first.before, first.delta) == ((200, 300) if reset else (100, 300))
 
 
 def test_file(tmp_path: Path) -> None:

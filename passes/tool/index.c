@@ -154,6 +154,13 @@ static int by_module(const void *a, const void *b) {
     return (x->parent > y->parent) - (x->parent < y->parent);
 }
 
+/* The first row of a module that has several names. */
+static uint32_t first_name(const struct fxc_program *p, const struct fxc_tool_index *index, uint32_t module) {
+    int64_t same;
+    bool again = fxc_tool_config_int(p, index, module, "__same__", &same) && same >= 0 && same < module;
+    return again ? (uint32_t)same : module;
+}
+
 /* Counts who holds whom. A module under two names has a row for each; the later ones say which row was first. */
 static bool find_parents(const struct fxc_program *p, struct fxc_arena *arena, struct fxc_tool_index *index) {
     uint32_t modules = FXC_COUNT(p, module);
@@ -164,9 +171,9 @@ static bool find_parents(const struct fxc_program *p, struct fxc_arena *arena, s
         return false;
     }
     for (uint32_t m = 0; m < modules; m++) {
-        int64_t same;
-        bool again = fxc_tool_config_int(p, index, m, "__same__", &same) && same >= 0 && same < m;
-        holding[m] = (struct holding){again ? (uint32_t)same : m, p->module_parent[m]};
+        uint32_t parent = p->module_parent[m];
+        holding[m] =
+            (struct holding){first_name(p, index, m), parent == FXC_NONE ? parent : first_name(p, index, parent)};
         if (p->module_parent[m] != FXC_NONE) {
             index->children[p->module_parent[m]]++;
         }
@@ -177,10 +184,7 @@ static bool find_parents(const struct fxc_program *p, struct fxc_arena *arena, s
         index->parents[holding[i].module] += !repeated;
     }
     for (uint32_t m = 0; m < modules; m++) {
-        int64_t same;
-        if (fxc_tool_config_int(p, index, m, "__same__", &same) && same >= 0 && same < m) {
-            index->parents[m] = index->parents[same];
-        }
+        index->parents[m] = index->parents[first_name(p, index, m)];
     }
     return true;
 }

@@ -6,6 +6,7 @@ of                                     import from
 torch.utils.flop_counter               ``fxcost.compat.flop_counter``
 fvcore.nn                              ``fxcost.compat.fvcore``
 torch_flops                            ``fxcost.compat.torch_flops``
+flops_profiler, deepspeed.profiling    ``fxcost.compat.flops_profiler``
 =====================================  ==================================
 
 Each counts under the convention of its tool (``fxcost conventions``), so the numbers are those of the tool; what the

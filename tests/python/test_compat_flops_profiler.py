@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import fxcost
+from fxcost.compat.calflops import calculate_flops
 from fxcost.compat.flops_profiler import FlopsProfiler, get_model_profile
 from fxcost.errors import FxcostError
 
@@ -71,10 +72,15 @@ BLOCKS, HEAD = 2 * 2 * 2 * 8 * 8, 2 * LINEAR_MACS + 2 * 16
 PARAMS = 8 * 27 + 8 + 16 + 2 * 72 + 144 + 68
 
 
-def bert() -> nn.Module:
+def declare_torchvision() -> None:
+    """Where there is a torchvision, transformers imports it."""
     if importlib.util.find_spec("torchvision") is not None:
         sys.path.append(str(Path(__file__).parents[1] / "peers"))
-        import torchvision_ops  # noqa: F401  transformers imports torchvision where there is one
+        import torchvision_ops  # noqa: F401
+
+
+def bert() -> nn.Module:
+    declare_torchvision()
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
@@ -132,6 +138,26 @@ def test_profiling_changes_nothing_of_the_training(capsys: pytest.CaptureFixture
     capsys.readouterr()
     for name, value in plain.state_dict().items():
         assert torch.equal(profiled.state_dict()[name], value), name
+
+
+def test_generation_counts_every_call_of_the_model() -> None:
+    declare_torchvision()
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(
+        GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=50, n_positions=32, attn_implementation="eager")
+    )
+    ids = torch.ones(1, 4, dtype=torch.long)
+    how: dict[str, Any] = {"min_new_tokens": 3, "max_new_tokens": 3, "do_sample": False, "pad_token_id": 0}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    options: dict[str, Any] = {"print_profile": False, "warm_up": 0, "convention": "deepspeed"}
+    _, macs, _ = get_model_profile(model, kwargs={**inputs, **how}, mode="generate", **options)
+    _, prompt, _ = get_model_profile(model, kwargs=inputs, **options)
+    # a step: four projections of a block, twice a product with what is in the cache, the head
+    steps = [12 * 16 * 16 + 2 * 16 * length + 16 * 50 for length in (5, 6)]
+    head_of_prompt = 3 * 16 * 50  # generation asks for the last place only
+    assert macs == prompt - head_of_prompt + sum(steps)
 
 
 def test_start_stop_reset_end() -> None:
@@ -212,6 +238,40 @@ def test_a_model_at_an_input_shape(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "Top 2 modules in terms of params, flops, MACs or duration at different model depths:" in text
     assert re.search(r"fwd latency: +[\d.]+ (ms|us|s)", text)
     assert "(1): ReLU(module = {'param': '0', 'flops': '8.19 K', 'macs': '0 MACs', 'duration': '" in text
+
+
+def test_a_layer_that_several_hold_counts_in_each() -> None:
+    flops, _, params = get_model_profile(Shared(), (2, 16), print_profile=False, warm_up=0)
+    assert (flops, params) == (3 * 3 * 2 * 2 * 16 * 16, 16 * 16 + 16)  # three calls, found on three ways
+
+
+def test_calculate_flops(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = calculate_flops(Net(), IMAGE, output_as_string=False, print_results=False)
+    counted = CONV + NORM * 2 // 5 + RELU + BLOCKS + 2 * 2 * 8 + HEAD
+    assert numbers == (counted, CONV_MACS + BLOCKS // 2 + LINEAR_MACS, PARAMS)
+    both = calculate_flops(Net(), args=[torch.randn(IMAGE)], include_backPropagation=True, output_precision=4)
+    assert both == (f"{round(3 * counted / 1e3, 4):g} KFLOPS", f"{round(3 * numbers[1] / 1e3, 4):g} KMACs", "596")
+    printed = capsys.readouterr().out
+    assert "(conv): Conv2d(224 = 37.5839% Params, 27.65 KMACs = " in printed
+    assert re.search(rf"fwd FLOPs: +{round(counted / 1e3, 4):g} KFLOPS", printed)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("calflops") is None, reason="calflops is not installed here")
+def test_the_same_as_calflops(capsys: pytest.CaptureFixture[str]) -> None:
+    bert_model = bert()  # before calflops imports torchvision
+    from calflops import calculate_flops as own
+
+    ids = torch.zeros(1, 12, dtype=torch.long)
+    for model, how in ((Net(), {"input_shape": IMAGE}), (Shared(), {"input_shape": (2, 16)}), (bert_model, {})):
+        inputs: dict[str, Any] = how or {"kwargs": {"input_ids": ids, "attention_mask": torch.ones_like(ids)}}
+        for options in ({}, {"output_precision": 4, "include_backPropagation": True}, {"output_unit": "M"}):
+            answers, faces = [], []
+            for function in (calculate_flops, own):
+                answers.append(function(model, **inputs, **options))
+                lines = capsys.readouterr().out.splitlines()
+                faces.append([line for line in lines if re.search(r"% Params|^(Total|fwd.*s:  )|Results --", line)])
+            assert answers[0] == answers[1]
+            assert faces[0] == faces[1]
 
 
 def test_strings_and_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ of                                     import from
 torch.utils.flop_counter               ``fxcost.compat.flop_counter``
 fvcore.nn                              ``fxcost.compat.fvcore``
 torch_flops                            ``fxcost.compat.torch_flops``
-flops_profiler, deepspeed.profiling    ``fxcost.compat.flops_profiler``
+flops_profiler.profiler                ``fxcost.compat.flops_profiler``
+calflops                               ``fxcost.compat.calflops``
 torch.profiler                         ``fxcost.compat.profiler`` (the table of a report)
 =====================================  ==================================================
 

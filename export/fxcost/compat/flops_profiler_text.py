@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -80,7 +80,7 @@ def profile(prof: FlopsProfiler, step: int, depth: int, top: int, detailed: bool
     if detailed:
         yield "\n------------------------------ Detailed Profile per Device ------------------------------"
         yield _NOTE
-        with _annotated(prof):
+        with annotated(prof.model, lambda module: [*_items(prof, module), module.extra_repr()]):
             yield str(prof.model)
     yield "------------------------------------------------------------------------------"
 
@@ -170,19 +170,21 @@ def aggregated(prof: FlopsProfiler, module_depth: int, top: int) -> Iterator[str
 
 
 @contextlib.contextmanager
-def _annotated(prof: FlopsProfiler) -> Iterator[None]:
-    """Modules print their profile before what they print of themselves."""
-    changed: list[nn.Module] = []
+def annotated(model: nn.Module, items: Callable[[nn.Module], Iterable[str]]) -> Iterator[None]:
+    """Modules print these items instead of what they print of themselves."""
+    before: list[tuple[nn.Module, Any]] = []  # with an extra_repr of the instance's own, if it has one
     try:
-        for module in prof.model.modules():
-            text = ", ".join([*_items(prof, module), module.extra_repr()])
-            if "extra_repr" not in vars(module):
-                module.extra_repr = lambda text=text: text  # type: ignore[method-assign, misc]
-                changed.append(module)
+        for module in model.modules():
+            text = ", ".join(items(module))
+            before.append((module, vars(module).get("extra_repr")))
+            module.extra_repr = lambda text=text: text  # type: ignore[method-assign, misc]
         yield
     finally:
-        for module in changed:
-            del module.extra_repr
+        for module, own in before:
+            if own is None:
+                del module.extra_repr
+            else:
+                module.extra_repr = own  # type: ignore[method-assign]
 
 
 def _items(prof: FlopsProfiler, module: nn.Module) -> Iterator[str]:

@@ -41,9 +41,13 @@ _OPERATOR = re.compile(r"__(?:[ri]?)(add|eq|matmul|mul|sub|truediv)__")
 class TorchFLOPsByFX:
     """torch_flops.TorchFLOPsByFX: traces a model, runs it node by node, and prints a table of its nodes.
 
-    FLOPs are those of the convention ``torch_flops``. Times and memory are measured while :meth:`propagate` runs the
-    model: wall-clock milliseconds, and bytes. On CUDA these are of torch's allocator, by ``mem_func_name``; elsewhere
-    the bytes of parameters, buffers, inputs and results of nodes that are alive, each storage once.
+    FLOPs are those of the convention ``torch_flops``, with two differences: arithmetic on sizes, of which torch_flops
+    counts 1 for each number, is no work of the model and is 0 here, and norms without weights, at which it raises an
+    AttributeError, are "not_recognized". What it does not recognize is in :meth:`left_out`.
+
+    Times and memory are measured while :meth:`propagate` runs the model: wall-clock milliseconds, and bytes. On CUDA
+    these are of torch's allocator, by ``mem_func_name``; elsewhere the bytes of parameters, buffers, inputs and results
+    of nodes that are alive, each storage once.
 
     ``ignore_ops`` names what is not to be counted: classes of layers, functions and methods (``"Linear"``, ``"add"``).
     """

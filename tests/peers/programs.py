@@ -86,6 +86,19 @@ class TwoParents(nn.Module):
         return self.b(self.a(x))
 
 
+class TwoNames(nn.Module):
+    """One layer under three parents, one of which has two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.Linear(16, 16)
+        self.a, self.b, self.c = nn.Sequential(layer), nn.Sequential(layer), layer
+        self.again = self.a
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(self.b(self.a(x)))
+
+
 class Toy(nn.Module):
     """The example of torch_flops: a Linear(5, 4) and an addition in place."""
 
@@ -243,6 +256,7 @@ OPERATORS: dict[str, Callable[[], Built]] = {
     ),
     "one layer twice": lambda: (Shared(), (torch.randn(SEQUENCE),)),
     "one layer, two parents": lambda: (TwoParents(), (torch.randn(SEQUENCE),)),
+    "one parent, two names": lambda: (TwoNames(), (torch.randn(SEQUENCE),)),
 }
 
 

@@ -329,6 +329,46 @@ def test_the_same_as_flops_profiler_prints(capsys: pytest.CaptureFixture[str]) -
     assert {key: printed.get(key) for key in expected} == expected
 
 
+class Engine:
+    """As much of DeepSpeed's engine as is asked for."""
+
+    world_size, dp_world_size, mp_world_size = 8, 4, 2
+
+    def train_micro_batch_size_per_gpu(self) -> int:
+        return 3
+
+    def wall_clock_breakdown(self) -> bool:
+        return True
+
+    def timers(self, name: str) -> Any:
+        timer = type("Timer", (), {})()
+        timer.elapsed = lambda _reset: {"forward": 20.0, "backward": 40.0, "step": 10.0}[name]
+        return timer
+
+
+def lines_of(profiler: type[Any], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    prof = profiler(Net(), Engine())
+    prof.start_profile()
+    prof.model(torch.randn(IMAGE))
+    prof.print_model_profile(detailed=False)
+    prof.end_profile()
+    return dict(re.findall(r"^(.*?: ) +(\S.*?) *$", capsys.readouterr().out, re.M))
+
+
+def test_lines_of_an_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of(FlopsProfiler, capsys)
+    flops = CONV + NORM + RELU + BLOCKS + 32 + HEAD
+    assert lines["bwd FLOPS per device = 2 * fwd flops per device / bwd latency: "] == f"{flops / 2e4:.2f} MFLOPS"
+    assert lines["samples/second: "] == f"{24 / 0.07:.2f}"
+    assert lines["params of model = params per device * mp_size: "] == f"{2 * PARAMS / 1e3:.2f} k"
+    if INSTALLED:
+        from flops_profiler.profiler import FlopsProfiler as Own
+
+        theirs = lines_of(Own, capsys)
+        assert len(theirs) > 15
+        assert {title: lines.get(title) for title in theirs} == theirs
+
+
 @LIVE
 @pytest.mark.parametrize("ignored", [None, [nn.Linear], [nn.Sequential], [Net]])
 def test_the_same_numbers_as_flops_profiler(ignored: Any) -> None:

@@ -243,6 +243,10 @@ def test_a_model_at_an_input_shape(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_layer_that_several_hold_counts_in_each() -> None:
     flops, _, params = get_model_profile(Shared(), (2, 16), print_profile=False, warm_up=0)
     assert (flops, params) == (3 * 3 * 2 * 2 * 16 * 16, 16 * 16 + 16)  # three calls, found on three ways
+    once, _, _ = get_model_profile(Shared(), (2, 16), print_profile=False, warm_up=0, convention="deepspeed")
+    assert once == 3 * 2 * 2 * 16 * 16
+    with pytest.raises(FxcostError, match="deepspeed or calflops"):
+        FlopsProfiler(Shared(), convention="thop")
 
 
 def test_calculate_flops(capsys: pytest.CaptureFixture[str]) -> None:

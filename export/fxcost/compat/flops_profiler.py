@@ -13,7 +13,7 @@ from torch import nn
 from ..conventions import LeftOut
 from ..errors import usage
 from . import flops_profiler_text as text
-from .profiled import Entry, Table, Tables, Watch
+from .profiled import PER_PARENT, Entry, Table, Tables, Watch
 
 __all__ = ["FlopsProfiler", "get_model_profile"]
 
@@ -36,6 +36,8 @@ class FlopsProfiler:
         convention: str = "flops_profiler",
         exact_backward: bool = False,
     ) -> None:
+        if convention not in (*PER_PARENT, "deepspeed"):
+            raise usage(f"convention={convention!r}", "flops_profiler, deepspeed or calflops")
         self.model, self.ds_engine = model, ds_engine
         self.convention = convention
         self.started = self.func_patched = False
@@ -143,14 +145,19 @@ class FlopsProfiler:
         return self._sums[module]
 
     def functions_of(self, module: nn.Module) -> Table:
-        """What runs in a module and below it, by function. A module that several hold counts in each."""
+        """What runs in a module and below it, by function. A module that several hold counts in each, as in the tools;
+        once under "deepspeed"."""
         watch = self._profiled()
         if self._tables is None:
             self._tables = watch.tables()
         if module not in self._functions:
             table: Table = defaultdict(Entry)
             parts: list[Mapping[str, Entry]] = [self._tables.get(module, {})]
-            for part in [*parts, *map(self.functions_of, module.children())]:
+            if self.convention in PER_PARENT:
+                parts += map(self.functions_of, module.children())
+            else:
+                parts = [self._tables.get(part, {}) for part in module.modules()]
+            for part in parts:
                 for name, entry in part.items():
                     table[name].add(entry)
             self._functions[module] = table

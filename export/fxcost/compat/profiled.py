@@ -23,6 +23,8 @@ from ..errors import FxcostError, usage
 from ..exporter import capture
 from ..report import Report
 
+# Conventions of tools that add a module to each that holds it; DeepSpeed's adds it once.
+PER_PARENT = ("flops_profiler", "calflops")
 _PLAIN = (bool, int, float, complex, str, type(None), torch.dtype, torch.device)
 
 
@@ -209,7 +211,7 @@ class Watch:
         modules = json.loads(analysis.render(format="json", by="module"))["rows"]
         called = {row["name"] for row in modules if row["calls"]}
         owners = {name: self._owner(name, names, called) for name in names}
-        holders = _holders(call.module)
+        holders = _holders(call.module) if self.convention in PER_PARENT else Counter(call.module.modules())
         for row in json.loads(analysis.render(format="json", by="node"))["rows"]:
             inside = row["module"] if row["module"] in names else ""
             owner = owners[inside]

@@ -144,7 +144,9 @@ static fxc_status adopt_recording(const struct fxc_program *p, const struct meta
         s->offset[v] = metas->offset[meta];
         s->source[v] = FXC_SHAPE_RECORDED;
         s->recorded_values += p->value_producer[v] != FXC_NONE;
-        s->given_values += p->value_producer[v] == FXC_NONE;
+    }
+    for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
+        s->given_values += p->value_kind[p->input_value[i]] == FXC_KIND_TENSOR;
     }
     return FXC_OK;
 }

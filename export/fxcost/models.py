@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from dataclasses import dataclass, field
@@ -201,7 +202,8 @@ def _from_file(path: Path, name: str) -> Any:
 
 
 def _from_module(source: str, name: str) -> Any:
-    with _import_path("."):
+    importlib.invalidate_caches()
+    with _import_path(os.getcwd()):
         module = _execute(source, lambda: importlib.import_module(source))
     return _attribute(module, name, source)
 

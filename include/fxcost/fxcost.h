@@ -203,7 +203,7 @@ typedef struct fxc_totals {
     int64_t activations;         /* output elements of matrix products and convolutions: fvcore's meaning */
     int64_t phase_flops[FXC_PHASE_COUNT]; /* flops by part of a training step; all forward where none was captured */
     int64_t tagged_values; /* of `values`, those whose shape follows from the operator's tag `pointwise` alone */
-    int64_t given_values;  /* tensors that no node computes: inputs, parameters, buffers */
+    int64_t given_values;  /* tensors that come in: inputs, parameters, buffers */
     int64_t saved_bytes;   /* kept for the backward pass: storages that nodes make; -1 without a backward pass */
     int64_t saved_buffer_bytes, saved_input_bytes; /* besides, of buffers and of other inputs but parameters */
     int64_t trainable_params, trainable_bytes;     /* of params: those that require a gradient; the others are frozen */

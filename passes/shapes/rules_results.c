@@ -228,6 +228,7 @@ fxc_status fxc_shape_embedding_bag(const struct fxc_rule *rule, struct fxc_shape
         fxc_shape_of(&indices, out);
         return FXC_OK;
     }
+    FXC_NEED(out->index == 0 || !whole); /* kernels differ in whether the last offset gets a place */
     out->size[0] = offsets.size[0] - whole;
     out->size[1] = weight.size[1];
     /* Places of the largest are kept when bags are reduced by their maximum (mode 2). */

@@ -71,7 +71,7 @@ class Cell:
 
 def _ask(environment: Path, script: str, arguments: Iterable[str], programs: Iterable[str]) -> Answers:
     python = environment / "bin" / "python"
-    settings = {**os.environ, "PYTHONPATH": str(ROOT / "export"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     answer = subprocess.run(
         [python, HERE / script, *arguments],
         input="\n".join(programs),

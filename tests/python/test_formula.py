@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -358,15 +359,10 @@ def test_what_has_no_formula_is_given_none(run: Run, tmp_path: Path) -> None:
     assert Formula(Program.open(file), "bytes_written").kind == "polynomial"
 
 
-def test_readme_shows_real_formulas(run: Run, tmp_path: Path) -> None:
-    with torch.device("meta"):
-        bert = transformers.BertModel(transformers.BertConfig()).eval()
-        inputs = {"input_ids": torch.zeros(2, 128, dtype=torch.long)}
-    dims = {"input_ids": {0: torch.export.Dim("batch", max=1024), 1: torch.export.Dim("seq", max=512)}}
-    with torch.no_grad():
-        file = fxcost.capture(bert, (), inputs, dynamic_shapes=dims).save(tmp_path / "bert.fxir")
-    shown = (ROOT / "README.md").read_text().split("$ fxcost formula bert.fxir\n")[1].split("```")[0]
-    printed = run("formula", file).stdout
+def test_readme_shows_real_formulas(run: Run) -> None:
+    command = "formula hf:bert --dynamic batch,seq"
+    shown = (ROOT / "README.md").read_text().split(f"$ fxcost {command}\n")[1].split("```")[0]
+    printed = run(*command.split(), FXCOST_PYTHON=sys.executable).stdout
     parts = shown.split("...\n")
     assert len(parts) == 2 and all(part in printed for part in parts)
 

@@ -87,8 +87,9 @@ def replicate(data: bytes, nodes: int) -> dict[str, Array]:
     tile("arg_name")
     for name in ("storage_bytes", "storage_device", "storage_origin", "node_op", "node_call", "node_flags"):
         tile(name)
-    if "node_source" in columns:
-        tile("node_source")
+    for name in ("node_source", "node_region"):
+        if name in columns:
+            tile(name)
     columns["node_result"] = (columns["node_result"] + step * count).ravel()
     columns["node_arg_begin"] = _tile_begin(columns["node_arg_begin"], copies)
     columns["list_begin"] = _tile_begin(columns["list_begin"], copies)

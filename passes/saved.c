@@ -13,6 +13,7 @@ struct walk {
     struct fxc_saved *saved;
     uint32_t *maker; /* per storage: the first node that has a result in it; FXC_NONE: an input */
     bool *seen;      /* per storage */
+    bool *given;     /* per storage: comes into the program */
     bool *counted;   /* per value without a storage of its own */
 };
 
@@ -59,6 +60,9 @@ static fxc_status keep(struct walk *walk, uint32_t value, fxc_error *err) {
         return FXC_OK;
     }
     walk->seen[storage] = true;
+    if (walk->maker[storage] == FXC_NONE && !walk->given[storage]) {
+        return FXC_OK; /* comes into a body: counted where its caller has it from */
+    }
     if (!fxc_symint_eval(p, walk->analysis->bindings, p->storage_bytes[storage], &bytes)) {
         return fail(walk, value, err);
     }
@@ -96,8 +100,9 @@ fxc_status fxc_run_saved(struct fxc_analysis *analysis, fxc_error *err) {
     struct walk walk = {.analysis = analysis, .p = p, .saved = FXC_NEW(arena, struct fxc_saved, 1)};
     walk.maker = FXC_NEW(arena, uint32_t, FXC_COUNT(p, storage));
     walk.seen = FXC_NEW(arena, bool, FXC_COUNT(p, storage));
+    walk.given = FXC_NEW(arena, bool, FXC_COUNT(p, storage));
     walk.counted = FXC_NEW(arena, bool, FXC_COUNT(p, value));
-    if (walk.saved == NULL || walk.maker == NULL || walk.seen == NULL || walk.counted == NULL) {
+    if (walk.saved == NULL || walk.maker == NULL || walk.seen == NULL || walk.given == NULL || walk.counted == NULL) {
         return fxc_fail_memory(err, "saved");
     }
     walk.saved->bytes = FXC_NEW(arena, int64_t, FXC_COUNT(p, node));
@@ -105,6 +110,12 @@ fxc_status fxc_run_saved(struct fxc_analysis *analysis, fxc_error *err) {
         return fxc_fail_memory(err, "saved");
     }
     find_makers(&walk);
+    for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
+        uint32_t storage = p->value_storage[p->input_value[i]];
+        if (storage != FXC_NONE) {
+            walk.given[storage] = true;
+        }
+    }
     for (uint32_t node = 0; node < FXC_COUNT(p, node); node++) {
         enum fxc_phase phase = fxc_node_phase(p, node);
         const struct fxc_op_row *row = fxc_node_row(p, node);

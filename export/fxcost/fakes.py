@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +17,21 @@ def mode_of(model: torch.nn.Module) -> FakeTensorMode:
     return detect_fake_mode([t for t in tensors if isinstance(t, FakeTensor)]) or FakeTensorMode(
         allow_non_fake_inputs=True
     )
+
+
+@contextlib.contextmanager
+def modes_shared() -> Iterator[None]:
+    """Fake tensors that are deep-copied meanwhile keep their mode. torch would copy it with its weak references to
+    storages and not count the copies, so that these storages are freed while tensors still use them."""
+    own = vars(FakeTensorMode).get("__deepcopy__")
+    FakeTensorMode.__deepcopy__ = lambda mode, memo: mode  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if own is None:
+            del FakeTensorMode.__deepcopy__  # type: ignore[attr-defined]
+        else:
+            FakeTensorMode.__deepcopy__ = own  # type: ignore[attr-defined]
 
 
 def make_fake(model: torch.nn.Module, mode: FakeTensorMode) -> None:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from .errors import FxcostError, usage
 from .exporter import Capture, capture, explain
-from .fakes import make_fake, mode_of
+from .fakes import make_fake, mode_of, modes_shared
 from .guard import Noise, Progress, unchanged
 from .recording import Recording
 from .watch import Watch
@@ -194,7 +194,8 @@ def _mapped(value: Any, of: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 
 def _copied(value: Any) -> Any:
     try:
-        return copy.deepcopy(value)
+        with modes_shared():
+            return copy.deepcopy(value)
     except Exception:  # noqa: BLE001  not everything can be copied; then the model gets the caller's own
         return value
 

@@ -240,3 +240,30 @@ def test_no_tensor_is_kept_alive() -> None:
         assert storage() is None  # while the recording runs
         y.sum()
     assert recording.report().flops > 0
+
+
+def test_fake_inputs_keep_their_mode_when_they_are_copied() -> None:
+    """A copied mode copies torch's weak references to storages, whose destructors then free memory in use: the process
+    would abort when it ends."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.multiprocessing.reductions import StorageWeakRef
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    with mode:
+        x = torch.empty(4, 8)
+    constant = mode.fake_tensor_converter.from_real_tensor(mode, torch.tensor([1, 2]), make_constant=True)
+    references = mode.fake_tensor_converter.constant_storage_mapping
+    assert constant.shape == (2,) and references and all(isinstance(key, StorageWeakRef) for key in references)
+    copies: list[int] = []
+    plain = StorageWeakRef.__reduce_ex__
+
+    def noted(self: StorageWeakRef, protocol: Any) -> Any:
+        copies.append(self.cdata)
+        return plain(self, protocol)
+
+    StorageWeakRef.__reduce_ex__ = noted  # type: ignore[method-assign]
+    try:
+        capture_any(torch.nn.Tanh(), (x,), route="record")
+    finally:
+        StorageWeakRef.__reduce_ex__ = plain  # type: ignore[method-assign]
+    assert not copies

@@ -31,20 +31,6 @@ static bool is_pool(uint32_t group) {
     }
 }
 
-static int64_t element(const struct fxc_program *p, uint32_t column, uint32_t row) {
-    const void *data = p->column[column];
-    switch (fxc_columns[column].element_size) {
-    case 1:
-        return ((const uint8_t *)data)[row];
-    case 2:
-        return ((const uint16_t *)data)[row];
-    case 4:
-        return ((const uint32_t *)data)[row];
-    default:
-        return ((const int64_t *)data)[row];
-    }
-}
-
 /* Hints and bounds count only where their flag says so. */
 static bool counts(const struct fxc_program *p, uint32_t column, uint32_t row) {
     switch (column) {
@@ -92,7 +78,7 @@ static int64_t canonical(const struct comparison *c, int side, uint32_t column, 
     if (!counts(p, column, row)) {
         return 0;
     }
-    int64_t raw = element(p, column, row);
+    int64_t raw = fxc_element(p, column, row);
     switch ((enum fxc_check)info->check) {
     case FXC_CHECK_INDEX:
     case FXC_CHECK_MAYBE:
@@ -100,7 +86,7 @@ static int64_t canonical(const struct comparison *c, int side, uint32_t column, 
     case FXC_CHECK_SYMINT:
         return fxc_canon_symint(&c->map[side], raw);
     case FXC_CHECK_PAYLOAD:
-        return fxc_canon_payload(&c->map[side], (uint8_t)element(p, column - 1, row), raw);
+        return fxc_canon_payload(&c->map[side], (uint8_t)fxc_element(p, column - 1, row), raw);
     case FXC_CHECK_ANY:
     case FXC_CHECK_BEGIN:
     case FXC_CHECK_ENUM:
@@ -129,7 +115,7 @@ static void differ_in_row(const struct comparison *c, uint32_t column, uint32_t 
         fxc_found(c->err, "no such column in the %s", absent == 0 ? "first" : "second");
         return;
     }
-    int64_t a = element(p[0], column, row), b = element(p[1], column, row);
+    int64_t a = fxc_element(p[0], column, row), b = fxc_element(p[1], column, row);
     differ(c, where, a, b);
     if (text && a != FXC_NONE && b != FXC_NONE) {
         fxc_expected(c->err, "'%s', as in the first", fxc_string(p[0], (uint32_t)a));

@@ -337,3 +337,17 @@ fxc_status fxc_program_get_node(const fxc_program *p, uint32_t node, fxc_node_in
     };
     return FXC_OK;
 }
+
+int64_t fxc_element(const struct fxc_program *p, uint32_t column, uint32_t row) {
+    const void *data = p->column[column];
+    switch (fxc_columns[column].element_size) {
+    case 1:
+        return ((const uint8_t *)data)[row];
+    case 2:
+        return ((const uint16_t *)data)[row];
+    case 4:
+        return ((const uint32_t *)data)[row];
+    default:
+        return ((const int64_t *)data)[row];
+    }
+}

@@ -90,6 +90,9 @@ static inline uint32_t fxc_symint_expr(int64_t symint) {
     return (uint32_t)(-1 - symint);
 }
 
+/* Entry `row` of a column of any element type. */
+int64_t fxc_element(const struct fxc_program *program, uint32_t column, uint32_t row);
+
 /* The graph a node belongs to (binary search). */
 uint32_t fxc_program_node_graph(const struct fxc_program *program, uint32_t node);
 

@@ -82,7 +82,7 @@ bool fxc_rule_tensor2(const struct fxc_rule *rule, enum fxc_name name, enum fxc_
 }
 
 /* Row of a list, given as an argument or as the result of a node. */
-static uint32_t list_row(const struct fxc_program *p, uint8_t kind, int64_t payload) {
+uint32_t fxc_list_row(const struct fxc_program *p, uint8_t kind, int64_t payload) {
     if (kind == FXC_KIND_VALUE) {
         kind = p->value_kind[payload];
         payload = p->value_payload[payload];
@@ -203,11 +203,10 @@ const char *fxc_rule_string(const struct fxc_rule *rule, enum fxc_name name) {
 uint32_t fxc_rule_list(const struct fxc_rule *rule, enum fxc_name name) {
     enum fxc_kind kind;
     int64_t payload;
-    return fxc_rule_arg(rule, name, &kind, &payload) ? list_row(rule->program, (uint8_t)kind, payload) : FXC_NONE;
+    return fxc_rule_arg(rule, name, &kind, &payload) ? fxc_list_row(rule->program, (uint8_t)kind, payload) : FXC_NONE;
 }
 
-/* Position of item `index` in the item columns, FXC_NONE past the end. */
-static uint32_t item_at(const struct fxc_program *p, uint32_t list, uint32_t index) {
+uint32_t fxc_list_item(const struct fxc_program *p, uint32_t list, uint32_t index) {
     if (list == FXC_NONE || index >= p->list_begin[list + 1] - p->list_begin[list]) {
         return FXC_NONE;
     }
@@ -216,19 +215,19 @@ static uint32_t item_at(const struct fxc_program *p, uint32_t list, uint32_t ind
 
 bool fxc_rule_item_int(const struct fxc_rule *rule, uint32_t list, uint32_t index, int64_t *out) {
     const struct fxc_program *p = rule->program;
-    uint32_t item = item_at(p, list, index);
+    uint32_t item = fxc_list_item(p, list, index);
     return item != FXC_NONE && fxc_eval_int(p, rule->bindings, p->item_kind[item], p->item_payload[item], out);
 }
 
 bool fxc_rule_item_real(const struct fxc_rule *rule, uint32_t list, uint32_t index, double *out) {
     const struct fxc_program *p = rule->program;
-    uint32_t item = item_at(p, list, index);
+    uint32_t item = fxc_list_item(p, list, index);
     return item != FXC_NONE && fxc_eval_real(p, rule->bindings, p->item_kind[item], p->item_payload[item], out);
 }
 
 bool fxc_rule_item_tensor(const struct fxc_rule *rule, uint32_t list, uint32_t index, struct fxc_tensor *out) {
     const struct fxc_program *p = rule->program;
-    uint32_t item = item_at(p, list, index);
+    uint32_t item = fxc_list_item(p, list, index);
     return item != FXC_NONE && p->item_kind[item] == FXC_KIND_VALUE &&
            fxc_rule_value(rule, (uint32_t)p->item_payload[item], out);
 }

@@ -75,6 +75,10 @@ bool fxc_rule_bool(const struct fxc_rule *rule, enum fxc_name name, bool fallbac
 const char *fxc_rule_string(const struct fxc_rule *rule, enum fxc_name name);
 /* A list argument: its row, or FXC_NONE when absent or no list. */
 uint32_t fxc_rule_list(const struct fxc_rule *rule, enum fxc_name name);
+/* The list that a kind and payload mean, itself or the value of one: its row, or FXC_NONE. */
+uint32_t fxc_list_row(const struct fxc_program *program, uint8_t kind, int64_t payload);
+/* Position of item `index` in the item columns, FXC_NONE past the end or without a list. */
+uint32_t fxc_list_item(const struct fxc_program *program, uint32_t list, uint32_t index);
 /* Item `index` of a list as an integer. */
 bool fxc_rule_item_int(const struct fxc_rule *rule, uint32_t list, uint32_t index, int64_t *out);
 bool fxc_rule_item_real(const struct fxc_rule *rule, uint32_t list, uint32_t index, double *out);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import functools
+import json
 import math
 import os
 import weakref
@@ -193,18 +194,27 @@ def library() -> ctypes.CDLL:
         loaded = ctypes.CDLL(path)
     except OSError as error:
         raise FxcostError(f"{path}\n  expected: the C library of fxcost\n  found: {error}", "IO") from None
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(loaded, name)
-        function.restype = result
-        function.argtypes = arguments
     return loaded
+
+
+def declare(signatures: dict[str, tuple[Any, list[Any]]]) -> None:
+    """Adds functions of the library that another module calls: result and arguments by name."""
+    _SIGNATURES.update(signatures)
+
+
+@functools.cache
+def function(name: str) -> Any:
+    """A declared function of the library."""
+    found = getattr(library(), name)
+    found.restype, found.argtypes = _SIGNATURES[name]
+    return found
 
 
 @functools.cache
 def enumeration(name: str) -> dict[str, int]:
     """Numbers of an enumeration of include/fxcost/enums.h by text; for a bit set the numbers are bit positions."""
     numbers: dict[str, int] = {}
-    while (text := library().fxc_enum_text(name.encode(), len(numbers))) is not None:
+    while (text := function("fxc_enum_text")(name.encode(), len(numbers))) is not None:
         numbers[text.decode()] = len(numbers)
     if not numbers:
         raise KeyError(name)
@@ -214,7 +224,7 @@ def enumeration(name: str) -> dict[str, int]:
 def _call(name: str, *arguments: Any) -> None:
     """Calls a function that takes an error last; raises what it reports."""
     error = _Error()
-    status = getattr(library(), name)(*arguments, byref(error))
+    status = function(name)(*arguments, byref(error))
     if status != Status.OK:
         raise FxcostError(error.message.decode(errors="replace") or name, Status(status).name)
 
@@ -237,7 +247,7 @@ class Program:
 
     def __init__(self, handle: c_void_p) -> None:
         self._handle = handle
-        weakref.finalize(self, library().fxc_program_free, handle)
+        weakref.finalize(self, function("fxc_program_free"), handle)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Program:
@@ -300,7 +310,7 @@ class Analysis:
         self.kept: list[Any] = []  # callbacks that C holds
         self.raised: BaseException | None = None  # by one of them
         _call("fxc_analysis_new", program._handle, byref(self._handle))
-        weakref.finalize(self, library().fxc_analysis_free, self._handle)
+        weakref.finalize(self, function("fxc_analysis_free"), self._handle)
         for option, value in options.items():
             self.set(option, value)
 
@@ -337,6 +347,11 @@ class Analysis:
         """Costs of all nodes in order."""
         return (self.node(index) for index in range(self.program.info().nodes))
 
+    def report(self, by: str) -> dict[str, Any]:
+        """The JSON report (docs/report.schema.json) as Python data; its rows are under "rows"."""
+        data: dict[str, Any] = json.loads(self.render(format="json", by=by))
+        return data
+
     def render(self, **options: Any) -> str:
         """The report as text; options are the fields of ``fxc_render_options``."""
         request = _RenderOptions()
@@ -353,12 +368,12 @@ class Formula:
         self.program = program
         self._handle = c_void_p()
         _call("fxc_formula_new", program._handle, quantity.encode(), byref(self._handle))
-        weakref.finalize(self, library().fxc_formula_free, self._handle)
+        weakref.finalize(self, function("fxc_formula_free"), self._handle)
         info = FormulaInfo()
         _call("fxc_formula_get_info", self._handle, byref(info))
         self.kind = ("polynomial", "piecewise", "none")[info.kind]
         self.text, self.domain = info.text.decode(), info.domain.decode()
-        self.steps = [library().fxc_formula_step(self._handle, i).decode() for i in range(info.steps)]
+        self.steps = [function("fxc_formula_step")(self._handle, i).decode() for i in range(info.steps)]
         self.solved_at, self.verified_at, self.refused_at = info.solved_at, info.verified_at, info.refused_at
 
     def evaluate(self, **sizes: int) -> int:
@@ -372,7 +387,7 @@ class Formula:
 def device_peak(name: str, precision: str) -> float:
     """Published FLOP/s of matrix products on a device, in "f32" or, for a 16-bit type, "bf16"."""
     info, index = DeviceInfo(), 0
-    while library().fxc_device_get(index, byref(info), None) == Status.OK:
+    while function("fxc_device_get")(index, byref(info), None) == Status.OK:
         if info.name.decode() == name:
             return float(info.flops_per_second_bf16 if precision in ("bf16", "f16") else info.flops_per_second_f32)
         index += 1

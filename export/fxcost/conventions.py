@@ -7,7 +7,7 @@ from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_int64, c_size_t,
 from dataclasses import dataclass, field
 from typing import Any
 
-from .binding import _ERROR, Analysis, Program, _call, _Sized, library
+from .binding import _ERROR, Analysis, Program, _call, _Sized, declare
 from .errors import FxcostError
 
 
@@ -38,20 +38,16 @@ class _LeftOut(_Sized):
     _fields_ += [(name, c_int64) for name in ("nodes", "flops", "macs")] + [("listed", c_bool)]
 
 
-_SIGNATURES: dict[str, list[Any]] = {
-    "fxc_convention_get": [c_uint32, POINTER(_Info), _ERROR],
-    "fxc_convention_get_row": [c_uint32, c_uint32, POINTER(_Row), _ERROR],
-    "fxc_analysis_tool": [c_void_p, POINTER(_Totals), _ERROR],
-    "fxc_analysis_tool_op": [c_void_p, c_uint32, POINTER(_Op), _ERROR],
-    "fxc_analysis_left_out": [c_void_p, c_uint32, POINTER(_LeftOut), _ERROR],
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "fxc_convention_get": (c_int32, [c_uint32, POINTER(_Info), _ERROR]),
+    "fxc_convention_get_row": (c_int32, [c_uint32, c_uint32, POINTER(_Row), _ERROR]),
+    "fxc_analysis_tool": (c_int32, [c_void_p, POINTER(_Totals), _ERROR]),
+    "fxc_analysis_tool_op": (c_int32, [c_void_p, c_uint32, POINTER(_Op), _ERROR]),
+    "fxc_analysis_left_out": (c_int32, [c_void_p, c_uint32, POINTER(_LeftOut), _ERROR]),
 }
 
 
-def _tool_call(name: str, *arguments: Any) -> None:
-    function = getattr(library(), name)
-    if function.argtypes is None:
-        function.restype, function.argtypes = c_int32, _SIGNATURES[name]
-    _call(name, *arguments)
+declare(_SIGNATURES)
 
 
 def _all(make: Callable[[], Any], name: str, *first: Any) -> Iterator[Any]:
@@ -60,7 +56,7 @@ def _all(make: Callable[[], Any], name: str, *first: Any) -> Iterator[Any]:
     while True:
         entry = make()
         try:
-            _tool_call(name, *first, index, byref(entry))
+            _call(name, *first, index, byref(entry))
         except FxcostError as error:
             if error.status != "USAGE":
                 raise
@@ -148,7 +144,7 @@ def count_as(program: Program, convention: str) -> ToolCount:
     """Counts a program as another tool would."""
     analysis = Analysis(program, convention=convention)
     totals = _Totals()
-    _tool_call("fxc_analysis_tool", analysis._handle, byref(totals))
+    _call("fxc_analysis_tool", analysis._handle, byref(totals))
     return ToolCount(
         convention,
         totals.count,

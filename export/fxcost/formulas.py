@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .binding import Analysis, Counts, Status, enumeration, library
+from .binding import _ERROR, Analysis, Counts, Status, declare, enumeration, function
 from .errors import FxcostError, usage
 
 Answer = int | Mapping[str, int] | None
@@ -29,10 +29,19 @@ class _OpDesc(ctypes.Structure):
     _fields_ += [("count", _COUNT), ("context", c_void_p)]
 
 
-def _function(name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(library(), name)
-    function.restype, function.argtypes = result, list(arguments)
-    return function
+declare(
+    {
+        "fxc_analysis_add_op": (c_int32, [c_void_p, POINTER(_OpDesc), _ERROR]),
+        "fxc_analysis_add_formulas": (c_int32, [c_void_p, c_char_p, c_size_t, c_char_p, _ERROR]),
+        "fxc_analysis_ignore_op": (c_int32, [c_void_p, c_char_p, _ERROR]),
+        "fxc_analysis_ignore_module": (c_int32, [c_void_p, c_char_p, _ERROR]),
+        "fxc_analysis_scale_op": (c_int32, [c_void_p, c_char_p, c_char_p, _ERROR]),
+        "fxc_op_call_name": (c_char_p, [c_void_p]),
+        "fxc_op_call_tensor": (c_bool, [c_void_p, c_char_p, POINTER(_TensorInfo)]),
+        "fxc_op_call_result": (c_bool, [c_void_p, c_uint32, POINTER(_TensorInfo)]),
+        "fxc_op_call_int": (c_bool, [c_void_p, c_char_p, POINTER(c_int64)]),
+    }
+)
 
 
 # ---- what a formula sees --------------------------------------------------------------------------------------------
@@ -57,31 +66,28 @@ class Call:
     @property
     def name(self) -> str:
         """The operator ("aten.mm.default"), or the module's class."""
-        return str(_function("fxc_op_call_name", c_char_p, c_void_p)(self._handle).decode())
+        return str(function("fxc_op_call_name")(self._handle).decode())
 
     def __getitem__(self, argument: str) -> TensorInfo:
         """A tensor argument by its name in the schema; of a module "in0", "in1"; "tensors.0" is an item of a list.
         KeyError when there is none or its sizes are not known."""
-        get = _function("fxc_op_call_tensor", c_bool, c_void_p, c_char_p, POINTER(_TensorInfo))
         info = _TensorInfo(ctypes.sizeof(_TensorInfo))
-        if not get(self._handle, argument.encode(), byref(info)):
+        if not function("fxc_op_call_tensor")(self._handle, argument.encode(), byref(info)):
             raise KeyError(argument)
         return _tensor(info)
 
     def result(self, index: int = 0) -> TensorInfo:
         """A tensor result. KeyError when there is none or its sizes are not known."""
-        get = _function("fxc_op_call_result", c_bool, c_void_p, c_uint32, POINTER(_TensorInfo))
         info = _TensorInfo(ctypes.sizeof(_TensorInfo))
-        if not get(self._handle, index, byref(info)):
+        if not function("fxc_op_call_result")(self._handle, index, byref(info)):
             raise KeyError(f"result {index}")
         return _tensor(info)
 
     def int(self, argument: str, default: int | None = None) -> int:  # type: ignore[valid-type]
         """An integer argument; of a module an entry of its configuration. KeyError when it is absent and there is no
         default."""
-        get = _function("fxc_op_call_int", c_bool, c_void_p, c_char_p, POINTER(c_int64))
         value = c_int64()
-        if get(self._handle, argument.encode(), byref(value)):
+        if function("fxc_op_call_int")(self._handle, argument.encode(), byref(value)):
             return value.value
         if default is None:
             raise KeyError(argument)

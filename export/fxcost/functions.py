@@ -70,6 +70,29 @@ def name_of(function: Any) -> str | None:
     return f"{'torch' if module.startswith(('torch._C', 'torch.functional')) else module}.{name}"
 
 
+@contextlib.contextmanager
+def replaced(path: str, wrapper: Callable[[Any], Any]) -> Iterator[None]:
+    """Puts what ``wrapper`` makes of a function of torch in its place ("torch.nn.functional.relu", "torch.Tensor.add");
+    nothing where this torch has no such function."""
+    owner: Any = torch
+    *above, name = path.split(".")[1:]
+    for part in above:
+        owner = getattr(owner, part, None)
+    original = getattr(owner, name, None)
+    if original is None:
+        yield
+        return
+    inherited = isinstance(owner, type) and name not in vars(owner)
+    setattr(owner, name, wrapper(original))
+    try:
+        yield
+    finally:
+        if inherited:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
+
+
 class Functions:
     """Watches calls of functions: ``current()`` is the innermost open one, ``enter`` opens one."""
 
@@ -81,29 +104,9 @@ class Functions:
         _functionals()  # before anything is replaced
         with contextlib.ExitStack() as stack:
             for path in patched_names():
-                stack.enter_context(self._replaced(path))
+                stack.enter_context(replaced(path, functools.partial(self._wrapper, path)))
             stack.enter_context(_Intercept(self._current, self._enter))
             yield
-
-    @contextlib.contextmanager
-    def _replaced(self, path: str) -> Iterator[None]:
-        owner: Any = torch
-        *above, name = path.split(".")[1:]
-        for part in above:
-            owner = getattr(owner, part, None)
-        original = getattr(owner, name, None)
-        if original is None:
-            yield
-            return
-        inherited = isinstance(owner, type) and name not in vars(owner)
-        setattr(owner, name, self._wrapper(path, original))
-        try:
-            yield
-        finally:
-            if inherited:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, original)
 
     def _wrapper(self, path: str, original: Any) -> Any:
         @functools.wraps(original)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -174,7 +173,7 @@ class Report:
     def to_dict(self, by: str = "module") -> dict[str, Any]:
         """The JSON report (docs/report.schema.json) as Python data."""
         if by not in self._json:
-            self._json[by] = json.loads(self._analysis.render(format="json", by=by))
+            self._json[by] = self._analysis.report(by)
         return self._json[by]
 
     def render(self, **options: Any) -> str:

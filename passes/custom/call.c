@@ -20,14 +20,10 @@ struct item {
 };
 
 static bool list_item(const struct fxc_program *p, const struct item *list, uint32_t index, struct item *out) {
-    struct item row = *list;
-    if (row.kind == FXC_KIND_VALUE) {
-        row = (struct item){p->value_kind[list->payload], p->value_payload[list->payload]};
-    }
-    if (row.kind != FXC_KIND_LIST || index >= p->list_begin[row.payload + 1] - p->list_begin[row.payload]) {
+    uint32_t at = fxc_list_item(p, fxc_list_row(p, list->kind, list->payload), index);
+    if (at == FXC_NONE) {
         return false;
     }
-    uint32_t at = p->list_begin[row.payload] + index;
     *out = (struct item){p->item_kind[at], p->item_payload[at]};
     return true;
 }

@@ -46,20 +46,6 @@ void fxc_reshape_adopt(struct fxc_reshape *r, uint32_t value) {
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-static int64_t element(const struct fxc_program *p, uint32_t column, uint32_t row) {
-    const void *data = p->column[column];
-    switch (fxc_columns[column].element_size) {
-    case 1:
-        return ((const uint8_t *)data)[row];
-    case 2:
-        return ((const uint16_t *)data)[row];
-    case 4:
-        return ((const uint32_t *)data)[row];
-    default:
-        return ((const int64_t *)data)[row];
-    }
-}
-
 static void push_number(struct fxc_builder *b, uint32_t column, int64_t number) {
     uint8_t u8 = (uint8_t)number;
     uint16_t u16 = (uint16_t)number;
@@ -106,10 +92,10 @@ static void copy_column(struct fxc_reshape *r, uint32_t column) {
         return;
     }
     for (uint32_t row = 0; row < p->count[info->group]; row++) {
-        int64_t number = element(p, column, row);
+        int64_t number = fxc_element(p, column, row);
         if (kinds) {
             uint8_t kind;
-            fxc_reshape_literal(r, (uint8_t)number, element(p, column + 1, row), &kind, &number);
+            fxc_reshape_literal(r, (uint8_t)number, fxc_element(p, column + 1, row), &kind, &number);
             push_number(&r->builder, column, kind);
             push_number(&r->builder, column + 1, number);
         } else {

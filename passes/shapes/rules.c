@@ -43,6 +43,15 @@ void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out) {
     memcpy(out->size, tensor->size, tensor->rank * sizeof out->size[0]);
 }
 
+void fxc_shape_without(struct fxc_shape *shape, uint32_t dim, bool keep) {
+    if (keep) {
+        shape->size[dim] = 1;
+        return;
+    }
+    memmove(shape->size + dim, shape->size + dim + 1, (shape->rank - dim - 1u) * sizeof shape->size[0]);
+    shape->rank--;
+}
+
 static bool wrap_dim(int64_t dim, uint32_t rank, uint32_t *out) {
     dim = dim < 0 ? dim + rank : dim;
     if (dim < 0 || dim >= rank) {

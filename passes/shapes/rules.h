@@ -28,6 +28,8 @@ bool fxc_shape_argument(const struct fxc_rule *rule, enum fxc_name name, struct 
 /* The tensor an operator works on: `self`, `input` or `A`. */
 bool fxc_shape_subject(const struct fxc_rule *rule, struct fxc_tensor *out);
 void fxc_shape_of(const struct fxc_tensor *tensor, struct fxc_shape *out);
+/* Sizes without dimension `dim`, or with 1 in its place: what reducing over it leaves. */
+void fxc_shape_without(struct fxc_shape *shape, uint32_t dim, bool keep);
 /* Sizes and strides of a tensor, for a view to change; strides without a value are not told. */
 void fxc_start_view(const struct fxc_tensor *tensor, struct fxc_shape *out);
 /* A dimension argument, counted from the end when negative, of a tensor of this rank. */

@@ -60,15 +60,14 @@ fxc_status fxc_shape_unfold(const struct fxc_rule *rule, struct fxc_shape *out, 
     return FXC_OK;
 }
 
-/* diagonal: two dimensions become one, the last. */
-fxc_status fxc_shape_diagonal(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+/* Two dimensions, by default those named, become one, the last. */
+static fxc_status diagonal(const struct fxc_rule *rule, int64_t first, int64_t second, struct fxc_shape *out) {
     struct fxc_tensor tensor;
     uint32_t a, b;
     int64_t offset, rows, columns, step;
-    (void)err;
     FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_rule_int(rule, FXC_NAME_offset, 0, &offset));
-    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim1, 0, tensor.rank, &a) &&
-             fxc_shape_dim(rule, FXC_NAME_dim2, 1, tensor.rank, &b) && a != b);
+    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim1, first, tensor.rank, &a) &&
+             fxc_shape_dim(rule, FXC_NAME_dim2, second, tensor.rank, &b) && a != b);
     FXC_NEED(!fxc_add(tensor.size[a], offset < 0 ? offset : 0, &rows) &&
              !__builtin_sub_overflow(tensor.size[b], offset > 0 ? offset : 0, &columns) &&
              !fxc_add(tensor.stride[a], tensor.stride[b], &step));
@@ -84,6 +83,18 @@ fxc_status fxc_shape_diagonal(const struct fxc_rule *rule, struct fxc_shape *out
     out->stride[out->rank] = step;
     out->size[out->rank++] = length > 0 ? length : 0;
     return FXC_OK;
+}
+
+/* diagonal: of the first two dimensions unless told others. */
+fxc_status fxc_shape_diagonal(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    (void)err;
+    return diagonal(rule, 0, 1, out);
+}
+
+/* linalg_diagonal: of the last two dimensions unless told others. */
+fxc_status fxc_shape_linalg_diagonal(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    (void)err;
+    return diagonal(rule, -2, -1, out);
 }
 
 /* as_strided: sizes and strides as written. */

@@ -116,32 +116,6 @@ fxc_status fxc_shape_movedim(const struct fxc_rule *rule, struct fxc_shape *out,
     return FXC_OK;
 }
 
-/* linalg_diagonal: torch.diagonal of the last two dimensions unless told others. */
-fxc_status fxc_shape_linalg_diagonal(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
-    struct fxc_tensor tensor;
-    uint32_t a, b;
-    int64_t offset, rows, columns, step;
-    (void)err;
-    FXC_NEED(fxc_shape_subject(rule, &tensor) && fxc_rule_int(rule, FXC_NAME_offset, 0, &offset));
-    FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim1, -2, tensor.rank, &a) &&
-             fxc_shape_dim(rule, FXC_NAME_dim2, -1, tensor.rank, &b) && a != b);
-    FXC_NEED(!fxc_add(tensor.size[a], offset < 0 ? offset : 0, &rows) &&
-             !__builtin_sub_overflow(tensor.size[b], offset > 0 ? offset : 0, &columns) &&
-             !fxc_add(tensor.stride[a], tensor.stride[b], &step));
-    fxc_start_view(&tensor, out);
-    out->rank = 0;
-    for (uint32_t dim = 0; dim < tensor.rank; dim++) {
-        if (dim != a && dim != b) {
-            out->stride[out->rank] = tensor.stride[dim];
-            out->size[out->rank++] = tensor.size[dim];
-        }
-    }
-    int64_t length = rows < columns ? rows : columns;
-    out->stride[out->rank] = step;
-    out->size[out->rank++] = length > 0 ? length : 0;
-    return FXC_OK;
-}
-
 /* tile: as repeat, where the shorter of sizes and times is filled up with ones in front. */
 fxc_status fxc_shape_tile(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
     struct fxc_tensor tensor;
@@ -176,8 +150,7 @@ fxc_status fxc_shape_area(const struct fxc_rule *rule, struct fxc_shape *out, fx
     (void)err;
     FXC_NEED(fxc_shape_argument(rule, FXC_NAME_y, &y) && fxc_shape_dim(rule, FXC_NAME_dim, -1, y.rank, &dim));
     fxc_shape_of(&y, out);
-    memmove(out->size + dim, out->size + dim + 1, (out->rank - dim - 1u) * sizeof out->size[0]);
-    out->rank--;
+    fxc_shape_without(out, dim, false);
     return FXC_OK;
 }
 
@@ -212,12 +185,7 @@ fxc_status fxc_shape_reduce_last(const struct fxc_rule *rule, struct fxc_shape *
         return FXC_OK;
     }
     FXC_NEED(fxc_shape_dim(rule, FXC_NAME_dim, -1, tensor.rank, &dim));
-    if (keep) {
-        out->size[dim] = 1;
-        return FXC_OK;
-    }
-    memmove(out->size + dim, out->size + dim + 1, (out->rank - dim - 1u) * sizeof out->size[0]);
-    out->rank--;
+    fxc_shape_without(out, dim, keep);
     return FXC_OK;
 }
 

@@ -154,12 +154,7 @@ static fxc_status pair_without(const struct fxc_rule *rule, enum fxc_name a_name
     FXC_NEED(fxc_rule_bool(rule, FXC_NAME_keepdim, false, &keep));
     dim = out->rank - 1u;
     FXC_NEED(last || fxc_shape_dim(rule, FXC_NAME_dim, a_name == FXC_NAME_x ? -1 : 1, out->rank, &dim));
-    if (keep) {
-        out->size[dim] = 1;
-        return FXC_OK;
-    }
-    memmove(out->size + dim, out->size + dim + 1, (out->rank - dim - 1u) * sizeof out->size[0]);
-    out->rank--;
+    fxc_shape_without(out, dim, keep);
     return FXC_OK;
 }
 

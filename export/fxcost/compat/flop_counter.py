@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
@@ -55,9 +54,7 @@ class FlopCounterMode(flop_counter.FlopCounterMode):
 
     def _fill(self, recording: Recording) -> None:
         """flop_counts by module and operator, which torch's own methods and table read."""
-        rows = json.loads(
-            Analysis(recording.program, convention=self.convention).render(format="json", by="module_op")
-        )["rows"]
+        rows = Analysis(recording.program, convention=self.convention).report("module_op")["rows"]
         for row in rows:
             if row["tool"]:
                 self.flop_counts[row["name"] or "Global"][_packet(row["op"])] += row["tool"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -78,7 +77,7 @@ class _ModuleAnalysis:
     def uncalled_modules(self) -> set[str]:
         """Modules that no call reached, by their canonical names."""
         called = {""}
-        for row in self._rows(self._analysis(), "module"):
+        for row in self._analysis().report("module")["rows"]:
             called |= {row["name"]} if row["calls"] or row["nodes"] else set()
         return {name for name in self._counts() if name not in called}
 
@@ -146,11 +145,6 @@ class _ModuleAnalysis:
             self._program = Program.from_bytes(captured.to_bytes(), type(self._model).__name__)
         return Analysis(self._program, convention=self._convention)
 
-    @staticmethod
-    def _rows(analysis: Analysis, by: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(analysis.render(format="json", by=by))["rows"]
-        return rows
-
     def _counts(self) -> Counts:
         return self._analyze()[0]
 
@@ -160,7 +154,7 @@ class _ModuleAnalysis:
             unsupported: Counts = {name: Counter() for name in self._names.values()}
             analysis = self._analysis()
             keys = {} if self._cleared else {row.name: row.key for row in convention_rows(self._convention)}
-            for row in self._rows(analysis, "module_op"):
+            for row in analysis.report("module_op")["rows"]:
                 kind, key = _kind(row["op"]), _key(row["op"], keys)
                 if kind in self._handles or row["name"] not in counts:
                     continue
@@ -180,7 +174,7 @@ class _ModuleAnalysis:
         handles = {kind: handle for kind, handle in self._handles.items() if handle is not None}
         analysis = Analysis(program)
         Corrections([_formula(kind, handle) for kind, handle in handles.items()]).apply(analysis)
-        for row in self._rows(analysis, "module_op") if handles else []:
+        for row in analysis.report("module_op")["rows"] if handles else []:
             if _kind(row["op"]) in handles and row["name"] in counts:
                 counts[row["name"]][_kind(row["op"]).partition("::")[2]] += row["vector_flops"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from ..conventions import LeftOut, count_as
 from ..conventions import rows as convention_rows
 from ..errors import FxcostError, usage
 from ..exporter import capture
+from ..functions import replaced
 from ..report import Report
 
 # Conventions of tools that add a module to each that holds it; DeepSpeed's adds it once.
@@ -123,27 +123,7 @@ class Watch:
 
     def _patch(self) -> None:
         for path in self._functions:
-            self._patches.enter_context(self._timed(path))
-
-    @contextlib.contextmanager
-    def _timed(self, path: str) -> Iterator[None]:
-        owner: Any = torch
-        *above, name = path.split(".")[1:]
-        for part in above:
-            owner = getattr(owner, part, None)
-        original = getattr(owner, name, None)
-        if original is None:
-            yield
-            return
-        inherited = isinstance(owner, type) and name not in vars(owner)
-        setattr(owner, name, self._wrapper(name, original))
-        try:
-            yield
-        finally:
-            if inherited:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, original)
+            self._patches.enter_context(replaced(path, functools.partial(self._wrapper, path.rpartition(".")[2])))
 
     def _wrapper(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -208,11 +188,11 @@ class Watch:
             raise usage(f"counting {type(call.module).__name__} as {self.convention}: {why}", "another convention=")
         names = dict(call.module.named_modules(remove_duplicate=False))
         analysis = Analysis(call.program, convention=self.convention)
-        modules = json.loads(analysis.render(format="json", by="module"))["rows"]
+        modules = analysis.report("module")["rows"]
         called = {row["name"] for row in modules if row["calls"]}
         owners = {name: self._owner(name, names, called) for name in names}
         holders = _holders(call.module) if self.convention in PER_PARENT else Counter(call.module.modules())
-        for row in json.loads(analysis.render(format="json", by="node"))["rows"]:
+        for row in analysis.report("node")["rows"]:
             inside = row["module"] if row["module"] in names else ""
             owner = owners[inside]
             if (row["tool"] or row["tool_macs"]) and owner is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -146,7 +145,7 @@ class TorchFLOPsByFX:
 
     def _flops(self, program: Program) -> list[int | str]:
         """By node of the graph: the count, or why there is none."""
-        report = json.loads(Analysis(program, convention=_CONVENTION).render(format="json", by="node"))
+        report = Analysis(program, convention=_CONVENTION).report("node")
         nodes = list(self.graph_model.graph.nodes)
         counts = [0] * len(nodes)
         for row in report["rows"]:

@@ -81,6 +81,7 @@ static const struct option {
     {"--record", NULL, "capture: the same as --route record", CAPTURE_FLAG, 0},
     {"--method", "CALL", "capture: record another method than forward: 'generate(max_new_tokens=16)'", CAPTURE, 0},
     {"--fx", NULL, "capture: by torch.fx's symbolic trace, without example inputs or shapes", CAPTURE_FLAG, 0},
+    {"--lowered", NULL, "capture: with the graph that torch's compiler fuses", CAPTURE_FLAG, 0},
     {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
     {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
     {"--version", NULL, "print the version", FLAG, AT(version)},

@@ -127,8 +127,7 @@ struct fxc_shapes {
     int64_t *offset;       /* per value: storage offset in elements */
     uint8_t *source;       /* per value: enum fxc_shape_source */
     uint8_t *told;         /* per value: bits of enum fxc_shape_told (fxcost.h) */
-    /* Values that nodes compute, by where their sizes come from; and those that no node computes. */
-    uint32_t rule_values, tagged_values, recorded_values, given_values;
+    uint32_t given_values; /* those that no node computes */
     uint8_t default_dtype; /* of numbers with a fraction, and of factories */
     const uint8_t *casts;  /* [graphs][FXC_CAST_DEVICES], NULL without autocast; see passes/shapes/autocast.h */
     uint32_t dtype_values, stride_values; /* those whose type, whose strides a rule told */

@@ -283,12 +283,35 @@ static bool is_phased(const struct fxc_program *p, uint32_t graph) {
     return false;
 }
 
-static int64_t count_unsized(const struct fxc_analysis *analysis) {
-    int64_t count = 0;
-    for (uint32_t v = 0; v < FXC_COUNT(analysis->program, value); v++) {
-        count += analysis->shapes->numel[v] < 0;
+/* The nodes of the captured graph and its bodies: those of another view of them lie behind. */
+static uint32_t captured_nodes(const struct fxc_program *p) {
+    for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
+        if (p->graph_view[graph] == FXC_VIEW_LOWERED) {
+            return p->graph_node_begin[graph];
+        }
     }
-    return count;
+    return FXC_COUNT(p, node);
+}
+
+/* Where the sizes of tensors come from, lowered views left out. */
+static void count_values(const struct fxc_analysis *analysis, fxc_totals *totals) {
+    const struct fxc_program *p = analysis->program;
+    const struct fxc_shapes *shapes = analysis->shapes;
+    uint32_t nodes = captured_nodes(p);
+    for (uint32_t v = 0; v < FXC_COUNT(p, value); v++) {
+        bool computed = p->value_producer[v] != FXC_NONE;
+        if (computed && p->value_producer[v] >= nodes) {
+            continue;
+        }
+        totals->unsized_values += shapes->numel[v] < 0;
+        if (computed && shapes->source[v] != FXC_SHAPE_NOT_A_TENSOR) {
+            totals->values++;
+            totals->recorded_values += shapes->source[v] == FXC_SHAPE_RECORDED;
+            totals->tagged_values += shapes->source[v] == FXC_SHAPE_TAGGED;
+        }
+    }
+    totals->given_values = shapes->given_values;
+    totals->contradicted_values = shapes->contradicted_values;
 }
 
 fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
@@ -322,18 +345,12 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .activations = all.activations,
         .unknown_elements = all.unknown_elements,
         .output_elements = all.output_elements,
-        .recorded_values = analysis->shapes->recorded_values,
-        .values = (int64_t)analysis->shapes->recorded_values + analysis->shapes->rule_values +
-                  analysis->shapes->tagged_values,
-        .tagged_values = analysis->shapes->tagged_values,
-        .given_values = analysis->shapes->given_values,
-        .unsized_values = count_unsized(analysis),
-        .contradicted_values = analysis->shapes->contradicted_values,
         .seconds = all.seconds,
         .trainable_params = analysis->params->trainable,
         .trainable_bytes = analysis->params->trainable_bytes,
         .active_params = analysis->params->active,
     };
+    count_values(analysis, &analysis->report->totals);
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
     (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);
     analysis->report->totals.saved_bytes = differentiated ? all.saved_bytes : -1;

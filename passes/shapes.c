@@ -143,7 +143,6 @@ static fxc_status adopt_recording(const struct fxc_program *p, const struct meta
         s->numel[v] = metas->numel[meta];
         s->offset[v] = metas->offset[meta];
         s->source[v] = FXC_SHAPE_RECORDED;
-        s->recorded_values += p->value_producer[v] != FXC_NONE;
     }
     for (uint32_t i = p->graph_input_begin[0]; i < p->graph_input_begin[1]; i++) {
         s->given_values += p->value_kind[p->input_value[i]] == FXC_KIND_TENSOR;
@@ -260,9 +259,6 @@ static fxc_status derive_value(const struct fxc_rule *rule, uint32_t value, uint
     bool tagged = fxc_is_tagged(rule->program, rule->node);
     s->source[value] = tagged ? FXC_SHAPE_TAGGED : FXC_SHAPE_RULE;
     s->told[value] |= FXC_TOLD_SIZES;
-    s->recorded_values--;
-    s->rule_values += !tagged;
-    s->tagged_values += tagged;
     fxc_status strides = derive_strides(rule, &derived, &recorded, strict_err);
     FXC_TRY(settle(rule, s, value, false, strides));
     if (strides == FXC_OK && derived.strides_told) {

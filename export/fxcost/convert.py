@@ -48,6 +48,7 @@ class Converter:
         self._owner: torch.fx.GraphModule
         self._lifted: dict[str, int] = {}
         self._default_call = self._node_call = NONE
+        self._lists_params = True
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
 
@@ -55,6 +56,16 @@ class Converter:
         """The main graph with its signature, then every graph that it reaches."""
         self._graph_rows[id(main)] = 0
         self._add_graph(main, "main", "captured", NONE, inputs, outputs)
+        self._add_bodies()
+
+    def add_view(self, module: torch.fx.GraphModule, view: str, inputs: dict[str, Input]) -> None:
+        """The captured graph in another view, behind the others: no node calls it, and what it reads is listed."""
+        self._graph_rows[id(module)] = len(self._graph_rows)
+        self._lists_params = False
+        self._add_graph(module, view, view, NONE, inputs, [])
+        self._add_bodies()
+
+    def _add_bodies(self) -> None:
         while self._graph_queue:
             module, name, call = self._graph_queue.pop(0)
             self._add_graph(module, name, "body", call, {}, [])
@@ -196,7 +207,7 @@ class Converter:
         val = node.meta.get("val", found)
         value = self.values.add(val, node.name, NONE, self.storage_origin.get(role, self.intermediate))
         self._input_row(value, role, target)
-        if isinstance(found, torch.Tensor):
+        if isinstance(found, torch.Tensor) and self._lists_params:
             self.params.row(value, target, role, found.requires_grad, True)
             self.params.used_storages.add(self.columns.rows["value_storage"][value])
         return value

@@ -7,7 +7,6 @@ import operator
 import os
 import platform
 import tempfile
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from . import pt2
 from .caches import caches_known
 from .convert import Converter, Input, Output
 from .dynamic import export
-from .errors import FxcostError, first_line
+from .errors import FxcostError, first_line, usage
+from .failures import explain
 from .guard import Noise, Progress, unchanged
 from .kernels import kernels_noted
+from .lowered import add_lowered
 from .params import tensors_of
 from .structures import packing, refuse_nested
 from .symbolic import SymbolicConverter, keep_names
@@ -83,6 +84,7 @@ def capture(
     progress: Progress | None = None,
     mode: str = "forward",
     loss: Callable[[Any], torch.Tensor] | None = None,
+    lowered: bool = False,
 ) -> Capture:
     """Captures what a model does on these example inputs.
 
@@ -92,17 +94,21 @@ def capture(
 
     ``mode="train"`` captures forward and backward of a module: of ``loss(output)`` where a function is given, else of
     the model's own loss, else of the sum of its outputs. Gradients reach what requires them, inputs included.
+
+    ``lowered`` adds the graph that torch's compiler fuses for inference, each node pointing at the one it comes from.
     """
     progress = progress or Progress()
     try:
+        if lowered:
+            _check_lowerable(model, args, kwargs, mode)
         if mode != "forward":
             return _from_step(model, args, kwargs, dynamic_shapes, name, progress, mode, loss)
         if isinstance(model, (str, os.PathLike)):
             progress.stage("reading")
             program, from_fakes = _load_pt2(Path(model))
-            return _from_exported(program, "pt2", name or Path(model).name, from_fakes)
+            return _from_exported(program, "pt2", name or Path(model).name, lowered, from_fakes)
         if isinstance(model, torch.export.ExportedProgram):
-            return _from_exported(model, "exported_program", name or "ExportedProgram")
+            return _from_exported(model, "exported_program", name or "ExportedProgram", lowered)
         if isinstance(model, torch.fx.GraphModule) and not args and not kwargs:
             return _from_graph(model, name or type(model).__name__, progress)
         if not isinstance(model, torch.nn.Module):
@@ -111,16 +117,31 @@ def capture(
                 f"not {type(model).__name__}",
                 status="USAGE",
             )
-        return _from_module(model, args, kwargs, dynamic_shapes, strict, name, progress)
+        return _from_module(model, args, kwargs, dynamic_shapes, strict, name, progress, lowered)
     finally:
         progress.done()
+
+
+def _check_lowerable(model: Any, args: Any, kwargs: Any, mode: str) -> None:
+    if mode != "forward" or (isinstance(model, torch.fx.GraphModule) and not args and not kwargs):
+        raise usage(
+            "lowered=True takes a module with inputs, an ExportedProgram or a .pt2 file, for inference",
+            "fxcost.compiled() for what torch.compile runs, training steps too",
+        )
 
 
 # ---- routes ---------------------------------------------------------------------------------------------------------
 
 
 def _from_module(
-    model: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any, strict: bool, name: str | None, progress: Any
+    model: torch.nn.Module,
+    args: Any,
+    kwargs: Any,
+    dynamic_shapes: Any,
+    strict: bool,
+    name: str | None,
+    progress: Any,
+    lowered: bool = False,
 ) -> Capture:
     args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
     label = name or type(model).__name__
@@ -149,6 +170,9 @@ def _from_module(
             _add_exported(converter, program, model)
             converter.link_calls(watch.calls)
             head = {"model": label, "route": "export", "dialect": dialect, "strict": strict, **state}
+            if lowered:
+                progress.stage(f"lowering {label}")
+                head["lowered"] = add_lowered(converter, program)
             return _finish(converter, program.graph_module, head, model.training, label)
     raise failure
 
@@ -185,7 +209,7 @@ def _from_step(
     raise failure
 
 
-def _from_exported(program: Any, route: str, label: str, from_fakes: bool = False) -> Capture:
+def _from_exported(program: Any, route: str, label: str, lowered: bool, from_fakes: bool = False) -> Capture:
     functional = program.verifier.dialect != "TRAINING"
     training = _trains(program.graph)
     converter = Converter(training)
@@ -195,6 +219,8 @@ def _from_exported(program: Any, route: str, label: str, from_fakes: bool = Fals
     _add_exported(converter, program, None, real_storages=not from_fakes)
     head: dict[str, Any] = {"model": label, "route": route, "dialect": "functional" if functional else "training"}
     head |= {"grad": _records_gradients(program.graph), "autocast": {}}
+    if lowered:
+        head["lowered"] = add_lowered(converter, program)
     return _finish(converter, program.graph_module, head, training, label)
 
 
@@ -398,50 +424,3 @@ def _describe_inputs(converter: Converter, graph: torch.fx.GraphModule) -> str:
         elif "val" not in node.meta:
             texts.append(f"{node.target} ?[?]")  # sizes come with the analysis
     return ", ".join(texts)
-
-
-# ---- failures -------------------------------------------------------------------------------------------------------
-
-
-def explain(label: str, watch: Watch, error: Exception, log: str, how: str = "by torch.export") -> FxcostError:
-    """At most five lines: what, module and source line, torch's reason, next step, log."""
-    place = _user_frame(error)
-    where = (
-        " ".join(f"{path or 'the root module'} ({cls})" for path, cls in [watch.failed] if path is not None)
-        if (watch.failed)
-        else ""
-    )
-    lines = [f"{label} cannot be captured {how}"]
-    if where or place:
-        lines.append("  in:     " + ", ".join(part for part in (where, place) if part))
-    lines += [f"  reason: {first_line(error)}", f"  try:    {_advice(error)}"]
-    if log:
-        lines.append(f"  log:    {log}")
-    return FxcostError("\n".join(lines), status="CAPTURE", log=log)
-
-
-def _user_frame(error: Exception) -> str:
-    """file:line of the innermost frame that is neither torch's, nor ours, nor Python's own."""
-    outside = (os.path.dirname(__file__), os.path.dirname(torch.__file__), os.path.dirname(os.__file__), "<")
-    packages = os.path.join(os.path.dirname(os.__file__), "site-packages")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(outside) or (
-            frame.filename.startswith(packages) and not frame.filename.startswith(outside[:2])
-        ):
-            return f"{frame.filename}:{frame.lineno}"
-    return ""
-
-
-def _advice(error: Exception) -> str:
-    text = f"{type(error).__name__} {error}"
-    if "onstraints violated" in text or "dynamic_shapes" in text:
-        return "widen or correct dynamic_shapes; Dim.AUTO in place of a named Dim lets torch choose"
-    if "register a pytree" in text:
-        return "register the class with torch.export.register_dataclass, or return tensors (caches: use_cache=False)"
-    if "DataDependent" in text or "unbacked" in text or "data-dependent" in text:
-        return "keep sizes and branches free of tensor values (.item(), nonzero), or use torch._check on them"
-    if isinstance(error, TypeError) and not _user_frame(error):
-        return "check that the example inputs match the model's forward()"
-    if isinstance(error, RuntimeError) and ("shape" in text or "size" in text):
-        return "check the shapes of the example inputs: does model(*inputs) run?"
-    return "run model(*inputs) first; if that works, the log has torch's full explanation"

@@ -15,7 +15,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from .errors import FxcostError, usage
-from .exporter import Capture, capture, explain
+from .exporter import Capture, capture
+from .failures import explain
 from .fakes import make_fake, mode_of, modes_shared
 from .guard import Noise, Progress, unchanged
 from .recording import Recording
@@ -42,7 +43,7 @@ def capture_any(
     """As :func:`fxcost.capture`; where torch.export fails, what the model runs is recorded, and the program says why.
 
     ``route`` forces one. ``method`` names another method than forward (``"generate"``), or is a function of the same
-    inputs; that is always recorded.
+    inputs; that is always recorded. A recording has no lowered view.
     """
     if route not in ROUTES:
         raise usage(f"route {route!r}: there is no such route", "one of " + ", ".join(ROUTES))
@@ -56,11 +57,13 @@ def capture_any(
     if route == "record" or method is not None:
         if route == "export" or dynamic_shapes is not None:
             raise usage("a recording has no dynamic dimensions and is no export", "leave both out")
+        if options.get("lowered"):
+            raise usage("a recording has no lowered view", "route='export', or fxcost.compiled()")
         return attempt.record("asked for" if method is None else f"{_text(method)} is not forward")
     try:
         return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
     except FxcostError as error:
-        if error.status != "CAPTURE" or dynamic_shapes is not None:
+        if error.status != "CAPTURE" or dynamic_shapes is not None or options.get("lowered"):
             raise
         try:
             return attempt.record(f"torch.export failed: {_reason(error)}")

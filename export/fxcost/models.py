@@ -58,13 +58,14 @@ class Model:
         method: str | None = None,
         mode: str = "forward",
         input_grad: bool = False,
+        lowered: bool = False,
         progress: Progress | None = None,
     ) -> Capture:
         """Captures as the command line does: eval and without gradients, unless told otherwise. ``fx``: by torch.fx's
         symbolic trace, which takes no inputs and gives no shapes. ``mode="train"``: forward and backward, with
-        ``input_grad`` of the floating-point inputs too."""
+        ``input_grad`` of the floating-point inputs too. ``lowered``: with the graph that the compiler fuses."""
         if mode == "forward" and not isinstance(self.module, torch.nn.Module):
-            return capture(self.module, name=self.name, progress=progress)
+            return capture(self.module, name=self.name, progress=progress, lowered=lowered)
         if isinstance(self.module, torch.nn.Module) and not isinstance(self.module, torch.fx.GraphModule):
             self.module.train(train)
         if mode == "train":
@@ -72,10 +73,10 @@ class Model:
                 self.args, self.kwargs = torch.utils._pytree.tree_map(_requiring_grad, (self.args, self.kwargs))
             kwargs = self.kwargs | labels_of(self.module, self.kwargs)
             inputs = self.args, kwargs, self.dynamic_shapes
-            return capture(self.module, *inputs, mode=mode, name=self.name, progress=progress)
+            return capture(self.module, *inputs, mode=mode, name=self.name, progress=progress, lowered=lowered)
         with torch.enable_grad() if grad else torch.no_grad():
             if fx:
-                return capture(traced(self.module, self.name), name=self.name, progress=progress)
+                return capture(traced(self.module, self.name), name=self.name, progress=progress, lowered=lowered)
             kwargs = self.kwargs
             if method is not None:
                 method, given = parse_call(method)
@@ -89,6 +90,7 @@ class Model:
                 route=route,
                 method=method,
                 strict=strict,
+                lowered=lowered,
                 name=self.name,
                 progress=progress,
             )

@@ -226,8 +226,6 @@ static void test_shapes_follow_bindings(void **state) {
     assert_int_equal(source(&r, "y"), FXC_SHAPE_RULE);
     assert_int_equal(counts(&r, "y")->macs, 10 * 5 * 4);
     assert_int_equal(counts(&r, "y")->matrix_flops, 2 * 10 * 5 * 4);
-    assert_int_equal(r.analysis->shapes->rule_values, 1);
-    assert_int_equal(r.analysis->shapes->recorded_values, 0);
     assert_int_equal(fxc_analysis_set(r.analysis, "dim.B", "3", &r.err), FXC_OK);
     assert_int_equal(fxc_require(r.analysis, "flops", &r.err), FXC_OK);
     assert_int_equal(counts(&r, "y")->macs, 3 * 5 * 4);
@@ -285,7 +283,10 @@ static void test_slice_bounds(void **state) {
                       "  %c = aten.slice.Tensor(self=%x, start=7, end=2) -> f32[0, 4] @4\n"
                       "  %d = aten.slice.Tensor(self=%x, dim=1, start=-100, end=-1, step=2) -> f32[9, 2]{4, 2} @5\n"
                       "  return %a\n");
-    assert_int_equal(r.analysis->shapes->rule_values, 4);
+    for (uint32_t v = 0; v < FXC_COUNT(r.analysis->program, value); v++) {
+        assert_true(r.analysis->program->value_producer[v] == FXC_NONE ||
+                    r.analysis->shapes->source[v] == FXC_SHAPE_RULE);
+    }
     finish(&r);
 }
 

@@ -1,0 +1,191 @@
+"""The lowered view: the graph that torch's compiler fuses, as its own passes make it from an exported program.
+
+torch._inductor.compile_fx runs on the exported graph, functionalised, decomposed and rewritten by its joint and
+post-grad passes, and is stopped where it begins to lower the result to loops. Nothing is compiled. That place is a
+private seam of torch; where a torch version lacks it, a request for the view says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .columns import NONE
+from .convert import Converter, Input
+from .errors import FxcostError, first_line
+
+# Key in the dictionary that torch's passes copy from node to node (node.meta["custom"]): the captured node's name.
+ORIGIN = "fxcost_origin"
+
+
+@dataclass
+class Lowering:
+    """A graph as the compiler fuses it; ``part`` is inference, forward or backward."""
+
+    module: torch.fx.GraphModule
+    part: str
+
+
+class _Stop(Exception):
+    """The graph is caught: what follows would generate code."""
+
+
+@contextlib.contextmanager
+def caught(stop: bool) -> Iterator[list[Lowering]]:
+    """Collects the graphs that torch._inductor begins to lower meanwhile; with ``stop`` it goes no further."""
+    from torch._inductor import compile_fx
+
+    stock: Any = getattr(compile_fx, "GraphLowering", None)
+    if stock is None:
+        raise FxcostError(
+            f"the lowered view\n  expected: torch._inductor.compile_fx.GraphLowering, as torch 2.12 to 2.14 have it\n"
+            f"  found: torch {torch.__version__} without it\n  capture without the lowered view",
+            status="CAPTURE",
+        )
+    found: list[Lowering] = []
+
+    class Caught(stock):  # type: ignore[misc]
+        def __init__(self, gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> None:
+            if not kwargs.get("is_const_graph"):
+                part = "backward" if kwargs.get("is_backward") else "forward"
+                part = "inference" if kwargs.get("is_inference") else part
+                found.append(Lowering(torch.fx.GraphModule(gm, copied(gm.graph)), part))
+                if stop:
+                    raise _Stop
+            super().__init__(gm, *args, **kwargs)
+
+    compile_fx.GraphLowering = Caught  # type: ignore[misc]
+    try:
+        yield found
+    finally:
+        compile_fx.GraphLowering = stock  # type: ignore[misc]
+
+
+def lower(program: Any) -> torch.fx.GraphModule:
+    """The graph that inference with an exported program compiles to. Its placeholders are the program's, in order;
+    its nodes know their origin (``origin_of``)."""
+    from torch._functorch import config as functorch_config
+    from torch._inductor import compile_fx, config
+
+    graph = _with_writes(program)
+    inputs = []
+    for node in graph.nodes:
+        node.meta["custom"] = {**(node.meta.get("custom") or {}), ORIGIN: node.name}
+        if node.op == "placeholder":
+            inputs.append(node.meta.get("val"))
+    module = torch.fx.GraphModule(program.graph_module, graph)
+    # What is cached is not lowered again. An autocast around the caller is in the graph already.
+    with (
+        caught(stop=True) as found,
+        torch.no_grad(),
+        torch._C._DisableAutocast(),
+        config.patch(fx_graph_cache=False, fx_graph_remote_cache=False),
+        functorch_config.patch(enable_autograd_cache=False),
+    ):
+        try:
+            compile_fx.compile_fx(module, inputs)
+        except Exception as error:
+            if not found:
+                raise FxcostError(
+                    f"the lowered view\n  expected: a program that torch._inductor takes\n"
+                    f"  found: {type(error).__name__}: {first_line(error)}\n  capture without the lowered view",
+                    status="CAPTURE",
+                ) from error
+    if not found:
+        raise FxcostError(
+            f"the lowered view\n  expected: torch._inductor to lower the graph\n  found: torch {torch.__version__} "
+            "compiled nothing (an empty graph?)\n  capture without the lowered view",
+            status="CAPTURE",
+        )
+    return found[0].module
+
+
+def origin_of(node: torch.fx.Node) -> str | None:
+    """The name of the captured node that a lowered node was made from."""
+    custom = node.meta.get("custom") or {}
+    return custom.get(ORIGIN)
+
+
+def copied(graph: torch.fx.Graph) -> torch.fx.Graph:
+    """The same nodes with dictionaries of their own, so that marks and later passes do not reach the original."""
+    copy = torch.fx.Graph()
+    twins: dict[torch.fx.Node, torch.fx.Node] = {}
+    for node in graph.nodes:
+        twins[node] = copy.node_copy(node, twins.__getitem__)
+    return copy
+
+
+def _with_writes(program: Any) -> torch.fx.Graph:
+    """A copy of a program's graph that writes buffers and inputs back itself. A functional program returns the new
+    contents instead, for its caller to write."""
+    graph = copied(program.graph)
+    placeholders = {node.name: node for node in graph.nodes if node.op == "placeholder"}
+    by_target = {spec.target: spec.arg.name for spec in program.graph_signature.input_specs if spec.target}
+    output = next(iter(reversed(graph.nodes)))
+    kept = []
+    for value, spec in zip(output.args[0], program.graph_signature.output_specs, strict=True):
+        kind = spec.kind.name
+        if kind == "BUFFER_MUTATION":
+            target = placeholders[by_target[spec.target]]
+        elif kind == "USER_INPUT_MUTATION":
+            target = placeholders[spec.target]
+        else:
+            kept.append(value)
+            continue
+        with graph.inserting_before(output):
+            graph.call_function(torch.ops.aten.copy_.default, (target, value)).meta = dict(value.meta)
+    output.args = (tuple(kept),)
+    return graph
+
+
+def add_lowered(converter: Converter, program: Any) -> str:
+    """Adds the lowered view of a program that a converter has added. It reads the same storages; its nodes have the
+    module, source position and origin of the captured node that they were made from. Returns what lowered it."""
+    lowered = lower(program)
+    inputs = _shared_inputs(converter, lowered.graph, program.graph)
+    converter.add_view(lowered, "lowered", inputs)
+    rows = converter.columns.rows
+    producer = {node: rows["value_producer"][value] for node, value in converter.value_of.items()}
+    captured = {node.name: producer[node] for node in program.graph.nodes if node.op == "call_function"}
+    origins = rows["node_origin"] = [NONE] * len(rows["node_op"])
+    for node in lowered.graph.nodes:
+        origin = next((captured[name] for name in _origins(node) if name in captured), None)
+        if node.op == "call_function" and origin is not None:
+            index = producer[node]
+            origins[index] = origin
+            for column in (rows["node_call"], rows["node_source"]):
+                column[index] = column[origin]
+    return f"torch._inductor {torch.__version__}"
+
+
+def _shared_inputs(converter: Converter, lowered: torch.fx.Graph, captured: torch.fx.Graph) -> dict[str, Input]:
+    """What the lowered graph takes: the inputs of the captured one, over the same storages."""
+    rows = converter.columns.rows
+    columns = zip(rows["input_value"], rows["input_kind"], rows["input_target"], strict=True)
+    signature = {value: (kind, target) for value, kind, target in columns}
+    roles = {number: role for role, number in converter.input_kind.items()}
+    inputs = {}
+    for node, original in zip(_placeholders(lowered), _placeholders(captured), strict=True):
+        value = converter.value_of[original]
+        kind, target = signature[value]
+        inputs[node.name] = Input(roles[kind], converter.columns.text(target))
+        storage, val = rows["value_storage"][value], node.meta.get("val")
+        if storage != NONE and isinstance(val, torch.Tensor):
+            converter.values.alias_storage(val, storage)
+    return inputs
+
+
+def _placeholders(graph: torch.fx.Graph) -> list[torch.fx.Node]:
+    return [node for node in graph.nodes if node.op == "placeholder"]
+
+
+def _origins(node: torch.fx.Node) -> Iterator[str]:
+    """The node's own mark; of a node that the compiler made itself (writing a buffer back), those of what it reads."""
+    for candidate in (node, *reversed(node.all_input_nodes)):
+        name = origin_of(candidate)
+        if name is not None and candidate.op != "placeholder":
+            yield name

@@ -283,9 +283,9 @@ static bool is_phased(const struct fxc_program *p, uint32_t graph) {
     return false;
 }
 
-/* The nodes of the captured graph and its bodies: those of another view of them lie behind. */
+/* The nodes of graph 0 and its bodies: those of another view of them lie behind. */
 static uint32_t captured_nodes(const struct fxc_program *p) {
-    for (uint32_t graph = 0; graph < FXC_COUNT(p, graph); graph++) {
+    for (uint32_t graph = 1; graph < FXC_COUNT(p, graph); graph++) {
         if (p->graph_view[graph] == FXC_VIEW_LOWERED) {
             return p->graph_node_begin[graph];
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import FxcostError
 
 if TYPE_CHECKING:
+    from .compiled import compiled
     from .exporter import Capture, capture
     from .formulas import formula
     from .meter import StepMeter
@@ -22,6 +23,7 @@ __all__ = [
     "StepMeter",
     "analyze",
     "capture",
+    "compiled",
     "formula",
     "open",
     "record",
@@ -31,6 +33,7 @@ __all__ = [
 _HOME = {
     "capture": "exporter",
     "Capture": "exporter",
+    "compiled": "compiled",
     "analyze": "report",
     "Report": "report",
     "open": "report",

@@ -54,8 +54,11 @@ class Converter:
 
     def add_graphs(self, main: torch.fx.GraphModule, inputs: dict[str, Input], outputs: list[Output]) -> None:
         """The main graph with its signature, then every graph that it reaches."""
+        self.add_main(main, "captured", inputs, outputs)
+
+    def add_main(self, main: torch.fx.GraphModule, view: str, inputs: dict[str, Input], outputs: list[Output]) -> None:
         self._graph_rows[id(main)] = 0
-        self._add_graph(main, "main", "captured", NONE, inputs, outputs)
+        self._add_graph(main, "main", view, NONE, inputs, outputs)
         self._add_bodies()
 
     def add_view(self, module: torch.fx.GraphModule, view: str, inputs: dict[str, Input]) -> None:

@@ -173,7 +173,7 @@ def _from_module(
             if lowered:
                 progress.stage(f"lowering {label}")
                 head["lowered"] = add_lowered(converter, program)
-            return _finish(converter, program.graph_module, head, model.training, label)
+            return finish(converter, program.graph_module, head, model.training, label)
     raise failure
 
 
@@ -221,7 +221,7 @@ def _from_exported(program: Any, route: str, label: str, lowered: bool, from_fak
     head |= {"grad": _records_gradients(program.graph), "autocast": {}}
     if lowered:
         head["lowered"] = add_lowered(converter, program)
-    return _finish(converter, program.graph_module, head, training, label)
+    return finish(converter, program.graph_module, head, training, label)
 
 
 def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
@@ -240,7 +240,7 @@ def _from_graph(module: torch.fx.GraphModule, label: str, progress: Progress) ->
     converter.modules.add_model(module)
     converter.add_graphs(module, {}, [])
     head = {"model": label, "route": "fx", "dialect": "fx", "grad": _records_gradients(module.graph), "autocast": {}}
-    return _finish(converter, module, head, training, label)
+    return finish(converter, module, head, training, label)
 
 
 def _from_symbolic(module: torch.fx.GraphModule, label: str, progress: Progress) -> Capture:
@@ -251,7 +251,7 @@ def _from_symbolic(module: torch.fx.GraphModule, label: str, progress: Progress)
         opened = converter.add(module)
     converter.params.add_unused(tensors_of(module))
     head = {"model": label, "route": "symbolic_trace", "dialect": "fx", **ambient()}
-    return _finish(converter, opened, head, module.training, label)
+    return finish(converter, opened, head, module.training, label)
 
 
 def _is_aten(graph: torch.fx.Graph) -> bool:
@@ -384,7 +384,7 @@ def _tensors_of(program: Any, model: torch.nn.Module | None) -> dict[str, tuple[
     return tensors_of(model)
 
 
-def _finish(
+def finish(
     converter: Converter, graph: torch.fx.GraphModule, head: dict[str, Any], training: bool, label: str
 ) -> Capture:
     from . import __version__

@@ -89,7 +89,7 @@ def lower(program: Any) -> torch.fx.GraphModule:
         try:
             compile_fx.compile_fx(module, inputs)
         except Exception as error:
-            if not found:
+            if not is_stop(error):
                 raise FxcostError(
                     f"the lowered view\n  expected: a program that torch._inductor takes\n"
                     f"  found: {type(error).__name__}: {first_line(error)}\n  capture without the lowered view",
@@ -102,6 +102,20 @@ def lower(program: Any) -> torch.fx.GraphModule:
             status="CAPTURE",
         )
     return found[0].module
+
+
+def maker() -> str:
+    """What makes lowered graphs, for the head of a program."""
+    return f"torch._inductor {torch.__version__}"
+
+
+def is_stop(error: BaseException | None) -> bool:
+    """Whether an error says that a graph was caught; torch._inductor raises its own in place of what it meets."""
+    while error is not None:
+        if isinstance(error, _Stop) or isinstance(getattr(error, "inner_exception", None), _Stop):
+            return True
+        error = error.__cause__
+    return False
 
 
 def origin_of(node: torch.fx.Node) -> str | None:
@@ -159,7 +173,7 @@ def add_lowered(converter: Converter, program: Any) -> str:
             origins[index] = origin
             for column in (rows["node_call"], rows["node_source"]):
                 column[index] = column[origin]
-    return f"torch._inductor {torch.__version__}"
+    return maker()
 
 
 def _shared_inputs(converter: Converter, lowered: torch.fx.Graph, captured: torch.fx.Graph) -> dict[str, Input]:

@@ -1,13 +1,22 @@
 #include "backends/devices.h"
 
+#include <string.h>
+
 const fxc_device fxc_devices[] = {
-#define DEVICE(name, description, source, mf64, mf32, mf16, mbf16, mf8, vf64, vf32, mi8, memory, bandwidth, overhead)  \
-    {sizeof(fxc_device), name,    description, source, mf64, mf32, mf16, mbf16, mf8, vf64, vf32, mi8, memory,          \
-     bandwidth,          overhead},
+#define DEVICE(device_name, ...) {.struct_size = sizeof(fxc_device), .name = device_name, __VA_ARGS__},
 #include "backends/devices.def"
 };
 
 const uint32_t fxc_device_count = sizeof fxc_devices / sizeof fxc_devices[0];
+
+const fxc_device *fxc_device_find(const char *name) {
+    for (uint32_t i = 0; i < fxc_device_count; i++) {
+        if (strcmp(fxc_devices[i].name, name) == 0) {
+            return &fxc_devices[i];
+        }
+    }
+    return NULL;
+}
 
 fxc_status fxc_device_get(uint32_t index, fxc_device_info *out, fxc_error *err) {
     (void)err;

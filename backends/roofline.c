@@ -53,6 +53,9 @@ fxc_status fxc_roofline(const fxc_device *device, const fxc_work *work, fxc_time
     }
     double busy = work->counted && compute > memory ? compute : memory;
     out->seconds = busy + overhead;
+    out->source = FXC_TIME_DATASHEET;
+    out->efficiency = 1;
+    out->error = NAN;
     if (!work->counted) {
         out->bound = FXC_BOUND_UNKNOWN;
     } else if (overhead > busy) {

@@ -76,12 +76,7 @@ static fxc_status one_of(fxc_error *err, const char *option, const char *expecte
 }
 
 static fxc_status set_device(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
-    const fxc_device *device = NULL;
-    for (uint32_t i = 0; i < fxc_device_count && value[0] != '\0'; i++) {
-        if (strcmp(fxc_devices[i].name, value) == 0) {
-            device = &fxc_devices[i];
-        }
-    }
+    const fxc_device *device = value[0] == '\0' ? NULL : fxc_device_find(value);
     if (device == NULL && value[0] != '\0') {
         fxc_status status = fxc_fail(err, FXC_DEVICE, "option device");
         fxc_expected(err, "a device that fxcost knows");

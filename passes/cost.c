@@ -37,8 +37,10 @@ fxc_status fxc_run_cost(struct fxc_analysis *analysis, fxc_error *err) {
         return fxc_fail_memory(err, "cost");
     }
     for (uint32_t node = 0; node < FXC_COUNT(p, node); node++) {
-        fxc_work work = {sizeof work, fxc_node_counts(analysis, node), work_dtype(analysis, node),
-                         analysis->flops->coverage[node] != FXC_COVERAGE_UNKNOWN};
+        fxc_work work = {.struct_size = sizeof work,
+                         .counts = fxc_node_counts(analysis, node),
+                         .dtype = work_dtype(analysis, node),
+                         .counted = analysis->flops->coverage[node] != FXC_COVERAGE_UNKNOWN};
         fxc_time time = {.struct_size = sizeof time};
         if (fxc_roofline(analysis->device, &work, &time) != FXC_OK) {
             /* A figure is missing: the time of this node is not known, and the sum says so. */

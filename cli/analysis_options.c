@@ -67,6 +67,9 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
         status = set(analysis, "attention", options->attention, err);
     }
     if (status == FXC_OK) {
+        status = set(analysis, "sequences", options->sequences, err);
+    }
+    if (status == FXC_OK) {
         status = set(analysis, "optimizer", options->optimizer, err);
     }
     if (status == FXC_OK) {

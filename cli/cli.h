@@ -19,7 +19,7 @@ struct cli_options {
     const char *command;       /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
     const char *operand;       /* the file, model or pattern; NULL when absent */
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
-    const char *device, *convention, *profile, *attention, *optimizer;
+    const char *device, *convention, *profile, *attention, *sequences, *optimizer;
     const char *quantity;   /* of a formula; NULL for all */
     const char *output;     /* -o, NULL for standard output */
     struct cli_list dims;   /* NAME=VALUE */

@@ -43,6 +43,8 @@ static const struct option {
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,
      AT(attention)},
+    {"--sequences", "N,N,...", "lengths of the sequences packed for varlen attention, which are data", TEXT,
+     AT(sequences)},
     {"--dim", "NAME=N", "value of a dynamic dimension, a list or range in a sweep; repeatable", PAIRS, AT(dims)},
     {"--input-shape", "NAME=N,N", "other sizes of an input, NAME=1,3,64,64 or NAME=f32[1,3,64,64]; repeatable", PAIRS,
      AT(shapes)},

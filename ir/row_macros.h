@@ -59,6 +59,8 @@
 #define MAX_POOL(dims) FXC_FLOPS(max_pool, "max_pool(" #dims ")", dims, 0, 0)
 #define ADAPTIVE_POOL(dims, saved) FXC_FLOPS(adaptive_pool, "adaptive_pool(" #dims ", " #saved ")", dims, saved, 0)
 
+#define ADAPTIVE_POOL_BACKWARD(dims) FXC_FLOPS(adaptive_pool_backward, "adaptive_pool_backward(" #dims ")", dims, 0, 0)
+
 #define LAYER_NORM FXC_FLOPS(layer_norm, "layer_norm", 0, 0, 0)
 #define GROUP_NORM FXC_FLOPS(group_norm, "group_norm", 0, 0, 0)
 #define INSTANCE_NORM FXC_FLOPS(instance_norm, "instance_norm", 0, 0, 0)
@@ -85,25 +87,50 @@
 #define EINSUM FXC_FLOPS(einsum, "einsum", 0, 0, 0)
 #define BILINEAR FXC_FLOPS(bilinear, "bilinear", 0, 0, 0)
 #define GROUPED_MM FXC_FLOPS(grouped_mm, "grouped_mm", 0, 0, 0)
+#define MULTI_DOT FXC_FLOPS(multi_dot, "multi_dot", 0, 0, 0)
 #define CONV(form) FXC_FLOPS(conv, "conv(" #form ")", FXC_CONV_##form, 0, 0)
 #define CONV_BACKWARD FXC_FLOPS(conv_backward, "conv_backward", 0, 0, 0)
 
+/* The factorisation, and its parameter: vectors too (eigh, eig), the whole of U (svd), comparisons per value (svdvals).
+ */
+#define LINALG(kind, parameter) FXC_FLOPS(linalg, "linalg(" #kind ", " #parameter ")", FXC_LINALG_##kind, parameter, 0)
+#define SLOGDET FXC_FLOPS(slogdet, "slogdet", 0, 0, 0)
+/* Solves with factors of a kind; made: 1 when it factors the matrix itself. */
+#define SOLVE(kind, made) FXC_FLOPS(solve, "solve(" #kind ", " #made ")", FXC_LINALG_##kind, made, 0)
+#define REFLECT(applied) FXC_FLOPS(reflect, "reflect(" #applied ")", applied, 0, 0)
+#define PINV FXC_FLOPS(pinv, "pinv", 0, 0, 0)
+#define MATRIX_POWER FXC_FLOPS(matrix_power, "matrix_power", 0, 0, 0)
+/* dims: how many dimensions when the call does not say, 0 all. */
+#define FFT(form, dims) FXC_FLOPS(fft, "fft(" #form ", " #dims ")", FXC_FFT_##form, dims, 0)
+#define STFT FXC_FLOPS(stft, "stft", 0, 0, 0)
+#define ISTFT FXC_FLOPS(istft, "istft", 0, 0, 0)
+#define GRID_SAMPLE FXC_FLOPS(grid_sample, "grid_sample", 0, 0, 0)
+#define GRID_SAMPLE_BACKWARD FXC_FLOPS(grid_sample_backward, "grid_sample_backward", 0, 0, 0)
+#define DISTANCES FXC_FLOPS(distances, "distances", 0, 0, 0)
+#define PAIRS FXC_FLOPS(pairs, "pairs", 0, 0, 0)
+
 #define FOREACH(flops, transcendentals)                                                                                \
     FXC_FLOPS(foreach, "foreach(" #flops ", " #transcendentals ")", flops, transcendentals, 0)
-#define GRAD_EACH(flops) FXC_FLOPS(grad_each, "grad_each(" #flops ")", flops, 0, 0)
+#define GRAD_EACH(flops, transcendentals)                                                                              \
+    FXC_FLOPS(grad_each, "grad_each(" #flops ", " #transcendentals ")", flops, transcendentals, 0)
 #define TARGET_EACH(flops) FXC_FLOPS(target_each, "target_each(" #flops ")", flops, 0, 0)
 #define POOL_BACKWARD(dims) FXC_FLOPS(pool_backward, "pool_backward(" #dims ")", dims, 0, 0)
 #define GELU_BACKWARD FXC_FLOPS(gelu_backward, "gelu_backward", 0, 0, 0)
 #define SOFTMAX_BACKWARD(form) FXC_FLOPS(softmax_backward, "softmax_backward(" #form ")", FXC_SOFTMAX_##form, 0, 0)
+#define WEIGHT_NORM_BACKWARD FXC_FLOPS(weight_norm_backward, "weight_norm_backward", 0, 0, 0)
 #define NORM_BACKWARD FXC_FLOPS(norm_backward, "norm_backward", 0, 0, 0)
 
 #define SDPA FXC_FLOPS(sdpa, "sdpa", 0, 0, 0)
 #define SDPA_BACKWARD FXC_FLOPS(sdpa_backward, "sdpa_backward", 0, 0, 0)
+#define FLEX FXC_FLOPS(flex, "flex", 0, 0, 0)
+#define VARLEN FXC_FLOPS(varlen, "varlen", 0, 0, 0)
 #define NATIVE_MHA FXC_FLOPS(native_mha, "native_mha", 0, 0, 0)
 #define ENCODER_LAYER FXC_FLOPS(encoder_layer, "encoder_layer", 0, 0, 0)
 #define LSTM FXC_FLOPS(lstm, "lstm", 0, 0, 0)
 #define GRU FXC_FLOPS(gru, "gru", 0, 0, 0)
 #define RNN(nonlinearity) FXC_FLOPS(rnn, "rnn(" #nonlinearity ")", FXC_CELL_##nonlinearity, 0, 0)
+#define RNN_LAYER FXC_FLOPS(rnn_layer, "rnn_layer", 0, 0, 0)
+#define RNN_LAYER_BACKWARD FXC_FLOPS(rnn_layer_backward, "rnn_layer_backward", 0, 0, 0)
 #define CELL(kind) FXC_FLOPS(cell, "cell(" #kind ")", FXC_CELL_##kind, 0, 0)
 
 #endif

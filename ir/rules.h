@@ -226,6 +226,7 @@
     X(avg_pool)                                                                                                        \
     X(max_pool)                                                                                                        \
     X(adaptive_pool)                                                                                                   \
+    X(adaptive_pool_backward)                                                                                          \
     /* passes/flops/rules_norm.c: normalisation and losses */                                                          \
     X(layer_norm)                                                                                                      \
     X(group_norm)                                                                                                      \
@@ -251,6 +252,22 @@
     X(conv)                                                                                                            \
     X(conv_backward)                                                                                                   \
     X(einsum)                                                                                                          \
+    X(multi_dot)                                                                                                       \
+    /* passes/flops/rules_linalg.c, passes/flops/rules_fft.c */                                                        \
+    X(linalg)                                                                                                          \
+    X(slogdet)                                                                                                         \
+    X(solve)                                                                                                           \
+    X(reflect)                                                                                                         \
+    X(pinv)                                                                                                            \
+    X(matrix_power)                                                                                                    \
+    X(fft)                                                                                                             \
+    X(stft)                                                                                                            \
+    X(istft)                                                                                                           \
+    /* passes/flops/rules_sample.c */                                                                                  \
+    X(grid_sample)                                                                                                     \
+    X(grid_sample_backward)                                                                                            \
+    X(distances)                                                                                                       \
+    X(pairs)                                                                                                           \
     /* passes/flops/rules_backward.c */                                                                                \
     X(grad_each)                                                                                                       \
     X(foreach)                                                                                                         \
@@ -259,15 +276,20 @@
     X(gelu_backward)                                                                                                   \
     X(softmax_backward)                                                                                                \
     X(norm_backward)                                                                                                   \
+    X(weight_norm_backward)                                                                                            \
     /* passes/flops/rules_attention.c, passes/flops/rules_recurrent.c */                                               \
     X(sdpa)                                                                                                            \
     X(sdpa_backward)                                                                                                   \
+    X(flex)                                                                                                            \
+    X(varlen)                                                                                                          \
     X(native_mha)                                                                                                      \
     X(encoder_layer)                                                                                                   \
     X(lstm)                                                                                                            \
     X(gru)                                                                                                             \
     X(rnn)                                                                                                             \
-    X(cell)
+    X(cell)                                                                                                            \
+    X(rnn_layer)                                                                                                       \
+    X(rnn_layer_backward)
 
 /* The element type of a result (passes/shapes/dtype_rules.c). */
 #define FXC_DTYPE_RULE_LIST(X)                                                                                         \
@@ -390,6 +412,23 @@ enum { FXC_BATCH_NORM_evaluation, FXC_BATCH_NORM_training, FXC_BATCH_NORM_argume
 enum { FXC_CONV_forward, FXC_CONV_transposed, FXC_CONV_argument, FXC_CONV_tbc };
 enum { FXC_BODY_once, FXC_BODY_dearer, FXC_BODY_length, FXC_BODY_trips };
 enum { FXC_SOFTMAX_plain, FXC_SOFTMAX_log };
+enum { FXC_FFT_complex, FXC_FFT_from_real, FXC_FFT_to_real };
+enum {
+    FXC_LINALG_cholesky,
+    FXC_LINALG_cholesky_inverse,
+    FXC_LINALG_symmetric,
+    FXC_LINALG_ldl,
+    FXC_LINALG_lu,
+    FXC_LINALG_triangular,
+    FXC_LINALG_inverse,
+    FXC_LINALG_det,
+    FXC_LINALG_qr,
+    FXC_LINALG_geqrf,
+    FXC_LINALG_eigh,
+    FXC_LINALG_eig,
+    FXC_LINALG_svd,
+    FXC_LINALG_svdvals,
+};
 enum { FXC_CELL_lstm, FXC_CELL_gru, FXC_CELL_tanh, FXC_CELL_relu };
 
 #endif

@@ -47,6 +47,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
     free(analysis->bindings);
     if (!analysis->borrows) {
         free(analysis->probability);
+        free(analysis->sequences);
         fxc_custom_free(analysis->custom);
     }
     free(analysis);
@@ -61,6 +62,8 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->custom = analysis->custom;
     copy->shape_policy = analysis->shape_policy;
     copy->attention_window = analysis->attention_window;
+    copy->sequences = analysis->sequences;
+    copy->sequence_count = analysis->sequence_count;
     copy->device = analysis->device;
     copy->convention = analysis->convention;
     return FXC_OK;
@@ -250,6 +253,34 @@ static fxc_status set_attention(struct fxc_analysis *analysis, const char *value
     return FXC_OK;
 }
 
+/* "128,64,256": the lengths of packed sequences, "" for none. */
+static fxc_status set_sequences(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    uint32_t count = 0, most = value[0] == '\0' ? 0 : 1;
+    for (const char *c = value; *c != '\0'; c++) {
+        most += *c == ',';
+    }
+    int64_t *lengths = malloc((most == 0 ? 1 : most) * sizeof *lengths);
+    if (lengths == NULL) {
+        return fxc_fail_memory(err, "fxc_analysis_set");
+    }
+    for (const char *c = value; count < most;) {
+        char *end;
+        errno = 0;
+        lengths[count] = strtoll(c, &end, 10);
+        if (errno != 0 || end == c || lengths[count] < 0 || (*end != ',' && *end != '\0')) {
+            free(lengths);
+            return one_of(err, "sequences", "lengths with commas between them, such as 128,64,256", value);
+        }
+        count++;
+        c = end + 1;
+    }
+    free(analysis->sequences);
+    analysis->sequences = lengths;
+    analysis->sequence_count = count;
+    fxc_drop_facts(analysis, FXC_OPTION_ATTENTION);
+    return FXC_OK;
+}
+
 fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
     if (strcmp(option, "convention") == 0) {
         return set_convention(analysis, value, err);
@@ -277,6 +308,9 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "attention") == 0) {
         return set_attention(analysis, value, err);
     }
+    if (strcmp(option, "sequences") == 0) {
+        return set_sequences(analysis, value, err);
+    }
     if (strncmp(option, "dim.", 4) == 0) {
         return set_symbol(analysis, option + 4, value, err);
     }
@@ -284,7 +318,8 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_probability(analysis, option + 12, value, err);
     }
     return one_of(err, "name",
-                  "convention, profile, device, optimizer, shapes, attention, dim.NAME or probability.NAME", option);
+                  "convention, profile, device, optimizer, shapes, attention, sequences, dim.NAME or probability.NAME",
+                  option);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */

@@ -52,13 +52,15 @@ struct fxc_analysis {
     struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
     struct fxc_binding *bindings;           /* per symbol */
     int64_t attention_window;               /* 0: every pair of positions counts (struct fxc_rule) */
-    int32_t *probability;                   /* per node, of the branch taken when true, in millionths; -1, or NULL
-                                               altogether, where none is given */
-    struct fxc_custom *custom;              /* what the user added to the operator table; NULL: nothing */
-    bool borrows;                           /* probability and custom belong to another analysis */
-    enum fxc_shape_policy shape_policy;     /* what becomes of a rule that contradicts the recording */
-    uint32_t single_trip;                   /* a loop that counts once, or FXC_NONE (passes/loops.c) */
-    const struct fxc_device *device;        /* NULL: none named */
+    int64_t *sequences;                     /* lengths of packed sequences; NULL: not told */
+    uint32_t sequence_count;
+    int32_t *probability;               /* per node, of the branch taken when true, in millionths; -1, or NULL
+                                           altogether, where none is given */
+    struct fxc_custom *custom;          /* what the user added to the operator table; NULL: nothing */
+    bool borrows;                       /* probability, sequences and custom belong to another analysis */
+    enum fxc_shape_policy shape_policy; /* what becomes of a rule that contradicts the recording */
+    uint32_t single_trip;               /* a loop that counts once, or FXC_NONE (passes/loops.c) */
+    const struct fxc_device *device;    /* NULL: none named */
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
 

@@ -20,7 +20,7 @@ static bool is_absurd(const fxc_counts *counts) {
            counts->int_ops < 0;
 }
 
-static fxc_status count_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
+fxc_status fxc_flops_of_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
                              uint8_t *coverage, fxc_error *err) {
     *coverage = FXC_COVERAGE_UNKNOWN;
     if (row == NULL || row->flops == FXC_FLOPS_UNKNOWN) {
@@ -49,7 +49,7 @@ static fxc_status count_custom(struct fxc_custom_index *custom, const struct fxc
     bool done;
     FXC_TRY(fxc_custom_count(custom, rule, counts, coverage, &done, err));
     if (!done) {
-        FXC_TRY(count_node(rule, row, counts, coverage, err));
+        FXC_TRY(fxc_flops_of_node(rule, row, counts, coverage, err));
     }
     return fxc_custom_correct(custom, rule, counts, err);
 }
@@ -90,6 +90,8 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
                             .shapes = analysis->shapes,
                             .bindings = analysis->bindings,
                             .window = analysis->attention_window,
+                            .sequences = analysis->sequences,
+                            .sequence_count = analysis->sequence_count,
                             .used = used};
     struct fxc_custom_index *custom = NULL;
     mark_used(p, used);
@@ -100,7 +102,7 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);
         fxc_counts *counted = &counts[rule.node];
         uint8_t *covered = &coverage[rule.node];
-        FXC_TRY(custom == NULL ? count_node(&rule, row, counted, covered, err)
+        FXC_TRY(custom == NULL ? fxc_flops_of_node(&rule, row, counted, covered, err)
                                : count_custom(custom, &rule, row, counted, covered, err));
     }
     *flops = (struct fxc_flops){.counts = counts, .coverage = coverage, .custom = custom};

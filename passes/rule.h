@@ -12,7 +12,9 @@ struct fxc_rule {
     const struct fxc_shapes *shapes;
     const struct fxc_binding *bindings;
     uint32_t node;
-    int64_t window;   /* causal attention: keys that a query sees; 0: all pairs count */
+    int64_t window;           /* causal attention: keys that a query sees; 0: all pairs count */
+    const int64_t *sequences; /* lengths of packed sequences, as told */
+    uint32_t sequence_count;
     const bool *used; /* per value: does any node or output take it? NULL: not known */
 };
 

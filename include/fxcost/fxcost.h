@@ -145,6 +145,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
  *   "attention"   "full" (default): every pair of a query and a key counts; "causal": in calls with is_causal only
  *                 pairs with a key at or before the query; "window:N": of these the last N keys of each query
+ *   "sequences"   "128,64,256": the lengths of the sequences that varlen attention finds packed, which are data; "" for
+ *                 none told
  *   "probability.NAME"  that the condition of the cond named NAME is true, from 0 to 1: both branches then count by
  *                 their share, rounded per node ("" counts the dearer branch, the default)
  * Errors: FXC_USAGE, FXC_DEVICE. */

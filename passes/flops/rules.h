@@ -14,6 +14,10 @@
 FXC_FLOP_RULE_LIST(X)
 #undef X
 
+/* One execution of the rule's node by its row: counts, and whether they mean anything. */
+fxc_status fxc_flops_of_node(const struct fxc_rule *rule, const struct fxc_op_row *row, fxc_counts *counts,
+                             uint8_t *coverage, fxc_error *err);
+
 /* ---- helpers of the rules --------------------------------------------------------------------------------------- */
 
 /* Arithmetic that remembers an overflow, so that a formula reads as a formula. */

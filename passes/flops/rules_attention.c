@@ -160,3 +160,113 @@ fxc_status fxc_flops_encoder_layer(const struct fxc_rule *rule, const int32_t pa
     fxc_tally_work(&tally, src.dtype, fxc_linear(&tally, 16, src.numel, 2, rows), fxc_times(&tally, 2, rows));
     return fxc_tally_end(&tally, rule, err);
 }
+
+/* ---- flex and varlen --------------------------------------------------------------------------------------------- */
+
+/* What the graph that changes a score does for one of them. */
+static bool count_score_mod(const struct fxc_rule *rule, struct fxc_tally *each, fxc_error *err) {
+    enum fxc_kind kind;
+    int64_t graph;
+    if (!fxc_rule_arg(rule, FXC_NAME_score_mod, &kind, &graph) || kind != FXC_KIND_GRAPH) {
+        return false;
+    }
+    struct fxc_rule inner = *rule;
+    const struct fxc_program *p = rule->program;
+    for (inner.node = p->graph_node_begin[graph]; inner.node < p->graph_node_begin[graph + 1]; inner.node++) {
+        const struct fxc_op_row *row = fxc_node_row(p, inner.node);
+        fxc_counts counts = {0};
+        uint8_t coverage;
+        /* A graph in a score's graph, or this one again in a file that is none of ours: not followed. */
+        if (row == NULL || row->flops == FXC_FLOPS_flex || row->flops == FXC_FLOPS_body ||
+            fxc_flops_of_node(&inner, row, &counts, &coverage, err) != FXC_OK || coverage == FXC_COVERAGE_UNKNOWN ||
+            counts.macs != 0) {
+            return false;
+        }
+        each->out->vector_flops = fxc_plus(each, each->out->vector_flops, counts.vector_flops);
+        each->out->transcendentals = fxc_plus(each, each->out->transcendentals, counts.transcendentals);
+        each->out->int_ops = fxc_plus(each, each->out->int_ops, counts.int_ops);
+    }
+    return true;
+}
+
+/* As scaled_dot_product_attention, all pairs, and for every score what score_mod does. A block mask selects: it is not
+ * discounted, as no mask is, and torch's FlopCounterMode counts all pairs too. */
+fxc_status fxc_flops_flex(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct attention a;
+    fxc_counts each = {0};
+    struct fxc_tally score = {.out = &each};
+    (void)params;
+    FXC_NEED(known_attention(rule, &tally, &a) && count_score_mod(rule, &score, err));
+    tally.overflow |= score.overflow;
+    int64_t depth = fxc_plus(&tally, a.query_depth, a.value_depth);
+    fxc_tally_macs(&tally, a.query.dtype, fxc_times(&tally, a.scores.count, depth));
+    count_scores(&tally, a.query.dtype, a.scores, false, false);
+    out->vector_flops = fxc_plus(&tally, out->vector_flops, fxc_times(&tally, each.vector_flops, a.scores.count));
+    out->transcendentals =
+        fxc_plus(&tally, out->transcendentals, fxc_times(&tally, each.transcendentals, a.scores.count));
+    out->int_ops = fxc_plus(&tally, out->int_ops, fxc_times(&tally, each.int_ops, a.scores.count));
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* Sequences packed into one tensor: their lengths are data. */
+struct packed {
+    int64_t queries, keys; /* tokens in all */
+    int64_t longest_query, longest_key;
+    int64_t count;
+    bool causal;
+};
+
+static int64_t pairs_of(const struct fxc_rule *rule, const struct packed *packed, struct fxc_tally *tally,
+                        int64_t queries, int64_t keys) {
+    return rule->window > 0 && packed->causal ? causal_pairs(tally, queries, keys, rule->window)
+                                              : fxc_times(tally, queries, keys);
+}
+
+/* Pairs of positions within a sequence, where the lengths are known: they are told; or there is one sequence; or all
+ * are as long as the longest. */
+static bool known_pairs(const struct fxc_rule *rule, const struct packed *packed, struct fxc_tally *tally,
+                        int64_t *pairs) {
+    int64_t tokens = 0;
+    *pairs = 0;
+    for (uint32_t i = 0; i < rule->sequence_count; i++) {
+        tokens = fxc_plus(tally, tokens, rule->sequences[i]);
+        *pairs = fxc_plus(tally, *pairs, pairs_of(rule, packed, tally, rule->sequences[i], rule->sequences[i]));
+    }
+    if (rule->sequence_count > 0) {
+        return rule->sequence_count == packed->count && tokens == packed->queries && tokens == packed->keys;
+    }
+    if (packed->count == 1) {
+        *pairs = pairs_of(rule, packed, tally, packed->queries, packed->keys);
+        return true;
+    }
+    *pairs = fxc_times(tally, packed->count, pairs_of(rule, packed, tally, packed->longest_query, packed->longest_key));
+    return fxc_times(tally, packed->count, packed->longest_query) == packed->queries &&
+           fxc_times(tally, packed->count, packed->longest_key) == packed->keys;
+}
+
+/* varlen_attn: query [tokens, heads, depth], offsets one more than sequences. */
+fxc_status fxc_flops_varlen(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor query, key, value, offsets;
+    struct packed packed = {0};
+    int64_t pairs;
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_query, &query) && fxc_known_tensor(rule, FXC_NAME_key, &key) &&
+             fxc_known_tensor(rule, FXC_NAME_value, &value) && query.rank == 3 && key.rank == 3 && value.rank == 3);
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_cu_seq_q, &offsets) && offsets.rank == 1 && offsets.size[0] > 1);
+    FXC_NEED(!fxc_has_tensor(rule, FXC_NAME_block_table)); /* keys are then elsewhere */
+    packed.queries = query.size[0];
+    packed.keys = key.size[0];
+    packed.count = offsets.size[0] - 1;
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_max_q, -1, &packed.longest_query) &&
+             fxc_rule_int(rule, FXC_NAME_max_k, -1, &packed.longest_key) &&
+             fxc_rule_bool(rule, FXC_NAME_is_causal, false, &packed.causal));
+    FXC_NEED(known_pairs(rule, &packed, &tally, &pairs));
+    struct scores scores = {.rows = fxc_times(&tally, packed.queries, query.size[1]),
+                            .count = fxc_times(&tally, query.size[1], pairs)};
+    int64_t depth = fxc_plus(&tally, query.size[2], value.size[2]);
+    fxc_tally_macs(&tally, query.dtype, fxc_times(&tally, scores.count, depth));
+    count_scores(&tally, query.dtype, scores, false, false);
+    return fxc_tally_end(&tally, rule, err);
+}

@@ -20,12 +20,13 @@ static bool wanted_of(const struct fxc_rule *rule, int64_t wanted[3]) {
     return true;
 }
 
-/* Per element of the incoming gradient. */
+/* Per element of the incoming gradient. params: FLOPs, transcendentals. */
 fxc_status fxc_flops_grad_each(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
     struct fxc_tensor gradient;
     struct fxc_tally tally = {.out = out};
     FXC_NEED(gradient_of(rule, &gradient));
-    fxc_tally_work(&tally, gradient.dtype, fxc_times(&tally, params[0], gradient.numel), 0);
+    fxc_tally_work(&tally, gradient.dtype, fxc_times(&tally, params[0], gradient.numel),
+                   fxc_times(&tally, params[1], gradient.numel));
     return fxc_tally_end(&tally, rule, err);
 }
 
@@ -111,5 +112,17 @@ fxc_status fxc_flops_norm_backward(const struct fxc_rule *rule, const int32_t pa
     int64_t input = wanted[0] * ((training ? 7 : 1) + fxc_has_tensor(rule, FXC_NAME_weight));
     int64_t per_element = normalised + input + 2 * wanted[1] + wanted[2];
     fxc_tally_work(&tally, gradient.dtype, fxc_times(&tally, per_element, gradient.numel), 0);
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* w = v g / |v|, a norm for each of r rows: the gradient of g is sum(grad v) / |v|: 2 n; with a = g / |v| that of v is
+ * a grad - (a sum(grad v) / |v|^2) v: 3 n, and 3 r for both factors. */
+fxc_status fxc_flops_weight_norm_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                          fxc_error *err) {
+    struct fxc_tensor v, norms;
+    struct fxc_tally tally = {.out = out};
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_saved_v, &v) && fxc_known_tensor(rule, FXC_NAME_saved_norms, &norms));
+    fxc_tally_work(&tally, v.dtype, fxc_linear(&tally, 5, v.numel, 3, norms.numel), 0);
     return fxc_tally_end(&tally, rule, err);
 }

@@ -177,3 +177,36 @@ fxc_status fxc_flops_conv_backward(const struct fxc_rule *rule, const int32_t pa
     }
     return count_macs(rule, &tally, input.dtype, fxc_times(&tally, (wanted[0] != 0) + (wanted[1] != 0), macs), err);
 }
+
+enum { MAX_CHAIN = 32 };
+
+/* A chain of products in the order with the fewest multiply-adds, which torch searches for as well. */
+fxc_status fxc_flops_multi_dot(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor item = {0};
+    int64_t size[MAX_CHAIN + 1], least[MAX_CHAIN][MAX_CHAIN];
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_tensors);
+    (void)params;
+    list = list == FXC_NONE ? fxc_rule_list(rule, FXC_NAME_matrices) : list;
+    uint32_t count = fxc_list_count(rule->program, list);
+    FXC_NEED(count >= 1 && count <= MAX_CHAIN);
+    for (uint32_t i = 0; i < count; i++) {
+        /* A vector is a row at the start of the chain, a column at its end. */
+        FXC_NEED(fxc_known_item(rule, list, i, &item) && (item.rank == 2 || (item.rank == 1 && count > 1)));
+        size[i] = item.rank == 2 ? item.size[0] : i == 0 ? 1 : item.size[0];
+        size[i + 1] = item.rank == 2 ? item.size[1] : i == 0 ? item.size[0] : 1;
+        least[i][i] = 0;
+    }
+    for (uint32_t length = 1; length < count; length++) {
+        for (uint32_t from = 0; from + length < count; from++) {
+            uint32_t to = from + length;
+            least[from][to] = INT64_MAX;
+            for (uint32_t middle = from; middle < to; middle++) {
+                int64_t last = fxc_times(&tally, size[from], fxc_times(&tally, size[middle + 1], size[to + 1]));
+                int64_t macs = fxc_plus(&tally, last, fxc_plus(&tally, least[from][middle], least[middle + 1][to]));
+                least[from][to] = macs < least[from][to] ? macs : least[from][to];
+            }
+        }
+    }
+    return count_macs(rule, &tally, item.dtype, least[0][count - 1], err);
+}

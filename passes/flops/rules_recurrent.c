@@ -102,3 +102,47 @@ fxc_status fxc_flops_cell(const struct fxc_rule *rule, const int32_t params[3], 
                    fxc_times(&tally, cell.transcendentals, units));
     return fxc_tally_end(&tally, rule, err);
 }
+
+/* One layer in one direction, as oneDNN runs it; its modes are numbered as ideep's. */
+fxc_status fxc_flops_rnn_layer(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    static const uint8_t kinds[] = {FXC_CELL_relu, FXC_CELL_tanh, FXC_CELL_lstm, FXC_CELL_gru};
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor input, weight, recurrent;
+    int64_t rows, mode, hidden;
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_input, &input) && sequence_rows(&input, &rows) &&
+             fxc_known_tensor(rule, FXC_NAME_weight0, &weight) &&
+             fxc_known_tensor(rule, FXC_NAME_weight1, &recurrent) &&
+             fxc_rule_int(rule, FXC_NAME_hidden_size, -1, &hidden) && hidden >= 0);
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_mode, -1, &mode) && mode >= 0 && mode < (int64_t)sizeof kinds);
+    struct cell_work cell = cells[kinds[mode]];
+    fxc_tally_macs(&tally, input.dtype, fxc_times(&tally, rows, fxc_plus(&tally, weight.numel, recurrent.numel)));
+    int64_t units = fxc_times(&tally, rows, hidden);
+    fxc_tally_work(&tally, input.dtype, fxc_times(&tally, cell.flops, units),
+                   fxc_times(&tally, cell.transcendentals, units));
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* Of an LSTM: each weight meets each row twice, for the gradient of what it multiplied and for its own. Per unit, from
+ * h = o tanh(c), c = f c' + i g: of o 1, of c 5 (with tanh(c) again), of i, g, f and c' 1 each, through the gates'
+ * sigmoids 3 each and tanh 3, the sum with the gradient of the next step 1; biases 4. */
+fxc_status fxc_flops_rnn_layer_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                        fxc_error *err) {
+    enum { LSTM = 2 };
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor input, weight, recurrent;
+    int64_t rows, mode, hidden;
+    bool biased;
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_input, &input) && sequence_rows(&input, &rows) &&
+             fxc_known_tensor(rule, FXC_NAME_weight1, &weight) &&
+             fxc_known_tensor(rule, FXC_NAME_weight2, &recurrent) &&
+             fxc_rule_int(rule, FXC_NAME_hidden_size, -1, &hidden) && hidden >= 0 &&
+             fxc_rule_bool(rule, FXC_NAME_has_biases, true, &biased));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_mode, -1, &mode) && mode == LSTM);
+    int64_t macs = fxc_times(&tally, rows, fxc_plus(&tally, weight.numel, recurrent.numel));
+    fxc_tally_macs(&tally, input.dtype, fxc_times(&tally, 2, macs));
+    int64_t units = fxc_times(&tally, rows, hidden);
+    fxc_tally_work(&tally, input.dtype, fxc_times(&tally, biased ? 27 : 23, units), units);
+    return fxc_tally_end(&tally, rule, err);
+}

@@ -208,22 +208,39 @@ static int64_t greatest_common_divisor(int64_t a, int64_t b) {
 }
 
 /* Window i of b over a elements is [floor(i a / b), ceil((i + 1) a / b)); the sizes of all b windows sum to
- * a + b - gcd(a, b). params: pooled dimensions; operations saved per result (1 for a maximum, 0 for an average, which
- * divides). */
+ * a + b - gcd(a, b). */
+static bool window_elements(const struct fxc_tensor *from, const struct fxc_tensor *to, uint32_t dims,
+                            struct fxc_tally *tally, int64_t *out) {
+    *out = 1;
+    for (uint32_t dim = 0; dim < to->rank && from->rank == to->rank; dim++) {
+        int64_t a = from->size[dim], b = to->size[dim];
+        bool pooled = dim + dims >= to->rank;
+        *out = fxc_times(tally, *out, pooled ? fxc_plus(tally, a, b - greatest_common_divisor(a, b)) : b);
+    }
+    return from->rank == to->rank && from->rank >= dims;
+}
+
+/* The gradient of an average: a quotient per result, a sum for each element of its window. params: pooled dimensions.
+ */
+fxc_status fxc_flops_adaptive_pool_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                            fxc_error *err) {
+    struct fxc_tensor input, gradient;
+    struct fxc_tally tally = {.out = out};
+    int64_t visited;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_self, &input) && fxc_known_tensor(rule, FXC_NAME_grad_output, &gradient));
+    FXC_NEED(window_elements(&input, &gradient, (uint32_t)params[0], &tally, &visited));
+    fxc_tally_work(&tally, input.dtype, fxc_plus(&tally, visited, gradient.numel), 0);
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* params: pooled dimensions; operations saved per result (1 for a maximum, 0 for an average, which divides). */
 fxc_status fxc_flops_adaptive_pool(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
                                    fxc_error *err) {
     struct fxc_tensor input, result;
     struct fxc_tally tally = {.out = out};
-    uint32_t dims = (uint32_t)params[0];
+    int64_t visited;
     FXC_NEED(known_reduction(rule, &input, &result));
-    FXC_NEED(input.rank == result.rank && input.rank >= dims);
-    int64_t visited = 1;
-    for (uint32_t dim = 0; dim < result.rank; dim++) {
-        int64_t from = input.size[dim], to = result.size[dim];
-        bool pooled = dim >= result.rank - dims;
-        int64_t windows = pooled ? fxc_plus(&tally, from, to - greatest_common_divisor(from, to)) : to;
-        visited = fxc_times(&tally, visited, windows);
-    }
+    FXC_NEED(window_elements(&input, &result, (uint32_t)params[0], &tally, &visited));
     int64_t saved = fxc_times(&tally, params[1], result.numel);
     fxc_tally_work(&tally, result.dtype, visited > saved ? visited - saved : 0, 0);
     return fxc_tally_end(&tally, rule, err);

@@ -102,6 +102,11 @@ static void put_convention(const struct face *face) {
         (void)snprintf(text, sizeof text, "%s, causal attention of the last %" PRId64 " positions", usual, window);
     }
     put_field(face->out, "convention", text);
+    if (face->analysis->sequence_count > 0) {
+        (void)snprintf(text, sizeof text, "%" PRIu32 " packed for varlen attention, lengths as told",
+                       face->analysis->sequence_count);
+        put_field(face->out, "sequences", text);
+    }
 }
 
 static void put_head(const struct face *face) {

@@ -185,3 +185,33 @@ fxc_status fxc_shape_fft_c2r(const struct fxc_rule *rule, struct fxc_shape *out,
     start(&t, out);
     return FXC_OK;
 }
+
+/* Elements of the whole signals, real or complex, and points of each transform. */
+static bool measure(const struct transform *t, const struct fxc_shape *whole, int64_t *elements, int64_t *points) {
+    bool overflow = false;
+    *elements = *points = 1;
+    for (uint32_t dim = 0; dim < whole->rank; dim++) {
+        overflow |= fxc_mul(*elements, whole->size[dim], elements);
+    }
+    for (uint32_t i = 0; i < t->count; i++) {
+        overflow |= fxc_mul(*points, whole->size[t->dim[i]], points);
+    }
+    return !overflow;
+}
+
+bool fxc_fft_extent(const struct fxc_rule *rule, uint32_t dims, bool halved, int64_t *elements, int64_t *points) {
+    struct transform t;
+    struct fxc_shape whole = {.rank = 0};
+    if (!(dims == 1 ? read_one(rule, &t) : read_several(rule, &t, dims))) {
+        return false;
+    }
+    int64_t *last = &t.length[t.count - 1];
+    if (*last < 0 && !fxc_rule_int(rule, FXC_NAME_last_dim_size, -1, last)) {
+        return false;
+    }
+    if (halved && *last < 0) {
+        return unfold_half(&t, &whole) == FXC_OK && measure(&t, &whole, elements, points);
+    }
+    start(&t, &whole);
+    return measure(&t, &whole, elements, points);
+}

@@ -28,7 +28,8 @@
     X(CLONE_SCATTER, "clone_scatter") /* out of place scatter: copies self, then as SCATTER */                         \
     X(WRITE, "write")                 /* writes the result only: factories, fill_ */                                   \
     X(INPLACE, "inplace")             /* reads every tensor argument, writes self */                                   \
-    X(OVERWRITE, "overwrite")         /* reads every tensor argument but self, writes self (copy_) */
+    X(OVERWRITE, "overwrite")         /* reads every tensor argument but self, writes self (copy_) */                  \
+    X(OUT, "out")                     /* reads every tensor argument but out, writes out */
 
 /* What autocast does to an op: torch registers other operators for a CPU than for CUDA. */
 #define FXC_AUTOCAST_LIST(X)                                                                                           \

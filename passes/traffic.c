@@ -81,14 +81,19 @@ static bool is_source(uint16_t name) {
     return name == FXC_NAME_self || name == FXC_NAME_input || name == FXC_NAME_weight;
 }
 
-/* Bytes of all tensor arguments, or of those that are not the source that an indexed op reads or writes in part. */
-static int64_t arguments_bytes(const struct traffic_pass *pass, uint32_t node, bool with_source, struct sums *sums) {
+static bool is_out(uint16_t name) {
+    return name == FXC_NAME_out;
+}
+
+/* Bytes of all tensor arguments but the first of a name: the source that an indexed op reads or writes in part, of
+ * embedding(weight, indices) and index_select(self, dim, index); or what is written. NULL: of all. */
+static int64_t arguments_bytes(const struct traffic_pass *pass, uint32_t node, bool (*but)(uint16_t),
+                               struct sums *sums) {
     const struct fxc_program *p = pass->p;
     int64_t total = 0;
-    bool skipped = with_source;
+    bool skipped = but == NULL;
     for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
-        /* The source is the first argument of that name: embedding(weight, indices), index_select(self, dim, index). */
-        if (!skipped && is_source(p->argname_id[p->arg_name[a]])) {
+        if (!skipped && but(p->argname_id[p->arg_name[a]])) {
             skipped = true;
             continue;
         }
@@ -135,20 +140,24 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
     switch ((enum fxc_touch)touch) {
     case FXC_TOUCH_GATHER:
         sums->written = result_bytes(pass, node, sums);
-        sums->read = arguments_bytes(pass, node, false, sums);
+        sums->read = arguments_bytes(pass, node, is_source, sums);
         add(sums, &sums->read, sums->written);
         return true;
     case FXC_TOUCH_SCATTER:
-        sums->read = arguments_bytes(pass, node, false, sums);
+        sums->read = arguments_bytes(pass, node, is_source, sums);
         sums->written = scattered_bytes(pass, node, sums);
         return true;
     case FXC_TOUCH_CLONE_SCATTER:
-        sums->read = arguments_bytes(pass, node, true, sums);
+        sums->read = arguments_bytes(pass, node, NULL, sums);
         sums->written = result_bytes(pass, node, sums);
         add(sums, &sums->written, scattered_bytes(pass, node, sums));
         return true;
     case FXC_TOUCH_OVERWRITE:
-        sums->read = arguments_bytes(pass, node, false, sums);
+        sums->read = arguments_bytes(pass, node, is_source, sums);
+        sums->written = result_bytes(pass, node, sums);
+        return true;
+    case FXC_TOUCH_OUT:
+        sums->read = arguments_bytes(pass, node, is_out, sums);
         sums->written = result_bytes(pass, node, sums);
         return true;
     case FXC_TOUCH_WRITE:
@@ -157,7 +166,7 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
     default:
         break;
     }
-    sums->read = arguments_bytes(pass, node, true, sums);
+    sums->read = arguments_bytes(pass, node, NULL, sums);
     sums->written = result_bytes(pass, node, sums);
     return true;
 }

@@ -72,3 +72,10 @@ def architectures(folder: Path) -> Iterator[Result]:
     yield Result(
         "inputs, answer, and matrix FLOPs by both routes", figure, "60 types, all answered, none differs", holds
     )
+
+
+def unknown_operators(folder: Path) -> Iterator[Result]:
+    """Every model of the tests under the default convention: what has no formula, and why (bench/unknown_ops.py)."""
+    del folder
+    figure, holds = last_line("unknown_ops.py")
+    yield Result("operators without a formula", figure, "each with its reason", holds)

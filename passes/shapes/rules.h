@@ -45,8 +45,8 @@ bool fxc_written_tensor(const struct fxc_rule *rule, uint32_t index, struct fxc_
 fxc_status fxc_sizes_as_written(const struct fxc_rule *rule, uint32_t list, int64_t numel, struct fxc_shape *out);
 /* Windows over spatial dimension `dim` of this size, from kernel_size, stride, padding and dilation. */
 bool fxc_windows(const struct fxc_rule *rule, uint32_t dim, int64_t size, int64_t *out);
-/* A Fourier transform over 1 dimension, the last 2 or all (0), unless the call says which: elements of the whole signals
- * and points of one transform. `halved`: the argument is half of a real signal's spectrum. */
+/* A Fourier transform over 1 dimension, the last 2 or all (0), unless the call says which: elements of the whole
+ * signals and points of one transform. `halved`: the argument is half of a real signal's spectrum. */
 bool fxc_fft_extent(const struct fxc_rule *rule, uint32_t dims, bool halved, int64_t *elements, int64_t *points);
 /* "[8, 512]", cut to the buffer. Returns buffer. */
 const char *fxc_sizes_text(const int64_t *size, uint32_t rank, char *buffer, size_t bytes);

@@ -72,6 +72,9 @@ def _config(transformers: Any, spec: str, settings: dict[str, Any]) -> tuple[Any
             _set_nested(config, key, value, spec)
     except (TypeError, ValueError, KeyError) as error:
         raise usage(f"hf:{spec}: the configuration is refused: {first_line(error)}", "check --set") from None
+    heads = getattr(config, "num_attention_heads", None)
+    if isinstance(heads, int) and getattr(config, "num_key_value_heads", heads) is None:
+        config.num_key_value_heads = heads  # what configurations mean by none; not every model works it out
     return config, label
 
 

@@ -92,7 +92,7 @@ _DECISION = ("actions", "rewards", "returns_to_go", "timesteps")
 
 
 def _makers(config: Any, options: Options, dtype: torch.dtype) -> dict[str, Callable[[], torch.Tensor]]:
-    batch, seq = options.batch or 1, options.seq or SEQ
+    batch, seq = options.batch or 1, options.seq or min(SEQ, _positions(config))
 
     def number(name: str, default: int) -> int:
         value = getattr(config, name, None)
@@ -139,6 +139,12 @@ def _makers(config: Any, options: Options, dtype: torch.dtype) -> dict[str, Call
         "timesteps": tokens,
     }
     return makers | dict.fromkeys(_MASK_NAMES, tokens)
+
+
+def _positions(config: Any) -> int:
+    """How many tokens a text may have: models of short queries have fewer positions than the usual length."""
+    positions = getattr(getattr(config, "text_config", None) or config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else SEQ
 
 
 def _has(config: Any, name: str) -> bool:

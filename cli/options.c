@@ -79,7 +79,7 @@ static const struct option {
     {"--input-grad", NULL, "capture: with --train, gradients of the inputs too", CAPTURE_FLAG, 0},
     {"--grad", NULL, "capture: with gradients enabled", CAPTURE_FLAG, 0},
     {"--strict", NULL, "capture: by torch.export's strict mode", CAPTURE_FLAG, 0},
-    {"--route", "ROUTE", "capture: auto (default), export, or record: what the model runs on its inputs", CAPTURE, 0},
+    {"--route", "ROUTE", "capture: auto (default), export, record (what the model runs) or submodules", CAPTURE, 0},
     {"--record", NULL, "capture: the same as --route record", CAPTURE_FLAG, 0},
     {"--method", "CALL", "capture: record another method than forward: 'generate(max_new_tokens=16)'", CAPTURE, 0},
     {"--fx", NULL, "capture: by torch.fx's symbolic trace, without example inputs or shapes", CAPTURE_FLAG, 0},

@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input-grad", action="store_true", help="with --train: gradients of the inputs too")
     parser.add_argument("--grad", action="store_true", help="capture with gradients enabled")
     parser.add_argument("--strict", action="store_true", help="use torch.export's strict mode")
-    parser.add_argument("--route", default="auto", help="auto, export or record")
+    parser.add_argument("--route", default="auto", help="auto, export, record or submodules")
     parser.add_argument("--record", action="store_true", help="the same as --route record")
     parser.add_argument("--method", metavar="CALL", help="another method than forward: 'generate(max_new_tokens=16)'")
     parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")

@@ -1,4 +1,5 @@
-"""The routes to a program, best first: torch.export, then a recording of a run, on fake tensors where they will do.
+"""The routes to a program, best first: torch.export; a recording of a run, on fake tensors where they will do; where
+the model does not run either, torch.export submodule by submodule, as far as the run gets.
 
 A recording is the path that these inputs take. It needs values where the model asks for them (``.item()``, a branch, a
 loop, numpy): then it runs on the model's own weights, or on zeros where the model has none.
@@ -19,13 +20,15 @@ from .exporter import Capture, capture
 from .failures import explain
 from .fakes import make_fake, mode_of, modes_shared
 from .guard import Noise, Progress, unchanged
+from .parts import LACKING, Parts
 from .recording import Recording
 from .watch import Watch
 
-ROUTES = ("auto", "export", "record")
+ROUTES = ("auto", "export", "record", "submodules")
 _ZEROS_LIMIT = 8 * 10**9  # bytes of weights that are filled with zeros, to run a model that has none
 
 Method = str | Callable[..., Any] | None
+Run = Callable[[Recording | None], None]  # runs the model once, recorded or not
 
 
 def capture_any(
@@ -41,6 +44,7 @@ def capture_any(
     **options: Any,
 ) -> Capture:
     """As :func:`fxcost.capture`; where torch.export fails, what the model runs is recorded, and the program says why.
+    Where it does not run, for want of something that it asks for, its submodules are exported one by one.
 
     ``route`` forces one. ``method`` names another method than forward (``"generate"``), or is a function of the same
     inputs; that is always recorded. A recording has no lowered view.
@@ -49,7 +53,7 @@ def capture_any(
         raise usage(f"route {route!r}: there is no such route", "one of " + ", ".join(ROUTES))
     recordable = isinstance(model, torch.nn.Module) and options.get("mode", "forward") == "forward"
     if not recordable or (route == "export" and method is None):
-        if route == "record" or method is not None:
+        if route in ("record", "submodules") or method is not None:
             raise usage("only the forward pass and methods of a torch.nn.Module are recorded", "leave route= out")
         return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
     args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
@@ -60,15 +64,22 @@ def capture_any(
         if options.get("lowered"):
             raise usage("a recording has no lowered view", "route='export', or fxcost.compiled()")
         return attempt.record("asked for" if method is None else f"{_text(method)} is not forward")
+    if route == "submodules":
+        if dynamic_shapes is not None:
+            raise usage("submodules are exported on the sizes that they get", "leave dynamic dimensions out")
+        return attempt.by_parts("asked for", strict=options.get("strict", False))
     try:
         return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
     except FxcostError as error:
         if error.status != "CAPTURE" or dynamic_shapes is not None or options.get("lowered"):
             raise
-        try:
-            return attempt.record(f"torch.export failed: {_reason(error)}")
-        except FxcostError:
-            raise error from None  # the model does not run either: what torch.export says of it says more
+        why = f"torch.export failed: {_reason(error)}"
+        with contextlib.suppress(FxcostError):
+            return attempt.record(why)
+        if isinstance(attempt.error, LACKING):  # not a wrong model or wrong inputs
+            with contextlib.suppress(FxcostError):
+                return attempt.by_parts(why)
+        raise error from None  # the model does not run either: what torch.export says of it says more
 
 
 def _text(method: Method) -> str:
@@ -89,40 +100,78 @@ class _Attempt:
     ) -> None:  # fmt: skip
         self.model, self.args, self.kwargs, self.method = model, args, kwargs, method
         self.label, self.progress = label, progress
+        self.error: Exception | None = None  # of the last run
 
     def record(self, why: str) -> Capture:
         """On fake tensors; where the model asks for values, on real ones."""
         noise = Noise()
-        error: Exception | None = None
         try:
-            for title, prepared in self._ways():
+            for title, _, prepared in self._ways():
                 self.progress.stage(f"recording {self.label} on {title}")
-                recording = Recording(self.model, self.label, named_tensors(self.args, self.kwargs))
-                recording.head["why"] = f"{why}; run on {title}"
+                recording = self._recording(f"{why}; run on {title}")
                 with unchanged(self.model), noise.collected():
                     try:
                         with prepared() as run:
                             run(recording)
                         return recording.capture
                     except Exception as failed:  # noqa: BLE001  whatever the model raises
-                        error = failed
-            assert error is not None
-            raise explain(self.label, Watch(), error, noise.save(error), "by running it") from None
+                        self.error = failed
+            raise self._failure(noise, "by running it") from None
         finally:
             self.progress.done()
 
-    def _ways(self) -> Iterator[tuple[str, Any]]:
-        """What the model may run on, cheapest first."""
+    def by_parts(self, why: str, strict: bool = False) -> Capture:
+        """Submodule by submodule: on what the whole model runs on, else as far as the first way gets."""
+        noise = Noise()
+        ways = list(self._ways())
+        try:
+            for last, (title, mode, prepared) in zip([False] * len(ways) + [True], [*ways, ways[0]], strict=True):
+                self.progress.stage(f"exporting the submodules of {self.label} on {title}")
+                with unchanged(self.model), noise.collected(), prepared() as run:
+                    parts = Parts(self.model, mode, strict)
+                    parts.survey(run)
+                    self.error = parts.error
+                    if parts.error is not None and not (last and parts.useful):
+                        continue
+                    recording = self._recording(f"{why}; {parts.text()}; run on {title}", attempts=True)
+                    recording.head |= {"route": "submodules", "parts": parts.summary()}
+                    try:
+                        parts.record(recording, run)
+                        return recording.capture
+                    except Exception as failed:  # noqa: BLE001  the second run need not go as the first
+                        self.error = failed
+            raise self._failure(noise, "by its submodules") from None
+        finally:
+            self.progress.done()
+
+    def _recording(self, why: str, attempts: bool = False) -> Recording:
+        named = named_tensors(self.args, self.kwargs)
+        recording = Recording(self.model, self.label, named, attempts=attempts)
+        recording.head["why"] = why
+        return recording
+
+    def _failure(self, noise: Noise, how: str) -> FxcostError:
+        assert self.error is not None
+        return explain(self.label, Watch(), self.error, noise.save(self.error), how)
+
+    def _ways(self) -> Iterator[tuple[str, FakeTensorMode | None, Any]]:
+        """What the model may run on, cheapest first, with the mode of its fake tensors."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         fake = [tensor for tensor in tensors if isinstance(tensor, FakeTensor)]
         mode = mode_of(self.model)
         if not any(tensor.is_meta for tensor in tensors):
-            yield "fake tensors", lambda: self._on_fakes(mode)
+            yield "fake tensors", mode, lambda: self._on_fakes(mode)
         if not fake:
             meta = any(tensor.is_meta for tensor in tensors)
-            yield ("meta tensors" if meta else "real tensors"), self._on_own
+            yield ("meta tensors" if meta else "real tensors"), None, self._on_own
         elif sum(tensor.numel() * tensor.element_size() for tensor in fake) <= _ZEROS_LIMIT:
-            yield "zeros for weights", self._on_zeros
+            yield "zeros for weights", None, self._on_zeros
+
+    def _recorded(self, recording: Recording | None, args: Any, kwargs: Any) -> contextlib.AbstractContextManager[Any]:
+        if recording is None:
+            return contextlib.nullcontext()
+        recording.name_inputs(named_tensors(args, kwargs))
+        return recording
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.method is None:
@@ -135,29 +184,27 @@ class _Attempt:
             raise usage(f"{type(self.model).__name__} has no method {self.method!r}", "method='generate'")
 
     @contextlib.contextmanager
-    def _on_fakes(self, mode: FakeTensorMode) -> Iterator[Callable[[Recording], None]]:
+    def _on_fakes(self, mode: FakeTensorMode) -> Iterator[Run]:
         make_fake(self.model, mode)  # put back by unchanged()
         args, kwargs = _mapped(_copied((self.args, self.kwargs)), lambda tensor: _faked(tensor, mode))
 
-        def run(recording: Recording) -> None:
-            recording.name_inputs(named_tensors(args, kwargs))
-            with mode, recording:
+        def run(recording: Recording | None) -> None:
+            with mode, self._recorded(recording, args, kwargs):
                 self._call(args, kwargs)
 
         yield run
 
     @contextlib.contextmanager
-    def _on_own(self) -> Iterator[Callable[[Recording], None]]:
-        def run(recording: Recording) -> None:
+    def _on_own(self) -> Iterator[Run]:
+        def run(recording: Recording | None) -> None:
             args, kwargs = _copied((self.args, self.kwargs))  # what is written into inputs is not the caller's
-            recording.name_inputs(named_tensors(args, kwargs))
-            with recording:
+            with self._recorded(recording, args, kwargs):
                 self._call(args, kwargs)
 
         yield run
 
     @contextlib.contextmanager
-    def _on_zeros(self) -> Iterator[Callable[[Recording], None]]:
+    def _on_zeros(self) -> Iterator[Run]:
         made: dict[int, torch.Tensor] = {}
         for module in self.model.modules():  # put back by unchanged()
             registries: tuple[dict[str, Any], ...] = module._parameters, module._buffers
@@ -167,9 +214,8 @@ class _Attempt:
                         registry[key] = made.setdefault(id(tensor), _zeros(tensor))
         args, kwargs = _mapped((self.args, self.kwargs), lambda tensor: made.setdefault(id(tensor), _zeros(tensor)))
 
-        def run(recording: Recording) -> None:
-            recording.name_inputs(named_tensors(args, kwargs))
-            with recording:
+        def run(recording: Recording | None) -> None:
+            with self._recorded(recording, args, kwargs):
                 self._call(args, kwargs)
 
         yield run

@@ -156,7 +156,7 @@ class Calls:
     def innermost(self, stack: dict[str, tuple[str, Any]]) -> int:
         """The call of the last entry of an nn_module_stack; made from the stack itself where none was recorded."""
         key = next(reversed(stack))
-        path = _clean(stack[key][0])
+        path = clean_path(stack[key][0])
         row = self._by_key.get((key, path))
         if row is None:
             row = self._by_key[key, path] = self._from_stack(stack)
@@ -164,10 +164,10 @@ class Calls:
 
     def _from_stack(self, stack: dict[str, tuple[str, Any]]) -> int:
         row = NONE
-        if _clean(next(iter(stack.values()))[0]):  # Dynamo's stacks leave the root out
+        if clean_path(next(iter(stack.values()))[0]):  # Dynamo's stacks leave the root out
             stack = {"": ("", ""), **stack}
         for key, (raw, cls) in stack.items():
-            path = _clean(raw)
+            path = clean_path(raw)
             text = cls if isinstance(cls, str) else class_name(cls)
             if path not in self.modules.rows or text:
                 self.modules.add(path, text)
@@ -182,7 +182,7 @@ class Calls:
         return row
 
 
-def _clean(path: str) -> str:
+def clean_path(path: str) -> str:
     """Dynamo writes L['self'].layers[0] or L['self']._modules['fc']: the qualified name in it."""
     if path.startswith("L["):
         path = path.partition("]")[2].replace("._modules", "")

@@ -242,8 +242,9 @@ def analyze(
     ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
     ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
     ``optimizer`` counts a step of it besides: sgd, momentum, nesterov, adam, adamw, adafactor or lion.
-    Where torch.export fails, what the model runs is recorded and the report says so; ``route="export"`` or
-    ``route="record"`` forces one, ``method="generate"`` (or a function) records that instead of forward.
+    Where torch.export fails, what the model runs is recorded and the report says so; ``route="export"``,
+    ``route="record"`` or ``route="submodules"`` forces one, ``method="generate"`` (or a function) records that instead
+    of forward.
     Raises FxcostError when the model cannot be captured.
     """
     from .ladder import capture_any

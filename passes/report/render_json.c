@@ -30,7 +30,31 @@ static void put_phases(struct fxc_json *json, const int64_t flops[FXC_PHASE_COUN
     }
 }
 
+/* What became of each submodule, where they were captured one by one: lists of path, route and reason. */
+static void put_parts(struct fxc_json *json, const struct fxc_program *p) {
+    static const char *const names[] = {"module", "route", "why"};
+    enum { NAMES = sizeof names / sizeof names[0] };
+    int64_t list;
+    fxc_json_open(json, "parts", '[');
+    bool found = fxc_program_capture(p, "parts", FXC_KIND_LIST, &list);
+    for (uint32_t i = found ? p->list_begin[list] : 0; found && i < p->list_begin[list + 1]; i++) {
+        if (p->item_kind[i] != FXC_KIND_LIST) {
+            continue;
+        }
+        uint32_t begin = p->list_begin[p->item_payload[i]], end = p->list_begin[p->item_payload[i] + 1];
+        fxc_json_open(json, NULL, '{');
+        for (uint32_t at = begin; at < end && at - begin < NAMES; at++) {
+            bool text = p->item_kind[at] == FXC_KIND_STRING;
+            fxc_json_string(json, names[at - begin], text ? fxc_string(p, (uint32_t)p->item_payload[at]) : NULL);
+        }
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, ']');
+}
+
 static void put_program(struct fxc_json *json, const struct fxc_analysis *analysis) {
+    int64_t why;
+    bool told = fxc_program_capture(analysis->program, "why", FXC_KIND_STRING, &why);
     fxc_program_info info = {.struct_size = sizeof info};
     (void)fxc_program_get_info(analysis->program, &info, NULL);
     fxc_json_open(json, "program", '{');
@@ -40,6 +64,8 @@ static void put_program(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_bool(json, "training", info.training);
     fxc_json_bool(json, "grad", info.grad);
     fxc_json_string(json, "route", info.route);
+    fxc_json_string(json, "why", told ? fxc_string(analysis->program, (uint32_t)why) : NULL);
+    put_parts(json, analysis->program);
     fxc_json_string(json, "dialect", info.dialect);
     fxc_json_string(json, "torch", info.torch_version);
     fxc_json_string(json, "producer", info.producer);

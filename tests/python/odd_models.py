@@ -78,3 +78,32 @@ def quantised() -> tuple[torch.nn.Module, tuple[torch.Tensor]]:
 def wrong() -> tuple[torch.nn.Module, tuple[torch.Tensor]]:
     """A shape that does not fit: no route has an answer."""
     return torch.nn.Linear(4, 4), (torch.ones(3, 5),)
+
+
+class MissingKernel(torch.nn.Module):
+    """Calls an operator that no device has a kernel of, and that says nothing of its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.fxcost_missing.kernel(self.inner(x), 2)
+
+
+class Three(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = torch.nn.Linear(4, 4), MissingKernel(), torch.nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.middle(self.first(x)))
+
+
+_LIBRARY = torch.library.Library("fxcost_missing", "FRAGMENT")
+
+
+def missing_kernel() -> tuple[torch.nn.Module, tuple[torch.Tensor]]:
+    if not hasattr(torch.ops.fxcost_missing, "kernel"):
+        _LIBRARY.define("kernel(Tensor x, int n) -> Tensor")
+    return Three(), (X,)

@@ -197,7 +197,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "fails"])
-@pytest.mark.parametrize("route", ["auto", "export", "record"])
+@pytest.mark.parametrize("route", ["auto", "export", "record", "submodules"])
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 def test_the_model_is_unchanged(route: str, fails: bool, training: bool) -> None:
     torch.manual_seed(0)

@@ -28,6 +28,7 @@ class Recording:
         name: str | None = None,
         inputs: dict[str, torch.Tensor] | None = None,
         fold: bool = True,
+        attempts: bool = False,
     ) -> None:
         if model is not None and not isinstance(model, torch.nn.Module):
             raise usage(
@@ -37,6 +38,7 @@ class Recording:
         self.model = model
         self.name = name or (type(model).__name__ if model is not None else "recording")
         self._inputs, self._fold = inputs or {}, fold
+        self._attempts = attempts  # whether an operator that fails is noted
         self.head: dict[str, Any] = {}  # what the program says of itself beside the usual
         self._stack: contextlib.ExitStack | None = None
         self._capture: Capture | None = None
@@ -64,7 +66,7 @@ class Recording:
         if self._stack is not None:
             raise usage("this recording has started already", "stop() before the next start()")
         from .calls import Calls
-        from .tape import Dispatch, Functions, Tape
+        from .tape import Attempts, Dispatch, Functions, Tape
 
         tape = Tape()
         calls = Calls(tape)
@@ -74,7 +76,7 @@ class Recording:
             stack.enter_context(tape.phases.watching(lambda: tape.call))
             stack.enter_context(calls.watching())
             stack.enter_context(Functions(tape))
-            stack.enter_context(Dispatch(tape))
+            self._dispatch = stack.enter_context(Attempts(tape) if self._attempts else Dispatch(tape))
             self._stack = stack.pop_all()
         self._tape, self._calls = tape, calls
         self._capture = self._program = None
@@ -132,6 +134,26 @@ class Recording:
         if torch.get_default_dtype() != torch.float32:
             head["default_dtype"] = torch.get_default_dtype()
         return {**head, **self.head}
+
+    # ---- what others put on the tape ---------------------------------------------------------------------------------
+
+    def add_graph(self, module: torch.nn.Module, program: Any, inputs: list[Any], results: list[Any]) -> None:
+        """An exported program in place of the open call of a module (recording/graphs.py)."""
+        from .graphs import GraphWriter
+
+        GraphWriter(self._tape, self._calls, module).write(program, inputs, results)
+
+    def add_opaque(self, module: torch.nn.Module) -> None:
+        """What stands for the last call of a module that neither exports nor runs: the operator that failed, or where
+        none did, one of the module's class."""
+        from .graphs import add_opaque
+        from .tape import Attempts
+
+        if isinstance(self._dispatch, Attempts) and self._dispatch.failed:
+            return
+        rows = self._calls.rows
+        call = next((index for index in reversed(range(len(rows))) if rows[index][0] is module), -1)
+        add_opaque(self._tape, call, type(module))
 
     # ---- what it gives ----------------------------------------------------------------------------------------------
 

@@ -59,6 +59,8 @@ class Positions:
         code, offset = place
         if code is None:
             return NONE
+        if type(code) is str:  # of an exported node: the whole trace
+            return self.sources.of(code)
         key = (id(code), offset)
         row = self._rows.get(key)
         if row is None:

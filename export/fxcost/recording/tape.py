@@ -143,6 +143,23 @@ class Tape:
             self.outside.append((ref, len(self.events)))
         return ref
 
+    def stands_for(self, tensor: torch.Tensor, ref: Ref) -> None:
+        """From now on this tensor is what the reference means, and its storage the reference's."""
+        try:
+            storage = tensor.untyped_storage()
+            key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
+        except _NO_STORAGE:
+            self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
+            return
+        if storage._cdata not in self._storage_rows:
+            self._storage_rows[storage._cdata] = ref.storage
+            self._pins.append(storage._weak_ref())  # type: ignore[arg-type]
+        number = self._keys.get(key)
+        if number is None:
+            number = self._keys[key] = len(self._keys)
+            self._descriptions.append(key)
+        self._refs[storage._cdata, number] = ref
+
     def storage_row(self, tensor: torch.Tensor) -> int | None:
         """The storage of a tensor, if any operator met it."""
         try:
@@ -246,6 +263,27 @@ class Dispatch(TorchDispatchMode):
         result = tape.made(out, index, -1) if isinstance(out, _TENSOR) else tape.results(out, index)
         events.append((func, taken, named, result, tape.call, function, code, position, flags, number))
         return out
+
+
+class Attempts(Dispatch):
+    """Notes too, without a result, the first operator that fails: what it would have computed is unknown."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self.failed = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        except Exception:
+            if not self.failed and isinstance(func, torch._ops.OpOverload):
+                self.failed, tape = True, self.tape
+                named = {key: tape.noted(arg) for key, arg in kwargs.items()} if kwargs else None
+                code, position = tape.place(sys._getframe(1))
+                flags, number = tape.phases.now(tape.call)
+                taken = [tape.noted(arg) for arg in args]
+                tape.events.append((func, taken, named, None, tape.call, None, code, position, flags, number))
+            raise
 
 
 def _kind_of(func: Any) -> int:

@@ -32,3 +32,9 @@ def first_line(error: BaseException, limit: int = 200) -> str:
     if len(lines) > 1 and lines[1].startswith("- "):  # a heading says less than the first item under it
         text = f"{text.partition('!')[0]}: {lines[1][2:]}"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def reason_of(error: Exception) -> str:
+    """The reason in a message of several lines, where one says so; else its first line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line[7:].strip() for line in lines if line.startswith("reason:")), "") or first_line(error)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from .errors import FxcostError, usage
+from .errors import FxcostError, reason_of, usage
 from .exporter import Capture, capture
 from .failures import explain
 from .fakes import make_fake, mode_of, modes_shared
@@ -73,7 +73,7 @@ def capture_any(
     except FxcostError as error:
         if error.status != "CAPTURE" or dynamic_shapes is not None or options.get("lowered"):
             raise
-        why = f"torch.export failed: {_reason(error)}"
+        why = f"torch.export failed: {reason_of(error)}"
         with contextlib.suppress(FxcostError):
             return attempt.record(why)
         if isinstance(attempt.error, LACKING):  # not a wrong model or wrong inputs
@@ -84,11 +84,6 @@ def capture_any(
 
 def _text(method: Method) -> str:
     return method if isinstance(method, str) else str(getattr(method, "__name__", "the function"))
-
-
-def _reason(error: FxcostError) -> str:
-    lines = [line.strip() for line in error.message.splitlines()]
-    return next((line[7:].strip() for line in lines if line.startswith("reason:")), lines[0])
 
 
 class _Attempt:
@@ -124,14 +119,19 @@ class _Attempt:
         """Submodule by submodule: on what the whole model runs on, else as far as the first way gets."""
         noise = Noise()
         ways = list(self._ways())
+        self.error = None
         try:
-            for last, (title, mode, prepared) in zip([False] * len(ways) + [True], [*ways, ways[0]], strict=True):
+            for attempt in [*ways, ways[0]]:
+                title, mode, prepared = attempt
+                again = self.error is not None and attempt is ways[0]
+                if again and not isinstance(self.error, LACKING):
+                    break  # the model or its inputs are wrong: what it comes to before that is no answer
                 self.progress.stage(f"exporting the submodules of {self.label} on {title}")
                 with unchanged(self.model), noise.collected(), prepared() as run:
                     parts = Parts(self.model, mode, strict)
                     parts.survey(run)
-                    self.error = parts.error
-                    if parts.error is not None and not (last and parts.useful):
+                    if parts.error is not None and not (again and parts.plan):
+                        self.error = parts.error
                         continue
                     recording = self._recording(f"{why}; {parts.text()}; run on {title}", attempts=True)
                     recording.head |= {"route": "submodules", "parts": parts.summary()}

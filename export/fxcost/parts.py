@@ -120,11 +120,6 @@ class Parts:
             texts.append("not reached: " + ", ".join(missing[:_NAMED]) + (" ..." if len(missing) > _NAMED else ""))
         return "; ".join(texts)
 
-    @property
-    def useful(self) -> bool:
-        """Whether the run came to an end, or to something before what torch cannot do here stopped it."""
-        return self.error is None or (bool(self.plan) and isinstance(self.error, LACKING))
-
     def _unreached(self) -> Iterator[tuple[str, int]]:
         """The topmost submodules with parameters that the run did not come to."""
         whole = {part.path for part in self.plan if part.route != "record"}

@@ -58,6 +58,7 @@ static const struct option {
     {"--threads", "N", "threads of a sweep (default: all processors)", COUNT, AT(threads)},
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
     {"--unfold", NULL, "show every module, equal siblings and idle ones too", FLAG, AT(render.unfold)},
+    {"--memory", NULL, "bytes alive instead of bytes moved, and what makes up the peak", FLAG, AT(render.memory)},
     {"--compare", "A,B,...", "what several tools say, side by side; see fxcost conventions", TEXT, AT(compare)},
     {"--fail-on-unknown", NULL, "exit with 1 when an operator has no formula", FLAG, AT(fail_on_unknown)},
     {"--against-recorded", NULL, "verify: hold the shape rules against the recorded shapes", FLAG,

@@ -19,6 +19,7 @@
     X(saved)                                                                                                           \
     X(optimizer)                                                                                                       \
     X(traffic)                                                                                                         \
+    X(memory)                                                                                                          \
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
     X(cost)                                                                                                            \
@@ -72,6 +73,7 @@ struct fxc_analysis {
     struct fxc_saved *saved;
     struct fxc_optimizer *optimizer;
     struct fxc_traffic *traffic;
+    struct fxc_memory *memory;
     struct fxc_tool *tool;
     struct fxc_cost *cost;
     struct fxc_loops *loops;
@@ -175,7 +177,7 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. tool: see passes/tool/tool.h. loops: see
+/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. tool: see passes/tool/tool.h. loops: see
  * passes/loops.h. report: see passes/report/report.h. */
 
 #endif

@@ -21,6 +21,8 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
                             BIT(params), FXC_OPTION_OPTIMIZER, fxc_run_optimizer},
     [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
                           BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
+    [FXC_FACT_memory] = {"memory", "Finds what is alive at every node, the peak, and what makes it up",
+                         BIT(shapes) | BIT(alias), FXC_OPTION_SYMBOLS, fxc_run_memory},
     [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops),
                        FXC_OPTION_PROBABILITY, fxc_run_tree},
     [FXC_FACT_tool] = {"tool", "Counts every node as another counter would, under the convention",
@@ -28,10 +30,11 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device", BIT(flops) | BIT(traffic),
                        FXC_OPTION_DEVICE, fxc_run_cost},
     [FXC_FACT_loops] = {"loops", "Adds up loops whose sizes change, trip by trip",
-                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(tool) | BIT(cost), 0, fxc_run_loops},
+                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(memory) | BIT(tool) | BIT(cost), 0,
+                        fxc_run_loops},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
                          BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(saved) | BIT(optimizer) | BIT(traffic) |
-                             BIT(cost) | BIT(loops),
+                             BIT(memory) | BIT(cost) | BIT(loops),
                          0, fxc_run_report},
 };
 

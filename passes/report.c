@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/ops.h"
+#include "passes/memory/memory.h"
 #include "passes/optimizer.h"
 #include "passes/tool/tool.h"
 
@@ -97,6 +98,7 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
         overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
     }
     overflow |= fxc_add(a->saved_bytes, b->saved_bytes, &a->saved_bytes);
+    a->peak_bytes = b->peak_bytes > a->peak_bytes ? b->peak_bytes : a->peak_bytes;
     return overflow;
 }
 
@@ -108,8 +110,10 @@ static fxc_status fail_overflow(const struct fxc_analysis *analysis, uint32_t no
 
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err) {
+    int64_t peak = analysis->memory->most[node] > 0 ? analysis->memory->most[node] : 0;
     if (analysis->loops != NULL && analysis->loops->varies[graph]) {
         *out = analysis->loops->sum[node];
+        out->peak_bytes = peak;
         return FXC_OK;
     }
     int64_t times = analysis->tree->graph_times[graph], unit = analysis->tree->unit;
@@ -118,6 +122,7 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     int64_t flops;
     bool unknown = coverage == FXC_COVERAGE_UNKNOWN;
     *out = fxc_sum_zero(analysis);
+    out->peak_bytes = peak;
     if (coverage == FXC_COVERAGE_IGNORED) {
         return fxc_scale(1, times, unit, &out->ignored_nodes) ? fail_overflow(analysis, node, err) : FXC_OK;
     }
@@ -349,6 +354,11 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .trainable_params = analysis->params->trainable,
         .trainable_bytes = analysis->params->trainable_bytes,
         .active_params = analysis->params->active,
+        .peak_bytes = analysis->memory->peak_bytes,
+        .peak_node = analysis->memory->peak_node,
+        .given_bytes = analysis->memory->given_bytes,
+        .unsized_storages = analysis->memory->unsized,
+        .untold_nodes = analysis->memory->untold,
     };
     count_values(analysis, &analysis->report->totals);
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);

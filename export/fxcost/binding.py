@@ -101,6 +101,8 @@ class Totals(_Sized):
     _fields_ += [(name, c_int64) for name in ("saved_bytes", "saved_buffer_bytes", "saved_input_bytes")]
     _fields_ += [(name, c_int64) for name in ("trainable_params", "trainable_bytes", "samples", "tokens")]
     _fields_ += [("active_params", c_int64)]
+    _fields_ += [(name, c_int64) for name in ("peak_bytes", "peak_node", "given_bytes", "unsized_storages")]
+    _fields_ += [("untold_nodes", c_int64)]
 
 
 class NodeCost(_Sized):
@@ -127,6 +129,26 @@ class DeviceInfo(_Sized):
     _fields_ += [("flops_per_second_bf16", c_double), ("kernel_overhead_seconds", c_double)]
 
 
+class MemorySummary(_Sized):
+    """``fxc_memory_summary``: the peak of one run."""
+
+    _fields_ = [("struct_size", c_size_t), ("peak_bytes", c_int64), ("peak_node", c_uint32), ("tensors", c_uint32)]
+    _fields_ += [(name, c_int64) for name in ("given_bytes", "hidden_bytes", "unsized", "untold")]
+
+
+class MemoryAt(_Sized):
+    """``fxc_memory_at``: bytes alive at a node."""
+
+    _fields_ = [("struct_size", c_size_t), ("before", c_int64), ("after", c_int64), ("most", c_int64)]
+
+
+class MemoryTensor(_Sized):
+    """``fxc_memory_tensor``: a storage that is alive at the peak."""
+
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("bytes", c_int64), ("value", c_uint32)]
+    _fields_ += [("producer", c_uint32), ("origin", c_uint8)]
+
+
 class FormulaInfo(_Sized):
     """``fxc_formula_info``: a closed form and how it was found."""
 
@@ -150,7 +172,7 @@ class _ReshapeOptions(_Sized):
 
 class _RenderOptions(_Sized):
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
-    _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool)]
+    _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool), ("memory", c_bool)]
 
 
 _WRITE = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
@@ -171,6 +193,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_require": (c_int32, [c_void_p, c_char_p, _ERROR]),
     "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
     "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
+    "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), _ERROR]),
+    "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), _ERROR]),
+    "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), _ERROR]),
     "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_formula_free": (None, [c_void_p]),
     "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), _ERROR]),
@@ -351,6 +376,23 @@ class Analysis:
         """The JSON report (docs/report.schema.json) as Python data; its rows are under "rows"."""
         data: dict[str, Any] = json.loads(self.render(format="json", by=by))
         return data
+
+    def memory(self) -> MemorySummary:
+        summary = MemorySummary()
+        self.call("fxc_memory_get_summary", byref(summary))
+        return summary
+
+    def memory_at(self, node: int) -> MemoryAt:
+        at = MemoryAt()
+        self.call("fxc_memory_get_node", node, byref(at))
+        return at
+
+    def peak_tensors(self) -> Iterator[MemoryTensor]:
+        """What is alive at the peak, largest first."""
+        for index in range(self.memory().tensors):
+            tensor = MemoryTensor()
+            self.call("fxc_memory_get_tensor", index, byref(tensor))
+            yield tensor
 
     def render(self, **options: Any) -> str:
         """The report as text; options are the fields of ``fxc_render_options``."""

@@ -177,7 +177,8 @@ class Report:
         return self._json[by]
 
     def render(self, **options: Any) -> str:
-        """The report as text: ``format``, ``by``, ``sort``, ``root``, ``depth``, ``top``, ``raw``, ``unfold``."""
+        """The report as text: ``format``, ``by``, ``sort``, ``root``, ``depth``, ``top``, ``raw``, ``unfold``,
+        ``memory``."""
         return self._analysis.render(**options)
 
     def __str__(self) -> str:

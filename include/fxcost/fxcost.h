@@ -209,8 +209,13 @@ typedef struct fxc_totals {
     int64_t saved_bytes;   /* kept for the backward pass: storages that nodes make; -1 without a backward pass */
     int64_t saved_buffer_bytes, saved_input_bytes; /* besides, of buffers and of other inputs but parameters */
     int64_t trainable_params, trainable_bytes;     /* of params: those that require a gradient; the others are frozen */
-    int64_t samples, tokens; /* in the inputs of a training step; 0 where there are none, or not known */
-    int64_t active_params;   /* of params: without the experts that a token does not meet; all where there are none */
+    int64_t samples, tokens;  /* in the inputs of a training step; 0 where there are none, or not known */
+    int64_t active_params;    /* of params: without the experts that a token does not meet; all where there are none */
+    int64_t peak_bytes;       /* most bytes of tensors alive at once (fxcost/memory.h has what makes them up) */
+    int64_t peak_node;        /* the node that runs then; FXC_NONE in a program without nodes */
+    int64_t given_bytes;      /* of these, alive all of the time: parameters, buffers, constants and inputs */
+    int64_t unsized_storages; /* storages of a size that is not known, in none of these: peak_bytes is a lower bound */
+    int64_t untold_nodes;     /* nodes that hold more while they run than is known: the same */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);
@@ -237,6 +242,7 @@ typedef struct fxc_render_options {
     uint32_t depth, top;
     bool raw;    /* exact integers instead of human units */
     bool unfold; /* do not fold equal siblings */
+    bool memory; /* bytes alive in place of bytes moved, and the tensors alive at the peak (tree and table) */
 } fxc_render_options;
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);

@@ -61,7 +61,8 @@ struct fxc_row {
     bool has_params;                   /* false: parameters do not belong to this kind of row */
     const char *shape, *file, *module; /* of a node: output "f32[1, 128]", source, owner; else NULL */
     uint32_t line;
-    uint8_t coverage, bound; /* of a node */
+    uint8_t coverage, bound;         /* of a node */
+    int64_t live_before, live_after; /* of a node: bytes alive, where sum.peak_bytes is set */
 };
 
 struct fxc_rows {
@@ -81,7 +82,7 @@ struct fxc_view_options {
     enum fxc_format format;
     enum fxc_sort sort;
     uint32_t root_module, depth, top;
-    bool raw, unfold;
+    bool raw, unfold, memory;
 };
 
 /* FLOPs of a row: "?" when none of its nodes has a formula, with "+?" behind when some have not. */
@@ -100,6 +101,13 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
 const char *fxc_phase_title(uint32_t phase);
 /* The lines on operators without a formula and on shapes. */
 void fxc_put_missing(const struct fxc_analysis *analysis, struct fxc_stream *out);
+/* What the tool of the convention says, and what it leaves out. */
+struct fxc_convention;
+void fxc_put_tool(const struct fxc_analysis *analysis, const struct fxc_convention *convention, bool raw,
+                  struct fxc_stream *out);
+/* The line on the peak of memory; the table of the tensors alive then. */
+void fxc_put_peak(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
+void fxc_put_peak_tensors(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 /* The lines on a training step. */
 void fxc_put_step(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 

@@ -153,6 +153,10 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "unsized_values", t->unsized_values);
     fxc_json_int(json, "contradicted_values", t->contradicted_values);
     fxc_json_double(json, "seconds", t->seconds);
+    fxc_json_int(json, "peak_bytes", t->peak_bytes);
+    fxc_json_int(json, "given_bytes", t->given_bytes);
+    fxc_json_int(json, "unsized_storages", t->unsized_storages);
+    fxc_json_int(json, "untold_nodes", t->untold_nodes);
     fxc_json_close(json, '}');
 }
 
@@ -247,6 +251,13 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
     fxc_json_int(json, "nodes", row->sum.nodes);
     fxc_json_int(json, "unknown_nodes", row->sum.unknown_nodes);
     fxc_json_double(json, "seconds", row->sum.seconds);
+    if (row->sum.peak_bytes > 0) {
+        fxc_json_int(json, "peak_bytes", row->sum.peak_bytes);
+    }
+    if (by == FXC_BY_NODE && row->sum.peak_bytes > 0) {
+        fxc_json_int(json, "live_bytes_before", row->live_before);
+        fxc_json_int(json, "live_bytes_after", row->live_after);
+    }
     fxc_json_close(json, '}');
 }
 
@@ -261,6 +272,7 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     put_options(&json, analysis, options);
     put_totals(&json, &analysis->report->totals);
     put_unknown(&json, analysis->report);
+    fxc_json_peak(&json, analysis);
     const struct fxc_convention *tool = analysis->convention;
     tool = tool == NULL || tool->rows == 0 ? NULL : tool;
     if (tool != NULL) {

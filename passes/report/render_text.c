@@ -178,44 +178,10 @@ static void put_totals(const struct face *face) {
     fxc_putf(face->out, "buffers %s (%s)\n", number(face, t->buffers, c), bytes(face, t->buffer_bytes, d));
     fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n", bytes(face, t->counts.bytes_read, a),
              bytes(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
+    fxc_put_peak(face->analysis, face->options->raw, face->out);
     if (!isnan(t->seconds)) {
         fxc_putf(face->out, "time        %s predicted (datasheet)\n",
                  fxc_human_seconds(t->seconds, face->options->raw, a));
-    }
-}
-
-/* ---- what is missing -----------------------------------------------------------------------------------------------
- */
-
-/* What the tool of the convention says, and what it leaves out with fxcost's count for it. */
-static void put_tool(const struct face *face) {
-    const struct fxc_tool *tool = face->analysis->tool;
-    char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE];
-    fxc_put_cell(face->out, face->tool->name, 11, false);
-    fxc_putf(face->out, " %s %ss", number(face, tool->total, a), face->tool->unit);
-    if ((face->tool->flags & FXC_CONVENTION_BOTH) != 0) {
-        fxc_putf(face->out, ", %s MACs", number(face, tool->total_macs, a));
-    }
-    if (tool->failure != NULL) {
-        fxc_putf(face->out, "; it raises an exception at '%s': %s",
-                 fxc_node_name(face->analysis->program, tool->failed_node), tool->failure);
-    }
-    if (tool->unknown_nodes > 0) {
-        fxc_putf(face->out, "; what it says of %" PRId64 " nodes cannot be told", tool->unknown_nodes);
-    }
-    fxc_put(face->out, "\n");
-    if (tool->left_out_count == 0) {
-        fxc_put(face->out, "            leaves nothing out that has FLOPs\n");
-        return;
-    }
-    fxc_putf(face->out, "            leaves out, in FLOPs of fxcost: %s (%s)%s\n",
-             number(face, tool->left_out_flops, a),
-             fxc_percent((double)tool->left_out_flops, (double)face->totals->flops, b),
-             face->tool->missing == FXC_MISSING_LISTED ? ", and says so" : ", without notice");
-    for (uint32_t i = 0; i < tool->left_out_count; i++) {
-        const struct fxc_tool_gap *gap = &tool->left_out[i];
-        fxc_putf(face->out, "%14s%s \xC3\x97%" PRId64 ": %s%s\n", "", gap->op, gap->nodes, number(face, gap->flops, a),
-                 gap->sight == FXC_TOOL_ZERO ? ", which it calls none" : "");
     }
 }
 
@@ -226,11 +192,16 @@ struct columns {
     uint32_t name, class_name;
     bool params, calls, seconds, tool;
     bool macs, bytes; /* a training step shows its parts instead */
+    bool live;        /* bytes alive, in place of bytes moved */
     bool phase[FXC_PHASE_COUNT];
 };
 
 static bool by_module(const struct face *face) {
     return face->options->by == FXC_BY_MODULE;
+}
+
+static bool is_node(const struct face *face) {
+    return face->options->by == FXC_BY_NODE;
 }
 
 /* Shapes need the room that bytes have otherwise. */
@@ -272,7 +243,8 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
                               face->analysis->device != NULL,
                               face->tool != NULL,
                               !is_step(face),
-                              !by_shape(face) && !is_step(face),
+                              !by_shape(face) && !is_step(face) && !face->options->memory,
+                              face->options->memory,
                               {false}};
     char buffer[512];
     uint32_t phases = 0;
@@ -288,11 +260,12 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
     }
     /* Each number column is 9 wide and led by a space; the share is 7. */
     phases += saves(face);
+    phases += columns.live ? (is_node(face) ? 3u : 1u) : 0;
     uint32_t numbers =
         1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds + columns.tool;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
     uint32_t left = WIDTH - fixed - 1;
-    columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : face->options->by == FXC_BY_NODE ? 24 : 22);
+    columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : is_node(face) ? 24 : 22);
     if (columns.class_name + columns.name > left) {
         columns.class_name =
             columns.class_name < left / 2 ? columns.class_name : left - min_u32(columns.name, left / 2);
@@ -308,6 +281,29 @@ static uint32_t number_width(const struct face *face) {
 static void put_number_cell(const struct face *face, const char *text) {
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, text, number_width(face), true);
+}
+
+/* Bytes alive before a node, at most while it runs, and after it; of any other row only the most. */
+static void put_live_titles(const struct face *face) {
+    if (is_node(face)) {
+        put_number_cell(face, "before B");
+    }
+    put_number_cell(face, "peak B");
+    if (is_node(face)) {
+        put_number_cell(face, "after B");
+    }
+}
+
+static void put_live(const struct face *face, const struct fxc_row *row) {
+    char text[FXC_NUMBER_SIZE];
+    bool ran = row->sum.peak_bytes > 0;
+    if (is_node(face)) {
+        put_number_cell(face, ran ? number(face, row->live_before, text) : "-");
+    }
+    put_number_cell(face, ran ? number(face, row->sum.peak_bytes, text) : "-");
+    if (is_node(face)) {
+        put_number_cell(face, ran ? number(face, row->live_after, text) : "-");
+    }
 }
 
 static void put_titles(const struct face *face, const struct columns *columns) {
@@ -344,6 +340,9 @@ static void put_titles(const struct face *face, const struct columns *columns) {
     }
     if (saves(face)) {
         put_number_cell(face, "saved B");
+    }
+    if (columns->live) {
+        put_live_titles(face);
     }
     if (columns->seconds) {
         put_number_cell(face, "time");
@@ -390,6 +389,9 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     if (saves(face)) {
         put_number_cell(face, number(face, row->sum.saved_bytes, text));
     }
+    if (columns->live) {
+        put_live(face, row);
+    }
     if (columns->seconds) {
         put_number_cell(face, fxc_human_seconds(row->sum.seconds, face->options->raw, text));
     }
@@ -433,9 +435,12 @@ void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_
     put_head(&face);
     put_totals(&face);
     if (face.tool != NULL) {
-        put_tool(&face);
+        fxc_put_tool(analysis, face.tool, options->raw, out);
     }
     fxc_put_missing(analysis, out);
     put_rows(&face, rows);
+    if (options->memory) {
+        fxc_put_peak_tensors(analysis, options->raw, out);
+    }
     put_cite(&face);
 }

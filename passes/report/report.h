@@ -17,6 +17,7 @@ struct fxc_sum {
     double seconds;           /* NAN without a device, or when one of the times is not known */
     int64_t phase_flops[FXC_PHASE_COUNT];
     int64_t saved_bytes; /* kept for the backward pass */
+    int64_t peak_bytes;  /* alive at most while one of the nodes runs: the largest, not a sum; 0 for none */
 };
 
 struct fxc_report {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "passes/memory/memory.h"
 #include "passes/report/rows.h"
 
 /* ---- sorting -------------------------------------------------------------------------------------------------------
@@ -181,6 +182,8 @@ static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const stru
         .line = info.line,
         .coverage = analysis->flops->coverage[node],
         .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
+        .live_before = analysis->memory->before[node],
+        .live_after = analysis->memory->after[node],
     };
     row.shape = fxc_arena_string(&walk->rows->arena, fxc_shape_text(analysis, p->node_result[node], text, sizeof text));
     row.module = fxc_arena_string(&walk->rows->arena,

@@ -1,0 +1,62 @@
+/* memory: which node of its graph uses a value last. */
+#include <string.h>
+
+#include "passes/memory/memory.h"
+
+static void use(const struct fxc_program *p, uint8_t kind, int64_t payload, uint32_t node, uint32_t *last) {
+    if (kind == FXC_KIND_VALUE) {
+        last[payload] = node;
+    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
+        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
+            use(p, p->item_kind[i], p->item_payload[i], node, last); /* of smaller index: checked when read */
+        }
+    }
+}
+
+static bool later(uint32_t a, uint32_t b) {
+    return a != FXC_USED_NEVER && (b == FXC_USED_NEVER || a > b);
+}
+
+/* Whoever holds a list holds what is in it. */
+static void hold_items(const struct fxc_program *p, uint32_t value, uint32_t *last) {
+    if (p->value_kind[value] != FXC_KIND_LIST) {
+        return;
+    }
+    uint32_t list = (uint32_t)p->value_payload[value];
+    for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
+        uint32_t item = (uint32_t)p->item_payload[i];
+        if (p->item_kind[i] == FXC_KIND_VALUE && later(last[value], last[item])) {
+            last[item] = last[value];
+        }
+    }
+}
+
+static bool is_interpreted(const struct fxc_program *p) {
+    int64_t route;
+    if (!fxc_program_capture(p, "route", FXC_KIND_STRING, &route)) {
+        return true;
+    }
+    const char *text = fxc_string(p, (uint32_t)route);
+    return strncmp(text, "record", 6) != 0 && strcmp(text, "joint") != 0;
+}
+
+void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
+    for (uint32_t value = 0; value < FXC_COUNT(p, value); value++) {
+        last[value] = FXC_USED_NEVER;
+    }
+    for (uint32_t node = 0; node < FXC_COUNT(p, node); node++) { /* nodes of a graph are in the order they run in */
+        for (uint32_t arg = p->node_arg_begin[node]; arg < p->node_arg_begin[node + 1]; arg++) {
+            use(p, p->arg_kind[arg], p->arg_payload[arg], node, last);
+        }
+    }
+    for (uint32_t output = 0; output < FXC_COUNT(p, output); output++) {
+        use(p, p->output_kind[output], p->output_payload[output], FXC_USED_TO_THE_END, last);
+    }
+    for (uint32_t node = p->graph_node_begin[0]; is_interpreted(p) && node < p->graph_node_begin[1]; node++) {
+        uint32_t result = p->node_result[node];
+        last[result] = last[result] == FXC_USED_NEVER ? FXC_USED_TO_THE_END : last[result];
+    }
+    for (uint32_t value = FXC_COUNT(p, value); value-- > 0;) {
+        hold_items(p, value, last);
+    }
+}

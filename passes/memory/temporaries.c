@@ -168,9 +168,15 @@ FXC_TEMPORARY_RULE(pool_indices) {
 
 FXC_TEMPORARY_RULE(one_number) {
     struct fxc_tensor result;
-    (void)params;
     FXC_NEED(fxc_sized_result(rule, &result));
-    return fxc_add_elements(&out->beside, 1, 1, result.dtype);
+    return fxc_add_elements(&out->beside, 1, params[0], result.dtype);
+}
+
+FXC_TEMPORARY_RULE(second_operand) {
+    struct fxc_tensor g;
+    (void)params;
+    FXC_NEED(fxc_rule_tensor(rule, FXC_NAME_g, &g) && fxc_sized(&g));
+    return fxc_add_elements(&out->beside, 1, g.numel, g.dtype);
 }
 
 FXC_TEMPORARY_RULE(sorted_values) {
@@ -199,8 +205,7 @@ FXC_TEMPORARY_RULE(l1_loss) {
     struct fxc_tensor input;
     (void)params;
     FXC_NEED(fxc_sized_input(rule, &input));
-    FXC_TRY(fxc_add_elements(&out->beside, 1, input.numel, input.dtype));
-    return fxc_add_elements(&out->ahead, 2, input.numel, input.dtype);
+    return fxc_add_elements(&out->beside, 2, input.numel, input.dtype);
 }
 
 FXC_TEMPORARY_RULE(noise) {

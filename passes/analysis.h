@@ -177,7 +177,7 @@ struct fxc_cost {
     uint8_t *bound; /* fxc_bound */
 };
 
-/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. tool: see passes/tool/tool.h. loops: see
- * passes/loops.h. report: see passes/report/report.h. */
+/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. tool: see
+ * passes/tool/tool.h. loops: see passes/loops.h. report: see passes/report/report.h. */
 
 #endif

@@ -18,6 +18,7 @@ from .caches import caches_known
 from .convert import Converter, Input, Output
 from .dynamic import export
 from .errors import FxcostError, first_line, usage
+from .exporting import Exporting
 from .failures import explain
 from .guard import Noise, Progress, unchanged
 from .kernels import kernels_noted
@@ -151,7 +152,14 @@ def _from_module(
     refuse_nested(args, kwargs)
     with unchanged(model), noise.collected():
         try:
-            with caches_known(model), kernels_noted(), watch.running(), packing(model, args, kwargs, strict) as inputs:
+            exporting = Exporting()
+            with (
+                caches_known(model),
+                kernels_noted(),
+                watch.running(),
+                packing(model, args, kwargs, strict) as inputs,
+                exporting.answered(denied=False),
+            ):
                 program = export(model, *inputs, dynamic_shapes, strict)
             dialect = "training"
             if _holds_functorch(program.graph_module):
@@ -172,9 +180,23 @@ def _from_module(
             head = {"model": label, "route": "export", "dialect": dialect, "strict": strict, **state}
             if lowered:
                 progress.stage(f"lowering {label}")
-                head["lowered"] = add_lowered(converter, program)
+                compiled = _as_compiled(model, args, kwargs, dynamic_shapes, strict) if exporting.asked else None
+                head["lowered"] = add_lowered(converter, program, compiled)
             return finish(converter, program.graph_module, head, model.training, label)
     raise failure
+
+
+def _as_compiled(model: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any, strict: bool) -> Any:
+    """The program of a model that takes itself for compiled rather than exported; None where that cannot be had."""
+    with (
+        contextlib.suppress(Exception),
+        caches_known(model),
+        kernels_noted(),
+        packing(model, args, kwargs, strict) as inputs,
+        Exporting().answered(denied=True),
+    ):
+        return export(model, *inputs, dynamic_shapes, strict)
+    return None
 
 
 def _from_step(

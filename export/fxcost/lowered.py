@@ -156,18 +156,21 @@ def _with_writes(program: Any) -> torch.fx.Graph:
     return graph
 
 
-def add_lowered(converter: Converter, program: Any) -> str:
+def add_lowered(converter: Converter, captured: Any, compiled: Any = None) -> str:
     """Adds the lowered view of a program that a converter has added. It reads the same storages; its nodes have the
-    module, source position and origin of the captured node that they were made from. Returns what lowered it."""
-    lowered = lower(program)
-    inputs = _shared_inputs(converter, lowered.graph, program.graph)
-    converter.add_view(lowered, "lowered", inputs)
+    module, source position and origin of the captured node that they were made from. Returns what lowered it.
+
+    ``compiled`` is a program to lower instead: of the same model, which behaves otherwise when it is exported."""
+    source = compiled or captured
+    lowered = lower(source)
+    converter.add_view(lowered, "lowered", _inputs(converter, lowered.graph, source, captured))
     rows = converter.columns.rows
     producer = {node: rows["value_producer"][value] for node, value in converter.value_of.items()}
-    captured = {node.name: producer[node] for node in program.graph.nodes if node.op == "call_function"}
+    twins = _twins(source.graph, captured.graph)
+    index_of = {name: producer[twin] for name, twin in twins.items()}
     origins = rows["node_origin"] = [NONE] * len(rows["node_op"])
     for node in lowered.graph.nodes:
-        origin = next((captured[name] for name in _origins(node) if name in captured), None)
+        origin = next((index_of[name] for name in _origins(node) if name in index_of), None)
         if node.op == "call_function" and origin is not None:
             index = producer[node]
             origins[index] = origin
@@ -176,21 +179,53 @@ def add_lowered(converter: Converter, program: Any) -> str:
     return maker()
 
 
-def _shared_inputs(converter: Converter, lowered: torch.fx.Graph, captured: torch.fx.Graph) -> dict[str, Input]:
-    """What the lowered graph takes: the inputs of the captured one, over the same storages."""
-    rows = converter.columns.rows
+def _inputs(converter: Converter, lowered: torch.fx.Graph, source: Any, captured: Any) -> dict[str, Input]:
+    """What the lowered graph takes: inputs of the captured one, over the same storages, and constants of its own."""
+    rows, values = converter.columns.rows, converter.values
     columns = zip(rows["input_value"], rows["input_kind"], rows["input_target"], strict=True)
     signature = {value: (kind, target) for value, kind, target in columns}
     roles = {number: role for role, number in converter.input_kind.items()}
+    placeholders = {node.name: node for node in _placeholders(captured.graph)}
+    known = {_key(spec): placeholders[spec.arg.name] for spec in captured.graph_signature.input_specs}
     inputs = {}
-    for node, original in zip(_placeholders(lowered), _placeholders(captured), strict=True):
+    for node, spec in zip(_placeholders(lowered), source.graph_signature.input_specs, strict=True):
+        original = known.get(_key(spec))
+        if original is None:
+            inputs[node.name] = Input("constant", spec.target or "")
+            continue
         value = converter.value_of[original]
         kind, target = signature[value]
         inputs[node.name] = Input(roles[kind], converter.columns.text(target))
         storage, val = rows["value_storage"][value], node.meta.get("val")
         if storage != NONE and isinstance(val, torch.Tensor):
-            converter.values.alias_storage(val, storage)
+            values.alias_storage(val, storage)
     return inputs
+
+
+def _key(spec: Any) -> tuple[str, str]:
+    """What an input is, in whatever program of the model: its name or its target."""
+    return spec.kind.name, spec.target or spec.arg.name
+
+
+def _twins(source: torch.fx.Graph, captured: torch.fx.Graph) -> dict[str, torch.fx.Node]:
+    """The captured node of each source node, by name: itself, or the equally numbered call of the same operator in
+    the same module."""
+    places: dict[Any, list[torch.fx.Node]] = {}
+    for node in captured.nodes:
+        if node.op == "call_function":
+            places.setdefault(_place(node), []).append(node)
+    rest = {place: iter(nodes) for place, nodes in places.items()}
+    found = {}
+    for node in source.nodes:
+        twin = next(rest.get(_place(node), iter(())), None) if node.op == "call_function" else None
+        if twin is not None:
+            found[node.name] = twin
+    return found
+
+
+def _place(node: torch.fx.Node) -> tuple[Any, str]:
+    stack = node.meta.get("nn_module_stack")
+    return node.target, next(reversed(stack.values()))[0] if stack else ""
 
 
 def _placeholders(graph: torch.fx.Graph) -> list[torch.fx.Node]:

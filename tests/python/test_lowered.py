@@ -113,6 +113,32 @@ def test_dynamic_sizes_keep_their_symbols() -> None:
     assert found.meta(last)["size"] == ["batch", 8]
 
 
+class Asks(torch.nn.Module):
+    """Runs less when it is not exported, as transformers' masks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_exporting():
+            x = x + torch.zeros(8).exp()
+        return self.linear(x).relu()
+
+
+def test_lowers_what_runs_compiled_not_what_runs_exported() -> None:
+    found, graph = lowered_of(Asks().eval(), torch.randn(4, 8))
+    assert "aten.exp.default" in found.ops(0)
+    assert Counter(found.ops(graph)) == compiled_ops(Asks().eval(), torch.randn(4, 8))
+    origins = [found.op(int(found.node_origin[n])) for n in range(found.graph_node_begin[graph], len(found.node_op))]
+    assert set(origins) == {"aten.linear.default", "aten.relu.default"}
+    inputs = slice(*found.graph_input_begin[graph : graph + 2])
+    assert [found.text("input_target", row) for row in range(inputs.start, inputs.stop)][:2] == [
+        "linear.weight",
+        "linear.bias",
+    ]
+
+
 def test_takes_exported_programs_functional_ones_too(tmp_path: Path) -> None:
     model, x = Block().train(), torch.randn(2, 3, 16, 16)
     with torch.no_grad():

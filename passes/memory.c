@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "passes/memory/memory.h"
+#include "passes/optimizer.h"
 
 struct walk {
     struct fxc_analysis *analysis;
@@ -140,37 +141,37 @@ static fxc_status walk_bodies(struct walk *w, uint32_t node, uint32_t graph_end,
     return FXC_OK;
 }
 
-/* The most that a node holds above what was alive before it, given the bytes of its results. */
-static fxc_status hold_most(struct walk *w, uint32_t node, int64_t results, int64_t *most, fxc_error *err) {
+/* What the kernels of a node hold beside its results. */
+static fxc_status find_temporaries(struct walk *w, uint32_t node, struct fxc_temporaries *found, fxc_error *err) {
     const struct fxc_temporary_row *row = w->row[w->p->node_op[node]];
-    int64_t with_results = results;
-    struct fxc_temporaries found = {0, 0};
     struct fxc_rule rule = {
         .program = w->p, .shapes = w->analysis->shapes, .bindings = w->analysis->bindings, .node = node};
-    fxc_status status = row == NULL ? FXC_OK : row->rule(&rule, row->params, &found);
+    fxc_status status = row == NULL ? FXC_OK : row->rule(&rule, row->params, found);
     if (status == FXC_UNKNOWN_OPS) { /* the results are known: the peak is a lower bound, which the report says */
         w->memory->untold++;
-        found = (struct fxc_temporaries){0, 0};
-    } else if (status != FXC_OK) {
-        return fail_overflow(w, node, err);
+        *found = (struct fxc_temporaries){0};
+        return FXC_OK;
     }
-    if (fxc_add(results, found.beside, &with_results)) {
-        return fail_overflow(w, node, err);
-    }
-    *most = with_results > *most ? with_results : *most;
-    *most = found.ahead > *most ? found.ahead : *most;
-    return FXC_OK;
+    uint32_t class = w->analysis->alias->value_memory[w->p->node_result[node]];
+    bool widens = status == FXC_OK && found->larger > 0 && class != FXC_NONE && w->bytes[class] >= 0;
+    return status != FXC_OK || (widens && fxc_add(w->bytes[class], found->larger, &w->bytes[class]))
+               ? fail_overflow(w, node, err)
+               : FXC_OK;
 }
 
 static fxc_status walk_node(struct walk *w, uint32_t node, uint32_t graph_end, fxc_error *err) {
     struct fxc_memory *memory = w->memory;
+    struct fxc_temporaries found = {0};
     int64_t before = w->now, most = 0, at_most;
     FXC_TRY(walk_bodies(w, node, graph_end, &most, err));
+    FXC_TRY(find_temporaries(w, node, &found, err));
     w->step++;
-    if (give(w, node, w->p->node_result[node], graph_end, FRESH)) {
+    if (give(w, node, w->p->node_result[node], graph_end, FRESH) ||
+        fxc_add(w->now - before, found.beside, &found.beside)) {
         return fail_overflow(w, node, err);
     }
-    FXC_TRY(hold_most(w, node, w->now - before, &most, err));
+    most = found.beside > most ? found.beside : most;
+    most = found.ahead > most ? found.ahead : most;
     if (fxc_add(before, most, &at_most)) {
         return fail_overflow(w, node, err);
     }
@@ -251,6 +252,11 @@ static void measure(struct walk *w) {
     fxc_last_uses(p, w->last);
 }
 
+/* A parameter that no graph takes: it is in no class, and there all the same. */
+static bool is_idle(const struct walk *w, uint32_t param) {
+    return w->analysis->alias->value_memory[w->p->param_value[param]] == FXC_NONE && w->analysis->params->first[param];
+}
+
 /* What comes in is held by the caller from beginning to end, parameters that nothing uses too. */
 static bool hold_given(struct walk *w) {
     const struct fxc_program *p = w->p;
@@ -259,8 +265,10 @@ static bool hold_given(struct walk *w) {
         overflow |= hold(w, w->analysis->alias->value_memory[p->input_value[i]]);
     }
     for (uint32_t i = 0; i < FXC_COUNT(p, param); i++) {
-        overflow |= hold(w, w->analysis->alias->value_memory[p->param_value[i]]);
+        overflow |= is_idle(w, i) ? fxc_add(w->now, w->analysis->params->bytes[i], &w->now)
+                                  : hold(w, w->analysis->alias->value_memory[p->param_value[i]]);
     }
+    overflow |= fxc_add(w->now, w->memory->state_bytes, &w->now);
     w->memory->given_bytes = w->memory->peak_bytes = w->now;
     return overflow;
 }
@@ -276,7 +284,7 @@ static int by_bytes(const void *a, const void *b) {
 static fxc_status list_holders(struct walk *w, struct fxc_arena *arena, fxc_error *err) {
     struct fxc_memory *memory = w->memory;
     const struct fxc_alias *alias = w->analysis->alias;
-    memory->holder = FXC_NEW(arena, struct fxc_holder, alias->memory_count);
+    memory->holder = FXC_NEW(arena, struct fxc_holder, (size_t)alias->memory_count + FXC_COUNT(w->p, param));
     if (memory->holder == NULL) {
         return fxc_fail_memory(err, "memory");
     }
@@ -286,7 +294,28 @@ static fxc_status list_holders(struct walk *w, struct fxc_arena *arena, fxc_erro
             memory->holder[memory->holder_count++] = (struct fxc_holder){alias->memory_origin[class], w->bytes[class]};
         }
     }
+    for (uint32_t i = 0; i < FXC_COUNT(w->p, param); i++) {
+        if (is_idle(w, i) && w->analysis->params->bytes[i] > 0) {
+            memory->holder[memory->holder_count++] =
+                (struct fxc_holder){w->p->param_value[i], w->analysis->params->bytes[i]};
+        }
+    }
     qsort(memory->holder, memory->holder_count, sizeof *memory->holder, by_bytes);
+    return FXC_OK;
+}
+
+/* The optimiser's step comes after the program, with what goes out (gradients, the loss) still alive. */
+static fxc_status step(struct walk *w, int64_t held, fxc_error *err) {
+    struct fxc_memory *memory = w->memory;
+    if (fxc_add(w->now, held, &memory->step_bytes)) {
+        return fail_overflow(w, FXC_NONE, err);
+    }
+    memory->untold += w->analysis->optimizer_row->held < 0;
+    if (memory->step_bytes > memory->peak_bytes) {
+        w->step++;
+        memory->peak_in_step = true;
+        see_peak(w, FXC_NONE, memory->step_bytes, held);
+    }
     return FXC_OK;
 }
 
@@ -294,10 +323,14 @@ static fxc_status run(struct walk *w, struct fxc_arena *arena, struct fxc_arena 
     FXC_TRY(allocate(w, arena, scratch, err));
     measure(w);
     w->memory->peak_node = FXC_NONE;
-    if (hold_given(w)) {
+    int64_t held;
+    if (fxc_optimizer_bytes(w->analysis, &w->memory->state_bytes, &held) || hold_given(w)) {
         return fail_overflow(w, FXC_NONE, err);
     }
     FXC_TRY(walk_graph(w, 0, err));
+    if (w->analysis->optimizer_row != NULL) {
+        FXC_TRY(step(w, held, err));
+    }
     return list_holders(w, arena, err);
 }
 

@@ -9,7 +9,7 @@
 #include "passes/flops/rules.h"
 
 static const struct fxc_optimizer_row rows[] = {
-#define OPTIMIZER(name, element, tensor, root, factored, source) {name, element, tensor, root, factored, source},
+#define OPTIMIZER(name, ...) {name, __VA_ARGS__},
 #include "passes/optimizers.def"
 #undef OPTIMIZER
 };
@@ -104,6 +104,44 @@ static bool is_updated(const struct fxc_analysis *analysis, uint32_t param, cons
     }
     return (p->param_flags[param] & (FXC_PARAM_FLAG_REQUIRES_GRAD | FXC_PARAM_FLAG_UNUSED)) ==
            FXC_PARAM_FLAG_REQUIRES_GRAD;
+}
+
+/* Elements of what Adafactor keeps of a matrix: a number for each row and each column. */
+static int64_t factored_elements(const struct fxc_analysis *analysis, uint32_t param, int64_t n) {
+    const struct fxc_program *p = analysis->program;
+    uint32_t meta = (uint32_t)p->value_payload[p->param_value[param]], end = p->meta_dim_begin[meta + 1];
+    int64_t rows, columns;
+    if (end - p->meta_dim_begin[meta] < 2 || n == 0 ||
+        !fxc_symint_eval(p, analysis->bindings, p->dim_size[end - 2], &rows) ||
+        !fxc_symint_eval(p, analysis->bindings, p->dim_size[end - 1], &columns)) {
+        return n;
+    }
+    return n / columns + n / rows; /* n is their product with others, and not 0 */
+}
+
+bool fxc_optimizer_bytes(const struct fxc_analysis *analysis, int64_t *state, int64_t *held) {
+    const struct fxc_program *p = analysis->program;
+    const struct fxc_optimizer_row *row = analysis->optimizer_row;
+    int64_t before = 0;
+    bool overflow = false;
+    *state = *held = 0;
+    for (uint32_t param = 0; row != NULL && param < FXC_COUNT(p, param); param++) {
+        if (!analysis->optimizer->updated[param]) {
+            continue;
+        }
+        int64_t n = analysis->params->numel[param], bytes = analysis->params->bytes[param], kept, own, last;
+        uint8_t dtype = p->meta_dtype[p->value_payload[p->param_value[param]]];
+        overflow |= fxc_mul(row->state, bytes, &kept);
+        if (row->factored) {
+            overflow |= fxc_bytes_of(dtype, factored_elements(analysis, param, n), &kept);
+        }
+        overflow |= fxc_add(kept, row->state_bytes, &kept) || fxc_add(*state, kept, state);
+        overflow |= row->held > 0 && (fxc_mul(row->held, bytes, &own) || fxc_mul(row->held_before, before, &last) ||
+                                      fxc_add(own, last, &own));
+        *held = row->held > 0 && !overflow && own > *held ? own : *held;
+        before = bytes;
+    }
+    return overflow;
 }
 
 fxc_status fxc_run_optimizer(struct fxc_analysis *analysis, fxc_error *err) {

@@ -22,7 +22,7 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_traffic] = {"traffic", "Counts bytes read and written and kernels of every node under the profile",
                           BIT(shapes) | BIT(alias), FXC_OPTION_PROFILE, fxc_run_traffic},
     [FXC_FACT_memory] = {"memory", "Finds what is alive at every node, the peak, and what makes it up",
-                         BIT(shapes) | BIT(alias), FXC_OPTION_SYMBOLS, fxc_run_memory},
+                         BIT(shapes) | BIT(alias) | BIT(params) | BIT(optimizer), FXC_OPTION_SYMBOLS, fxc_run_memory},
     [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops),
                        FXC_OPTION_PROBABILITY, fxc_run_tree},
     [FXC_FACT_tool] = {"tool", "Counts every node as another counter would, under the convention",

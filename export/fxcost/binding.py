@@ -133,7 +133,8 @@ class MemorySummary(_Sized):
     """``fxc_memory_summary``: the peak of one run."""
 
     _fields_ = [("struct_size", c_size_t), ("peak_bytes", c_int64), ("peak_node", c_uint32), ("tensors", c_uint32)]
-    _fields_ += [(name, c_int64) for name in ("given_bytes", "hidden_bytes", "unsized", "untold")]
+    _fields_ += [(name, c_int64) for name in ("given_bytes", "hidden_bytes", "state_bytes", "step_bytes")]
+    _fields_ += [(name, c_int64) for name in ("unsized", "untold")]
 
 
 class MemoryAt(_Sized):

@@ -21,7 +21,7 @@ class Params:
         self.input_kind, self.storage_origin = enum("input_kind"), enum("storage_origin")
         self.used_storages: set[int] = set()
         self._flag = bits("param_flag")
-        self.named: set[str] = set()
+        self.named: dict[str, None] = {}  # in the order of the rows
 
     def row(self, value: int, target: str, role: str, requires_grad: bool, persistent: bool) -> None:
         flags = (self._flag["requires_grad"] if requires_grad else 0) | (self._flag["persistent"] if persistent else 0)
@@ -36,11 +36,12 @@ class Params:
             kind=self.input_kind[role],
             flags=flags,
         )
-        self.named.add(target)
+        self.named[target] = None
 
     def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:
         """Parameters and buffers that no graph takes: a value of their own, which no graph reads. A parameter is
-        unused when nothing reads its storage: of tied ones, torch reads only one."""
+        unused when nothing reads its storage: of tied ones, torch reads only one. Rows end in the model's order, in
+        which optimisers step."""
         rows = self.columns.rows
         for target, (role, tensor, persistent) in tensors.items():
             if target not in self.named:
@@ -53,6 +54,12 @@ class Params:
         for row, value in enumerate(rows["param_value"]):
             if rows["value_storage"][value] not in self.used_storages:
                 rows["param_flags"][row] |= unused
+        place = {target: index for index, target in enumerate(tensors)}
+        order = [place.get(target, len(place)) for target in self.named]
+        for column in ("param_value", "param_module", "param_name", "param_kind", "param_flags"):
+            rows[column] = [
+                entry for _, entry in sorted(zip(order, rows[column], strict=True), key=lambda pair: pair[0])
+            ]
 
     def main_dtype(self) -> torch.dtype | None:
         """The dtype of most parameters, by number of tensors."""

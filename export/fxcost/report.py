@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .binding import Analysis, Formula, Program, seconds_or_none
+from .binding import Analysis, Formula, MemorySummary, Program, seconds_or_none
 from .enums import enum
 from .errors import FxcostError
 from .formulas import Corrections, OpFormula
@@ -112,6 +112,15 @@ class Report:
         """What the forward pass keeps for the backward pass, without parameters, buffers and inputs; None unless a
         training step was captured."""
         return None if self._totals.saved_bytes < 0 else int(self._totals.saved_bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most bytes of tensors alive at once, the optimiser's state and step included where one is named."""
+        return int(self._totals.peak_bytes)
+
+    def memory(self) -> MemorySummary:
+        """The peak and its parts (include/fxcost/memory.h)."""
+        return self._analysis.memory()
 
     @property
     def phases(self) -> dict[str, int]:

@@ -20,8 +20,10 @@ typedef struct fxc_memory_summary {
     uint32_t tensors;     /* storages alive at the peak */
     int64_t given_bytes;  /* parameters, buffers, constants and inputs, all of the time */
     int64_t hidden_bytes; /* of the peak: what kernels of the node at the peak hold beside its results */
-    int64_t unsized;      /* storages whose size depends on a symbol without a value: in no number above */
-    int64_t untold;       /* nodes whose kernels are known to hold more than results, and not how much */
+    int64_t state_bytes;  /* kept by the named optimiser between steps; part of given_bytes */
+    int64_t step_bytes; /* alive at most while it steps; 0 without one. When that is the peak, peak_node is FXC_NONE */
+    int64_t unsized;    /* storages whose size depends on a symbol without a value: in no number above */
+    int64_t untold;     /* nodes whose kernels are known to hold more than results, and not how much */
 } fxc_memory_summary;
 /* Peak of one run. These functions run the pass `memory`. */
 FXC_API fxc_status fxc_memory_get_summary(fxc_analysis *analysis, fxc_memory_summary *out, fxc_error *err);

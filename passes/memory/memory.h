@@ -21,8 +21,11 @@ struct fxc_memory {
     int64_t hidden_bytes;      /* of the peak: what the node's own kernels hold beside its results */
     struct fxc_holder *holder; /* alive at the peak, largest first */
     uint32_t holder_count;
-    uint32_t unsized; /* storages whose size depends on a symbol without a value: in no number */
-    uint32_t untold;  /* nodes whose kernels hold more than is known */
+    int64_t state_bytes; /* of the optimiser, part of what is given: as in every step but the first */
+    int64_t step_bytes;  /* alive at most while the named optimiser steps; 0 without one */
+    bool peak_in_step;   /* peak_node is FXC_NONE then */
+    uint32_t unsized;    /* storages whose size depends on a symbol without a value: in no number */
+    uint32_t untold;     /* nodes whose kernels hold more than is known */
 };
 
 /* ---- what a node holds while it runs (passes/memory/temporaries.c) ------------------------------------------------
@@ -32,6 +35,7 @@ struct fxc_memory {
  * `ahead` is gone when they are made. */
 struct fxc_temporaries {
     int64_t beside, ahead;
+    int64_t larger; /* bytes of the first result's storage beyond what was recorded: for as long as it lives */
 };
 typedef fxc_status (*fxc_temporary_rule)(const struct fxc_rule *rule, const int32_t params[2],
                                          struct fxc_temporaries *out);

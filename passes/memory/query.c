@@ -27,6 +27,8 @@ fxc_status fxc_memory_get_summary(fxc_analysis *analysis, fxc_memory_summary *ou
         .tensors = memory->holder_count,
         .given_bytes = memory->given_bytes,
         .hidden_bytes = memory->hidden_bytes,
+        .state_bytes = memory->state_bytes,
+        .step_bytes = memory->step_bytes,
         .unsized = memory->unsized,
         .untold = memory->untold,
     };

@@ -186,6 +186,16 @@ FXC_TEMPORARY_RULE(sorted_values) {
     return fxc_add_elements(&out->beside, 1, input.numel, input.dtype);
 }
 
+/* A loss that is made element by element and then reduced into the same storage, which keeps its size. */
+FXC_TEMPORARY_RULE(reduced_in_place) {
+    struct fxc_tensor input, target, result;
+    (void)params;
+    FXC_NEED(fxc_sized_input(rule, &input) && fxc_rule_tensor(rule, FXC_NAME_target, &target) && fxc_sized(&target) &&
+             fxc_sized_result(rule, &result));
+    int64_t elements = input.numel > target.numel ? input.numel : target.numel;
+    return result.rank > 0 || elements == 0 ? FXC_OK : fxc_add_elements(&out->larger, 1, elements - 1, result.dtype);
+}
+
 /* With smoothing, a sum over the classes and its negative beside them. */
 FXC_TEMPORARY_RULE(cross_entropy) {
     struct fxc_tensor input;

@@ -23,6 +23,7 @@ FXC_TEMPORARY_RULE(as_complex);
 FXC_TEMPORARY_RULE(converted);
 FXC_TEMPORARY_RULE(pool_indices);
 FXC_TEMPORARY_RULE(one_number);
+FXC_TEMPORARY_RULE(reduced_in_place);
 FXC_TEMPORARY_RULE(second_operand);
 FXC_TEMPORARY_RULE(sorted_values);
 FXC_TEMPORARY_RULE(matmul);

@@ -38,8 +38,9 @@ void fxc_put_peak(const struct fxc_analysis *analysis, bool raw, struct fxc_stre
     bool bound = memory->unsized > 0 || memory->untold > 0;
     fxc_putf(out, "peak        %s%s alive", bound ? "at least " : "", fxc_human_bytes(memory->peak_bytes, raw, a));
     fxc_putf(out, ", %s of them throughout", fxc_human_bytes(memory->given_bytes, raw, b));
-    if (memory->peak_node != FXC_NONE) {
-        fxc_putf(out, "; at %s", fxc_node_name(analysis->program, memory->peak_node));
+    if (memory->peak_node != FXC_NONE || memory->peak_in_step) {
+        fxc_putf(out, "; at %s",
+                 memory->peak_in_step ? "the optimiser's step" : fxc_node_name(analysis->program, memory->peak_node));
     }
     fxc_put(out, "\n");
     if (memory->untold > 0) {
@@ -88,6 +89,10 @@ void fxc_put_peak_tensors(const struct fxc_analysis *analysis, bool raw, struct 
     uint32_t made = 0;
     fxc_put(out, "\nAlive at the peak\n");
     put_given(analysis, raw, out);
+    if (memory->state_bytes > 0) {
+        put_bytes(analysis, memory->state_bytes, raw, out);
+        fxc_put(out, "state of the optimiser\n");
+    }
     for (uint32_t i = 0; i < memory->holder_count; i++) {
         const struct fxc_holder *holder = &memory->holder[i];
         if (p->value_producer[holder->value] == FXC_NONE || made++ >= SHOWN) {
@@ -106,7 +111,8 @@ void fxc_put_peak_tensors(const struct fxc_analysis *analysis, bool raw, struct 
     }
     if (memory->hidden_bytes > 0) {
         put_bytes(analysis, memory->hidden_bytes, raw, out);
-        fxc_putf(out, "inside %s\n", fxc_node_op_name(p, memory->peak_node));
+        fxc_putf(out, "inside %s\n",
+                 memory->peak_in_step ? "the optimiser's step" : fxc_node_op_name(p, memory->peak_node));
     }
 }
 
@@ -117,7 +123,9 @@ void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis) {
     fxc_json_open(json, "peak", '{');
     fxc_json_int(json, "bytes", memory->peak_bytes);
     fxc_json_string(json, "node", memory->peak_node == FXC_NONE ? NULL : fxc_node_name(p, memory->peak_node));
+    fxc_json_bool(json, "in_optimizer_step", memory->peak_in_step);
     fxc_json_int(json, "hidden_bytes", memory->hidden_bytes);
+    fxc_json_int(json, "state_bytes", memory->state_bytes);
     fxc_json_open(json, "tensors", '[');
     for (uint32_t i = 0; i < memory->holder_count; i++) {
         const struct fxc_holder *holder = &memory->holder[i];

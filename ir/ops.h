@@ -29,7 +29,8 @@
     X(WRITE, "write")                 /* writes the result only: factories, fill_ */                                   \
     X(INPLACE, "inplace")             /* reads every tensor argument, writes self */                                   \
     X(OVERWRITE, "overwrite")         /* reads every tensor argument but self, writes self (copy_) */                  \
-    X(OUT, "out")                     /* reads every tensor argument but out, writes out */
+    X(OUT, "out")                     /* reads every tensor argument but out, writes out */                            \
+    X(OUTPUTS, "outputs")             /* reads every tensor argument but output*, writes those; without, all (c10d) */
 
 /* What autocast does to an op: torch registers other operators for a CPU than for CUDA. */
 #define FXC_AUTOCAST_LIST(X)                                                                                           \

@@ -196,7 +196,12 @@
     X(conv, subject, conv)                                                                                             \
     X(conv_transposed, subject, conv)                                                                                  \
     X(pool, subject, window)                                                                                           \
-    X(adaptive_pool, subject, window)
+    X(adaptive_pool, subject, window)                                                                                  \
+    /* passes/shapes/rules_collective.c */                                                                             \
+    X(group_same, subject, untold)                                                                                     \
+    X(group_gathered, subject, contiguous)                                                                             \
+    X(group_scattered, subject, contiguous)                                                                            \
+    X(group_exchanged, subject, contiguous)
 
 #define FXC_FLOP_RULE_LIST(X)                                                                                          \
     /* passes/flops/rules.c: element by element */                                                                     \
@@ -289,7 +294,9 @@
     X(rnn)                                                                                                             \
     X(cell)                                                                                                            \
     X(rnn_layer)                                                                                                       \
-    X(rnn_layer_backward)
+    X(rnn_layer_backward)                                                                                              \
+    /* passes/flops/rules_collective.c */                                                                              \
+    X(combine)
 
 /* The element type of a result (passes/shapes/dtype_rules.c). */
 #define FXC_DTYPE_RULE_LIST(X)                                                                                         \

@@ -59,22 +59,22 @@ static int64_t result_bytes(const struct traffic_pass *pass, uint32_t node, stru
     return total;
 }
 
-/* Bytes of one argument, list items included; nested lists do not hold tensors in ATen. */
-static int64_t argument_bytes(const struct traffic_pass *pass, uint32_t arg, struct sums *sums) {
+/* Bytes of a tensor, or of those in a list; collectives take lists of lists (the inner one has the smaller index). */
+static int64_t item_bytes(const struct traffic_pass *pass, uint8_t kind, int64_t payload, struct sums *sums) {
     const struct fxc_program *p = pass->p;
-    if (p->arg_kind[arg] == FXC_KIND_VALUE) {
-        return value_bytes(pass, (uint32_t)p->arg_payload[arg], sums);
+    if (kind == FXC_KIND_VALUE) {
+        return value_bytes(pass, (uint32_t)payload, sums);
     }
     int64_t total = 0;
-    if (p->arg_kind[arg] == FXC_KIND_LIST) {
-        uint32_t list = (uint32_t)p->arg_payload[arg];
-        for (uint32_t i = p->list_begin[list]; i < p->list_begin[list + 1]; i++) {
-            if (p->item_kind[i] == FXC_KIND_VALUE) {
-                add(sums, &total, value_bytes(pass, (uint32_t)p->item_payload[i], sums));
-            }
-        }
+    for (uint32_t i = kind == FXC_KIND_LIST ? p->list_begin[payload] : 0;
+         kind == FXC_KIND_LIST && i < p->list_begin[payload + 1]; i++) {
+        add(sums, &total, item_bytes(pass, p->item_kind[i], p->item_payload[i], sums));
     }
     return total;
+}
+
+static int64_t argument_bytes(const struct traffic_pass *pass, uint32_t arg, struct sums *sums) {
+    return item_bytes(pass, pass->p->arg_kind[arg], pass->p->arg_payload[arg], sums);
 }
 
 static bool is_source(uint16_t name) {
@@ -115,6 +115,30 @@ static int64_t scattered_bytes(const struct traffic_pass *pass, uint32_t node, s
         }
     }
     return 0;
+}
+
+static bool is_output(uint16_t name) {
+    return name == FXC_NAME_out || name == FXC_NAME_output || name == FXC_NAME_outputs ||
+           name == FXC_NAME_output_tensor || name == FXC_NAME_output_tensors || name == FXC_NAME_output_lists;
+}
+
+/* What is written goes by the names of arguments, for the schemas of collectives do not mark it. Without such an
+ * argument what is read is written: in place, or (fsdp's copy) to its share of all_gather_output. */
+static void touch_outputs(const struct traffic_pass *pass, uint32_t node, struct sums *sums) {
+    const struct fxc_program *p = pass->p;
+    int64_t gathered = 0;
+    bool named = false;
+    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
+        uint16_t name = p->argname_id[p->arg_name[a]];
+        int64_t bytes = argument_bytes(pass, a, sums);
+        named |= is_output(name);
+        add(sums,
+            is_output(name)                      ? &sums->written
+            : name == FXC_NAME_all_gather_output ? &gathered
+                                                 : &sums->read,
+            bytes);
+    }
+    add(sums, named ? &sums->read : &sums->written, named ? gathered : sums->read);
 }
 
 /* Does the node hand on an argument's memory and write none? Then nothing runs: a view, a reshape or contiguous that
@@ -159,6 +183,9 @@ static bool touch_node(const struct traffic_pass *pass, uint32_t node, uint8_t t
     case FXC_TOUCH_OUT:
         sums->read = arguments_bytes(pass, node, is_out, sums);
         sums->written = result_bytes(pass, node, sums);
+        return true;
+    case FXC_TOUCH_OUTPUTS:
+        touch_outputs(pass, node, sums);
         return true;
     case FXC_TOUCH_WRITE:
         sums->written = result_bytes(pass, node, sums);

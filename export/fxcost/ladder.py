@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from .distributed import kind_of, local, reshard, wait
 from .errors import FxcostError, reason_of, usage
 from .exporter import Capture, capture
 from .failures import explain
@@ -68,6 +69,8 @@ def capture_any(
         if dynamic_shapes is not None:
             raise usage("submodules are exported on the sizes that they get", "leave dynamic dimensions out")
         return attempt.by_parts("asked for", strict=options.get("strict", False))
+    if attempt.spread is not None and dynamic_shapes is None:
+        return attempt.record(f"{attempt.spread}: what one device runs")
     try:
         return capture(model, args, kwargs, dynamic_shapes, name=name, progress=progress, **options)
     except FxcostError as error:
@@ -96,6 +99,7 @@ class _Attempt:
         self.model, self.args, self.kwargs, self.method = model, args, kwargs, method
         self.label, self.progress = label, progress
         self.error: Exception | None = None  # of the last run
+        self.spread = kind_of(model)  # over devices, and how
 
     def record(self, why: str) -> Capture:
         """On fake tensors; where the model asks for values, on real ones."""
@@ -156,9 +160,13 @@ class _Attempt:
 
     def _ways(self) -> Iterator[tuple[str, FakeTensorMode | None, Any]]:
         """What the model may run on, cheapest first, with the mode of its fake tensors."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
+        tensors = [local(tensor) for tensor in (*self.model.parameters(), *self.model.buffers())]
         fake = [tensor for tensor in tensors if isinstance(tensor, FakeTensor)]
         mode = mode_of(self.model)
+        if self.spread is not None:
+            shards = "fake shards" if fake else "real shards"
+            yield shards, mode if fake else None, lambda: self._on_own(mode if fake else None)
+            return
         if not any(tensor.is_meta for tensor in tensors):
             yield "fake tensors", mode, lambda: self._on_fakes(mode)
         if not fake:
@@ -175,7 +183,7 @@ class _Attempt:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.method is None:
-            self.model(*args, **kwargs)
+            wait(self.model(*args, **kwargs))
         elif callable(self.method):
             self.method(*args, **kwargs)
         elif callable(getattr(self.model, self.method, None)):
@@ -195,13 +203,16 @@ class _Attempt:
         yield run
 
     @contextlib.contextmanager
-    def _on_own(self) -> Iterator[Run]:
+    def _on_own(self, mode: FakeTensorMode | None = None) -> Iterator[Run]:
         def run(recording: Recording | None) -> None:
             args, kwargs = _copied((self.args, self.kwargs))  # what is written into inputs is not the caller's
-            with self._recorded(recording, args, kwargs):
+            with mode or contextlib.nullcontext(), self._recorded(recording, args, kwargs):
                 self._call(args, kwargs)
 
-        yield run
+        try:
+            yield run
+        finally:
+            reshard(self.model)
 
     @contextlib.contextmanager
     def _on_zeros(self) -> Iterator[Run]:

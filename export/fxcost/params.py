@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 
 from .columns import NONE, Columns
+from .distributed import shard
 from .enums import bits, enum
 from .modules import Modules
 from .values import Values
@@ -73,7 +74,8 @@ class Params:
 
 
 def tensors_of(model: torch.nn.Module) -> dict[str, tuple[str, torch.Tensor, bool]]:
-    """Role, tensor and persistence of the parameters and buffers of a model, by qualified name."""
+    """Role, tensor and persistence of the parameters and buffers of a model, by qualified name; of what
+    is spread over devices this device's part."""
     return named_tensors(model.named_modules(remove_duplicate=False))
 
 
@@ -85,8 +87,8 @@ def named_tensors(named: Iterable[tuple[str, torch.nn.Module]]) -> dict[str, tup
         prefix = f"{path}." if path else ""
         for key, parameter in module._parameters.items():
             if parameter is not None:
-                parameters[prefix + key] = ("parameter", parameter, True)
+                parameters[prefix + key] = ("parameter", shard(parameter), True)
         for key, tensor in module._buffers.items():
             if tensor is not None:
-                buffers[prefix + key] = ("buffer", tensor, key not in module._non_persistent_buffers_set)
+                buffers[prefix + key] = ("buffer", shard(tensor), key not in module._non_persistent_buffers_set)
     return parameters | buffers

@@ -411,7 +411,8 @@ uint8_t fxc_result_dtype(const struct fxc_rule *rule, enum fxc_dtype_rule_id id,
         return category_of(dtype) == FLOATING && dtype != FXC_DTYPE_BFLOAT16 ? complex_of(width(dtype))
                                                                              : (uint8_t)FXC_DTYPE_OPAQUE;
     case FXC_DTYPES_listed:
-        return fxc_rule_item_tensor(rule, fxc_rule_list(rule, FXC_NAME_tensors), index, &tensor)
+        return fxc_rule_item_tensor(rule, fxc_rule_list(rule, FXC_NAME_tensors), index, &tensor) ||
+                       fxc_rule_item_tensor(rule, fxc_rule_list(rule, FXC_NAME_inputs), index, &tensor)
                    ? tensor.dtype
                    : (uint8_t)FXC_DTYPE_OPAQUE;
     case FXC_DTYPES_element: {

@@ -44,3 +44,10 @@ def test_one_step_of_a_training_loop(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_no_recording_is_left_running() -> None:
     assert torch._C._len_torch_dispatch_stack() == 0
+
+
+def test_tensor_parallel_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    example = load("tensor_parallel")
+    whole, one = example.main()
+    assert whole.matrix_flops == 2 * 2 * 4 * 128 * 512 * 2048 == example.DEVICES * one.matrix_flops
+    assert f"_c10d_functional.all_reduce.default: {4 * 128 * 512 * 4:,} B" in capsys.readouterr().out

@@ -71,6 +71,18 @@ def test_custom_operator_schema() -> None:
     assert text(TABLE[name], "schema") == schema[schema.index("(") :]
 
 
+def test_schemas_of_collectives() -> None:
+    import torch.distributed.fsdp
+    import torch.distributed.tensor  # noqa: F401  they define these operators
+
+    names = [name for name in TABLE if name.split(".")[0] in ("_c10d_functional", "c10d", "fsdp", "_dtensor")]
+    assert len(names) > 30
+    for name in names:
+        space, packet, overload_name = name.split(".")
+        schema = str(getattr(getattr(getattr(torch.ops, space), packet), overload_name)._schema)
+        assert text(TABLE[name], "schema") == schema[schema.index("(") :]
+
+
 def test_views_of_torch_touch_no_data() -> None:
     """What torch marks as a view is a view here, and computes nothing. An overload that may copy is marked "copy"."""
     for name, row in ATEN.items():

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..distributed import groups, kind_of, local, propagation_unseen
 from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
+from ..params import tensors_of
 
 if TYPE_CHECKING:
     from ..binding import Program
@@ -71,9 +73,12 @@ class Recording:
         tape = Tape()
         calls = Calls(tape)
         self._state = ambient()
+        # fully_shard exchanges parameters while it runs: a device owns what it has before.
+        self._tensors = tensors_of(self.model) if self.model is not None and kind_of(self.model) else None
         self._training = self.model.training if self.model is not None else torch.is_grad_enabled()
         with contextlib.ExitStack() as stack:
             stack.enter_context(tape.phases.watching(lambda: tape.call))
+            stack.enter_context(propagation_unseen())
             stack.enter_context(calls.watching())
             stack.enter_context(Functions(tape))
             self._dispatch = stack.enter_context(Attempts(tape) if self._attempts else Dispatch(tape))
@@ -95,13 +100,13 @@ class Recording:
         tape, calls = self._tape, self._calls
         names: dict[int, str] = {}
         for name, tensor in self._inputs.items():
-            storage = tape.storage_row(tensor)
+            storage = tape.storage_row(local(tensor))
             if storage is not None:
                 names.setdefault(storage, name)
         collects = gc.isenabled()
         gc.disable()  # many small objects, none of them garbage
         try:
-            writer = Writer(tape, calls, self.model)
+            writer = Writer(tape, calls, self.model, self._tensors)
             writer.write(names, self._fold)
             self._written(writer)
             for key, value in self._head(writer).items():
@@ -131,6 +136,8 @@ class Recording:
             "inputs": writer.describe_inputs(),
             "dtype": writer.params.main_dtype(),
         }
+        if groups():
+            head["groups"] = groups()
         if torch.get_default_dtype() != torch.float32:
             head["default_dtype"] = torch.get_default_dtype()
         return {**head, **self.head}

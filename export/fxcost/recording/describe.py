@@ -10,6 +10,7 @@ import torch
 
 from ..args import Pair, scalar
 from ..columns import NONE, Columns
+from ..distributed import group_name
 from ..enums import bits, enum
 from ..values import Values
 from .repeats import Fold, Linear, Slopes, Varying
@@ -184,4 +185,7 @@ class Describer:
             for key, item in arg.items():
                 entries += [self.encode(key), self.encode(item)]
             return self._dict, self.columns.list_row(entries)
+        group = group_name(arg)
+        if group is not None:
+            return kind["string"], self.columns.string(group)
         return scalar(self.values, arg) or (kind["opaque"], self.columns.string(type(arg).__name__))

@@ -22,13 +22,14 @@ from .repeats import Fold, Folder, find_folds
 from .tape import Ref, Tape
 
 Event = tuple[Any, ...]
+Tensors = dict[str, tuple[str, torch.Tensor, bool]]  # role, tensor, persistence by name
 _DESCRIBED = 8  # inputs that the head of a report names
 
 
 class Writer:
-    """Writes one tape."""
+    """Writes one tape. ``tensors``: those of the model, where it holds others at the end than it began with."""
 
-    def __init__(self, tape: Tape, calls: Calls, model: torch.nn.Module | None) -> None:
+    def __init__(self, tape: Tape, calls: Calls, model: torch.nn.Module | None, tensors: Tensors | None = None) -> None:
         self.tape = tape
         self.columns = Columns()
         self.values = Values(self.columns, Symbols(self.columns))
@@ -45,12 +46,14 @@ class Writer:
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
         self._paths: dict[int, str] = {}
-        self.owners = self._add_modules(model)
+        self.owners = self._add_modules(model, tensors)
         self.call_rows = CallRows(calls, self.modules, self._paths)
 
-    def _add_modules(self, model: torch.nn.Module | None) -> dict[int, tuple[str, str, torch.Tensor]]:
+    def _add_modules(
+        self, model: torch.nn.Module | None, tensors: Tensors | None
+    ) -> dict[int, tuple[str, str, torch.Tensor]]:
         """Module rows; the parameters and buffers of the model by the storage that the tape saw."""
-        self.tensors: dict[str, tuple[str, torch.Tensor, bool]] = {}
+        self.tensors: Tensors = {}
         if model is None:
             self.modules.add("", "")
         else:
@@ -58,7 +61,7 @@ class Writer:
             for path, module in named:
                 self._paths.setdefault(id(module), path)
             self.modules.add_named(named)
-            self.tensors = named_tensors(named)
+            self.tensors = tensors or named_tensors(named)
         owners: dict[int, tuple[str, str, torch.Tensor]] = {}
         for name, (role, tensor, _) in self.tensors.items():
             storage = self.tape.storage_row(tensor)

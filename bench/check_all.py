@@ -25,7 +25,7 @@ import fxcost  # noqa: E402
 CHECKS = {
     check.__name__: check
     for check in (
-        *(counts.matrix_flops, counts.round_trips, counts.architectures, counts.unknown_operators),
+        *(counts.matrix_flops, counts.round_trips, counts.architectures, counts.every_model),
         *(shapes.shape_oracle, shapes.operator_sweeps),
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),

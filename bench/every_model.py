@@ -1,8 +1,9 @@
-"""Operators without a FLOP formula over all models of the tests: python bench/unknown_ops.py [--only GROUP ...]
+"""Every model of the tests under the default convention: what has no FLOP formula, and whether the rows of its report
+by node, operator and module add up, in every column: python bench/every_model.py [--only GROUP ...]
 
 Every model is captured as its tests capture it: in evaluation, in training, as a training step, or recorded. Each
-operator that has no formula is listed with its nodes and the reason. Exits with 1 when one has no reason here. Takes
-some minutes. Models of torchvision need the peers' environment (tests/peers/setup.sh).
+operator that has no formula is listed with its nodes and the reason. Exits with 1 when one has no reason here, or a sum
+is wrong. Takes some minutes. Models of torchvision need the peers' environment (tests/peers/setup.sh).
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ sys.path[:0] = [str(ROOT / "tests" / "python"), str(ROOT / "tests" / "peers")]
 sys.path += map(str, (ROOT / "build" / "peers" / "common").glob("lib/python3*/site-packages"))
 
 import torch  # noqa: E402
+from sums import disagreements  # noqa: E402
 
 import fxcost  # noqa: E402
+from fxcost.binding import Analysis, Program  # noqa: E402
+from fxcost.conventions import conventions  # noqa: E402
 from fxcost.errors import first_line  # noqa: E402
 from fxcost.ladder import capture_any  # noqa: E402
 
@@ -43,6 +47,7 @@ WHY = {
 }
 OWN = "fxcost_alias."  # operators that a test registers and gives no formula
 Captured = tuple[str, Callable[[], bytes]]
+TOOLS = [convention.name for convention in conventions()[1:]]  # taken in turn: each adds a column
 
 
 def _architectures() -> Iterator[Captured]:
@@ -139,7 +144,7 @@ def main() -> int:
     torch.set_num_threads(1)
     nodes: collections.Counter[str] = collections.Counter()
     where: dict[str, list[str]] = collections.defaultdict(list)
-    captured = failed = complete = 0
+    captured = failed = complete = wrong = 0
     for group in options.only:
         for name, capture in GROUPS[group]():
             torch.manual_seed(0)
@@ -149,7 +154,12 @@ def main() -> int:
                 failed += 1
                 print(f"{group}: {name}: not captured: {first_line(error)}", flush=True)
                 continue
-            unknown = fxcost.Report(fxcost.binding.Program.from_bytes(data, name)).unknown
+            program = Program.from_bytes(data, name)
+            unknown = fxcost.Report(program).unknown
+            _, sums = disagreements(Analysis(program, convention=TOOLS[captured % len(TOOLS)], device="h100-sxm"))
+            for line in sums:
+                print(f"{group}: {name}: {line}", flush=True)
+            wrong += bool(sums)
             captured += 1
             complete += not unknown
             nodes.update(unknown)
@@ -162,9 +172,9 @@ def main() -> int:
         print(f"{count:>6}  {op}: {reason}; {', '.join(where[op][:4])}{' ...' if len(where[op]) > 4 else ''}")
     print(
         f"{captured} captures, {complete} without an unknown operator; {len(nodes)} operators have no formula, "
-        f"{len(unexplained)} of them without a reason"
+        f"{len(unexplained)} of them without a reason; rows do not add up in {wrong}"
     )
-    return int(bool(unexplained))
+    return int(bool(unexplained or wrong))
 
 
 if __name__ == "__main__":

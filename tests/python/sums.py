@@ -1,0 +1,68 @@
+"""Whether the rows of a report add up: by node, operator, module, class and depth, in every column."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from fxcost.binding import Analysis
+
+Rows = list[dict[str, Any]]
+
+
+def _table(analysis: Analysis, by: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(analysis.render(format="json", by=by))
+    return found
+
+
+def _summed(rows: Iterable[dict[str, Any]], columns: Iterable[str]) -> Counter[str]:
+    rows = list(rows)
+    return Counter({column: sum(row[column] for row in rows) for column in columns})
+
+
+def _modules_within(nodes: Rows, columns: list[str]) -> dict[str, Counter[str]]:
+    """Per module what its nodes and those of its children add up to."""
+    sums: dict[str, Counter[str]] = {}
+    for node in nodes:
+        parts = node["module"].split(".") if node["module"] else []
+        for depth in range(len(parts) + 1):
+            inside = sums.setdefault(".".join(parts[:depth]), Counter())
+            for column in columns:
+                inside[column] += node[column]
+    return sums
+
+
+def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
+    """The columns that were compared, and a line for each sum that is another."""
+    tables = {by: _table(analysis, by) for by in ("node", "op", "op_shape", "module", "module_op")}
+    totals, nodes = tables["node"]["totals"], tables["node"]["rows"]
+    if "tool" in tables["node"]:
+        totals["tool"], totals["tool_macs"] = tables["node"]["tool"]["count"], tables["node"]["tool"]["macs"]
+    columns = [
+        name for name, value in totals.items() if name != "seconds" and value is not None and nodes and name in nodes[0]
+    ]
+    expected = Counter({column: totals[column] for column in columns})
+    wrong = []
+
+    def compare(what: str, found: Counter[str], wanted: Counter[str]) -> None:
+        wrong.extend(f"{what}: {c} {found[c]}, not {wanted[c]}" for c in columns if found[c] != wanted[c])
+
+    for by in ("node", "op", "op_shape"):
+        compare(by, _summed(tables[by]["rows"], columns), expected)
+    within = _modules_within(nodes, columns)
+    cells: dict[str, Rows] = {}
+    for cell in tables["module_op"]["rows"]:
+        cells.setdefault(cell["name"], []).append(cell)
+    for row in tables["module"]["rows"]:
+        name = row["name"]
+        compare(f"module {name}", _summed([row], columns), within.get(name, Counter()))
+        compare(f"operators of module {name}", _summed(cells.get(name, []), columns), _summed([row], columns))
+    compare("whole model", _summed(tables["module"]["rows"][:1], columns), expected)
+    seconds = totals.get("seconds")
+    for by in ("node", "op") if seconds is not None else ():
+        found = sum(row["seconds"] or 0 for row in tables[by]["rows"])
+        if abs(found - seconds) > 1e-9 * abs(seconds) + 1e-12:
+            wrong.append(f"{by}: seconds {found}, not {seconds}")
+    return columns, wrong

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "fxcost/convention.h"
 #include "fxcost/op.h"
 
 static fxc_status set(fxc_analysis *analysis, const char *option, const char *value, fxc_error *err) {
@@ -77,6 +78,9 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
     }
     if (status == FXC_OK) {
         status = set_pairs(analysis, "probability", &options->probabilities, err);
+    }
+    if (status == FXC_OK && options->forward != NULL) {
+        status = fxc_analysis_set_forward(analysis, options->forward, err);
     }
     return status == FXC_OK ? set_corrections(options, analysis, err) : status;
 }

@@ -47,15 +47,20 @@ static fxc_status no_python(fxc_error *err) {
                     "  found: this command without Python\n  install it with: pip install fxcost");
 }
 
-/* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. */
-static fxc_status run_python(const char *python, const struct cli_options *options, const char *file, bool *reported,
-                             fxc_error *err) {
+/* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. A
+ * training step's forward pass goes to a second file, if one is named. */
+static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
+                             const char *forward, bool *reported, fxc_error *err) {
     const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {python, "-m", "fxcost", options->operand, "-o", file};
     int count = 6, state = 0;
     char depth[16];
     pid_t child;
     for (int i = 0; i < options->capture_arg_count; i++) {
         arguments[count++] = options->capture_args[i];
+    }
+    if (forward != NULL) {
+        arguments[count++] = "--forward-pass";
+        arguments[count++] = forward;
     }
     if (is_checkpoint(options->operand)) { /* it may come to a listing, which Python prints */
         if (options->render.depth != 0) {
@@ -87,9 +92,9 @@ static fxc_status run_python(const char *python, const struct cli_options *optio
     return (fxc_status)WEXITSTATUS(state);
 }
 
-static fxc_status capture_to(struct cli_options *options, const char *file, fxc_error *err) {
+static fxc_status capture_to(struct cli_options *options, const char *file, const char *forward, fxc_error *err) {
     const char *python = getenv("FXCOST_PYTHON");
-    return python == NULL ? no_python(err) : run_python(python, options, file, &options->reported, err);
+    return python == NULL ? no_python(err) : run_python(python, options, file, forward, &options->reported, err);
 }
 
 /* Opens a file under another name, so that messages speak of the model and not of a temporary file. */
@@ -104,21 +109,65 @@ static fxc_status open_as(const char *path, const char *name, fxc_program **prog
     return status;
 }
 
-static fxc_status open_operand(struct cli_options *options, fxc_program **program, fxc_error *err) {
-    if (!is_model(options->operand)) {
-        return fxc_program_open(options->operand, program, err);
-    }
+static fxc_status make_temporary(char *path, size_t size, fxc_error *err) {
     const char *folder = getenv("TMPDIR");
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/fxcost-XXXXXX.fxir", folder == NULL ? "/tmp" : folder);
-    int descriptor = length > 0 && (size_t)length < sizeof path ? mkstemps(path, 5) : -1;
+    int length = snprintf(path, size, "%s/fxcost-XXXXXX.fxir", folder == NULL ? "/tmp" : folder);
+    int descriptor = length > 0 && (size_t)length < size ? mkstemps(path, 5) : -1;
     if (descriptor < 0) {
         return cli_fail(err, FXC_IO, "capturing a model\n  expected: a temporary file that can be written in TMPDIR");
     }
     (void)close(descriptor);
-    fxc_status status = capture_to(options, path, err);
+    return FXC_OK;
+}
+
+static bool is_given(const struct cli_options *options, const char *name) {
+    for (int i = 0; i < options->capture_arg_count; i++) {
+        if (strcmp(options->capture_args[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Other tools see only the forward pass of a training step. */
+static bool wants_forward(const struct cli_options *options) {
+    bool tools = options->convention != NULL || options->compare != NULL;
+    return tools && options->forward_pass == NULL && is_given(options, "--train") && !is_given(options, "--forward");
+}
+
+static fxc_status capture_and_open(struct cli_options *options, const char *path, const char *forward,
+                                   fxc_program **program, fxc_error *err) {
+    fxc_status status = capture_to(options, path, forward, err);
     if (status == FXC_OK) {
         status = open_as(path, options->operand, program, err);
+    }
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = forward == NULL ? FXC_OK : open_as(forward, options->operand, &options->forward, err);
+    if (status != FXC_OK) {
+        fxc_program_free(*program);
+        *program = NULL;
+    }
+    return status;
+}
+
+static fxc_status open_operand(struct cli_options *options, fxc_program **program, fxc_error *err) {
+    char path[4096], forward[4096];
+    bool both = wants_forward(options);
+    if (!is_model(options->operand)) {
+        return fxc_program_open(options->operand, program, err);
+    }
+    fxc_status status = make_temporary(path, sizeof path, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    status = both ? make_temporary(forward, sizeof forward, err) : FXC_OK;
+    if (status == FXC_OK) {
+        status = capture_and_open(options, path, both ? forward : NULL, program, err);
+        if (both) {
+            (void)unlink(forward);
+        }
     }
     (void)unlink(path);
     return status;
@@ -129,6 +178,13 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
         return no_operand(err);
     }
     fxc_status status = open_operand(options, program, err);
+    if (status == FXC_OK && options->forward_pass != NULL) {
+        status = fxc_program_open(options->forward_pass, &options->forward, err);
+        if (status != FXC_OK) {
+            fxc_program_free(*program);
+            *program = NULL;
+        }
+    }
     if (status == FXC_OK) {
         status = cli_apply_shapes(options, program, err);
         if (status != FXC_OK) {
@@ -151,7 +207,7 @@ fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
                         "fxcost capture\n  expected: the sizes to capture at, as example inputs\n"
                         "  found: --input-shape, which is for programs that are captured");
     }
-    fxc_status status = capture_to(options, options->output, err);
+    fxc_status status = capture_to(options, options->output, NULL, err);
     return status == FXC_OK ? cli_describe(options->output, err) : status;
 }
 
@@ -165,5 +221,5 @@ fxc_status cli_check(struct cli_options *options, fxc_error *err) {
                         "  found: a captured program");
     }
     options->capture_args[options->capture_arg_count++] = "--check";
-    return capture_to(options, "-", err);
+    return capture_to(options, "-", NULL, err);
 }

@@ -39,6 +39,8 @@ static const struct option {
     {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
     {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
+    {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
+     AT(forward_pass)},
     {"--optimizer", "NAME", "count its step too: sgd, momentum, adam, adamw, adafactor, lion", TEXT, AT(optimizer)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,

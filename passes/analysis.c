@@ -66,6 +66,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->sequence_count = analysis->sequence_count;
     copy->device = analysis->device;
     copy->convention = analysis->convention;
+    copy->forward = analysis->forward;
     return FXC_OK;
 }
 

@@ -64,6 +64,7 @@ struct fxc_analysis {
     const struct fxc_device *device;    /* NULL: none named */
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
+    const struct fxc_program *forward;             /* of a training step: its forward pass alone, or NULL */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;

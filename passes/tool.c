@@ -296,6 +296,9 @@ fxc_status fxc_run_tool(struct fxc_analysis *analysis, fxc_error *err) {
     if (walk.tool->count == NULL || walk.tool->macs == NULL || walk.tool->sight == NULL) {
         return fxc_fail_memory(err, "tool");
     }
+    if (fxc_tool_needs_forward(analysis)) {
+        return fxc_tool_count_forward(&walk, err);
+    }
     FXC_TRY(fxc_tool_index_build(analysis, arena, &walk.index, err));
     walk.samples = count_samples(analysis);
     if (has_rows(walk.convention, FXC_SIGHT_OPERATOR)) {

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trust-pickle", action="store_true", help="unpickle a module: runs code that the file holds")
     parser.add_argument("--depth", type=int, help="levels of modules when a checkpoint is listed")
     parser.add_argument("--raw", action="store_true", help="exact numbers there")
+    parser.add_argument("--forward-pass", help="with --train: a second file, the forward pass alone")
     parser.add_argument("--check", action="store_true", help="compare with FlopCounterMode; writes no file")
     parser.add_argument("--format", default="tree", help="json for a listing as JSON")
     return parser
@@ -106,6 +107,8 @@ def main() -> int:
 
             return check(model, captured, arguments.grad)
         captured.save(arguments.output)
+        if arguments.forward_pass:
+            model.capture(train=training, grad=True, progress=progress).save(arguments.forward_pass)
     except FxcostError as error:
         print(error.details, end="")
         print(f"fxcost: {error}", file=sys.stderr)

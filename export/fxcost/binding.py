@@ -190,6 +190,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_program_get_info": (c_int32, [c_void_p, POINTER(ProgramInfo), _ERROR]),
     "fxc_analysis_new": (c_int32, [c_void_p, POINTER(c_void_p), _ERROR]),
     "fxc_analysis_free": (None, [c_void_p]),
+    "fxc_analysis_set_forward": (c_int32, [c_void_p, c_void_p, _ERROR]),
     "fxc_analysis_set": (c_int32, [c_void_p, c_char_p, c_char_p, _ERROR]),
     "fxc_require": (c_int32, [c_void_p, c_char_p, _ERROR]),
     "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
@@ -354,6 +355,11 @@ class Analysis:
     def set(self, option: str, value: str) -> None:
         """Sets ``convention``, ``profile``, ``device``, ``dim.NAME`` or ``probability.NAME``."""
         self.call("fxc_analysis_set", option.encode(), value.encode())
+
+    def set_forward(self, program: Program) -> None:
+        """Of a training step: its forward pass alone, for conventions of tools that see no more."""
+        self.call("fxc_analysis_set_forward", program._handle)
+        self._forward = program  # kept as long as this
 
     def require(self, fact: str) -> None:
         """Computes a fact and what it needs."""

@@ -25,7 +25,7 @@ class _Row(_Sized):
 class _Totals(_Sized):
     _fields_ = [("struct_size", c_size_t)]
     _fields_ += [(name, c_int64) for name in ("count", "macs", "left_out_flops", "left_out_macs", "unknown_nodes")]
-    _fields_ += [("failed_node", c_uint32), ("failure", c_char_p)]
+    _fields_ += [("failed_node", c_uint32), ("failure", c_char_p), ("forward", c_int64)]
 
 
 class _Op(_Sized):

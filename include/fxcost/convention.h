@@ -36,6 +36,11 @@ typedef struct fxc_convention_row_info {
 /* Row `row` of convention `index`; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_convention_get_row(uint32_t index, uint32_t row, fxc_convention_row_info *out, fxc_error *err);
 
+/* Tools that look at modules and functions, or trace, see the forward pass of a training step. Gives an analysis of a
+ * step the same model's forward pass, captured in training; NULL takes it back. The program must outlive the analysis.
+ * Without it such a convention knows nothing of a step. FXC_USAGE when either is something else. */
+FXC_API fxc_status fxc_analysis_set_forward(fxc_analysis *analysis, const fxc_program *forward, fxc_error *err);
+
 typedef struct fxc_tool_totals {
     size_t struct_size;
     int64_t count, macs;                   /* the tool's number; multiply-adds, of tools that give both */
@@ -43,6 +48,8 @@ typedef struct fxc_tool_totals {
     int64_t unknown_nodes;                 /* nodes of which it cannot be told what the tool would say */
     uint32_t failed_node;                  /* where the tool raises an exception, or FXC_NONE */
     const char *failure;                   /* which; NULL for none. The total is then what it had counted of the rest */
+    int64_t forward; /* of a training step counted by its forward pass: that alone; the total is three times as much for
+                        tools that take the backward pass to be two forward passes */
 } fxc_tool_totals;
 /* What the tool would say of one run. FXC_USAGE under the convention fxcost, which fxc_analysis_totals answers. */
 FXC_API fxc_status fxc_analysis_tool(fxc_analysis *analysis, fxc_tool_totals *out, fxc_error *err);

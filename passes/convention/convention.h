@@ -60,6 +60,10 @@ enum fxc_convention_flag {
     FXC_CONVENTION_LAYERS_ARE_LEAVES = 512,
     /* The fused kernels of evaluation are switched off. */
     FXC_CONVENTION_NO_FAST_PATH = 1024,
+    /* The backward pass is seen as the forward pass is (tools that watch what is dispatched). */
+    FXC_CONVENTION_SEES_BACKWARD = 2048,
+    /* The backward pass is taken to be two forward passes (flops_profiler, deepspeed). */
+    FXC_CONVENTION_BACKWARD_TWICE = 4096,
 };
 
 /* What its rows look at. */
@@ -119,6 +123,7 @@ typedef fxc_status (*fxc_convention_rule)(const struct fxc_seen *seen, struct fx
     X(dispatched_linear)                                                                                               \
     X(dispatched_recurrent)                                                                                            \
     X(dispatched_conv)                                                                                                 \
+    X(dispatched_conv_backward)                                                                                        \
     X(dispatched_matmul)                                                                                               \
     X(dispatched_attention)                                                                                            \
     /* rules_module.c */                                                                                               \

@@ -86,6 +86,29 @@ fxc_status fxc_count_dispatched_conv(const struct fxc_seen *seen, struct fxc_tal
     return FXC_OK;
 }
 
+/* The gradient of the input as one convolution, that of the weight as one without groups, each where asked for.
+ * params: per multiply-add. */
+fxc_status fxc_count_dispatched_conv_backward(const struct fxc_seen *seen, struct fxc_tally *tally,
+                                              struct fxc_told *out) {
+    struct fxc_tensor input, weight, gradient;
+    int64_t groups, wanted[2];
+    bool transposed;
+    uint32_t mask = fxc_rule_list(&seen->rule, FXC_NAME_output_mask);
+    FXC_NEED(fxc_known_tensor(&seen->rule, FXC_NAME_input, &input) &&
+             fxc_known_tensor(&seen->rule, FXC_NAME_weight, &weight) &&
+             fxc_known_tensor(&seen->rule, FXC_NAME_grad_output, &gradient) && weight.rank >= 2 &&
+             fxc_rule_int(&seen->rule, FXC_NAME_groups, 1, &groups) &&
+             fxc_rule_bool(&seen->rule, FXC_NAME_transposed, false, &transposed));
+    FXC_NEED(mask != FXC_NONE && fxc_rule_item_int(&seen->rule, mask, 0, &wanted[0]) &&
+             fxc_rule_item_int(&seen->rule, mask, 1, &wanted[1]));
+    int64_t channels = weight.size[0];
+    int64_t positions = channels == 0 ? 0 : (transposed ? input.numel : gradient.numel) / channels;
+    int64_t macs = fxc_times(tally, weight.numel, positions);
+    out->count = fxc_times(tally, seen->row->params[0],
+                           fxc_linear(tally, wanted[0] != 0, macs, wanted[1] != 0 ? groups : 0, macs));
+    return FXC_OK;
+}
+
 /* matmul: mm, or bmm when both have batches; a vector on the right is mv, two vectors are dot, which are not counted.
  * params: per multiply-add. */
 fxc_status fxc_count_dispatched_matmul(const struct fxc_seen *seen, struct fxc_tally *tally, struct fxc_told *out) {

@@ -30,6 +30,8 @@
 #define DISPATCHED_ATTENTION(each, whole)                                                                              \
     FORMULA(dispatched_attention, #each " per multiply-add, fused " #whole, each, whole, 0, 0)
 #define BATCHED_CONV(each) FORMULA(dispatched_conv, #each " per multiply-add, with a batch only", each, 0, 0, 0)
+#define DISPATCHED_CONV_BACKWARD(each)                                                                                 \
+    FORMULA(dispatched_conv_backward, #each " per multiply-add, the weight's gradient without groups", each, 0, 0, 0)
 #define TRACED_CONV                                                                                                    \
     FORMULA(traced_conv, "1 per result element, input channel of the weight and kernel place", 0, 0, 0, 0)
 #define NORM_OUTPUT(affine) FORMULA(norm, #affine " per element, 0 without a weight", affine, 0, 0, 0)
@@ -151,6 +153,8 @@ enum {
     PRUNES = FXC_CONVENTION_PRUNES,
     LAYERS_ARE_LEAVES = FXC_CONVENTION_LAYERS_ARE_LEAVES,
     NO_FAST_PATH = FXC_CONVENTION_NO_FAST_PATH,
+    SEES_BACKWARD = FXC_CONVENTION_SEES_BACKWARD,
+    BACKWARD_TWICE = FXC_CONVENTION_BACKWARD_TWICE,
 };
 
 const struct fxc_convention fxc_conventions[] = {

@@ -181,6 +181,7 @@ static void put_tool(struct fxc_json *json, const struct fxc_convention *convent
     fxc_json_int(json, "macs", tool->total_macs);
     fxc_json_string(json, "failure", tool->failure);
     fxc_json_int(json, "unknown_nodes", tool->unknown_nodes);
+    fxc_json_int(json, "forward", tool->forward);
     fxc_json_open(json, "operators", '[');
     for (uint32_t i = 0; i < tool->op_count; i++) {
         fxc_json_open(json, NULL, '{');

@@ -64,7 +64,8 @@ fxc_status fxc_analysis_tool(fxc_analysis *analysis, fxc_tool_totals *out, fxc_e
                              .left_out_macs = tool->left_out_macs,
                              .unknown_nodes = tool->unknown_nodes,
                              .failed_node = tool->failed_node,
-                             .failure = tool->failure};
+                             .failure = tool->failure,
+                             .forward = tool->forward};
     return FXC_OK;
 }
 

@@ -30,6 +30,7 @@ struct fxc_tool {
     int64_t *count, *macs; /* per node, of one execution; NULL under the convention fxcost */
     uint8_t *sight;        /* per node: enum fxc_tool_sight */
     int64_t total, total_macs;
+    int64_t forward;         /* of a training step that is counted by its forward pass: that alone */
     struct fxc_tool_sum *op; /* largest first */
     uint32_t op_count;
     struct fxc_tool_gap *left_out; /* most FLOPs first */
@@ -39,6 +40,9 @@ struct fxc_tool {
     uint32_t failed_node;                  /* where the tool raises an exception, FXC_NONE for nowhere */
     const char *failure;
 };
+
+/* Whether the analysis is of a training step, under the convention of a tool that sees only its forward pass. */
+bool fxc_tool_needs_forward(const struct fxc_analysis *analysis);
 
 /* ---- the program as hooks see it (passes/tool/index.c)
  * ------------------------------------------------------------------ */

@@ -33,5 +33,7 @@ bool fxc_tool_is_hidden(const struct fxc_tool_walk *walk, uint32_t node);
  */
 fxc_status fxc_tool_count_modules(struct fxc_tool_walk *walk, fxc_error *err);
 fxc_status fxc_tool_count_functions(struct fxc_tool_walk *walk, fxc_error *err);
+/* Counts a training step by its forward pass (passes/tool/forward.c). */
+fxc_status fxc_tool_count_forward(struct fxc_tool_walk *walk, fxc_error *err);
 
 #endif

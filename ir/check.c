@@ -357,6 +357,27 @@ static fxc_status check_lists(const struct fxc_program *p, fxc_error *err) {
     return FXC_OK;
 }
 
+/* What was measured is told whole, and is never negative. */
+static fxc_status check_measures(const struct fxc_program *p, fxc_error *err) {
+    uint32_t rows = FXC_COUNT(p, measure),
+             columns = (p->measure_node != NULL) + (p->measure_what != NULL) + (p->measure_value != NULL);
+    if (rows > 0 && columns != 3) {
+        fxc_status status = fxc_fail(err, FXC_FORMAT, "%s", p->file);
+        fxc_expected(err, "the columns measure_node, measure_what and measure_value, or none of them");
+        fxc_found(err, "%u of the three", columns);
+        return status;
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (p->measure_value[i] < 0) {
+            fxc_status status = fxc_fail(err, FXC_FORMAT, "%s", p->file);
+            fxc_expected(err, "nanoseconds or bytes in measure_value, row %u", i);
+            fxc_found(err, "%" PRId64, p->measure_value[i]);
+            return status;
+        }
+    }
+    return FXC_OK;
+}
+
 fxc_status fxc_program_check(struct fxc_program *p, fxc_error *err) {
     if (p->version_minor > FXC_FORMAT_MINOR) {
         FXC_TRY(sanitise(p, err));
@@ -370,6 +391,7 @@ fxc_status fxc_program_check(struct fxc_program *p, fxc_error *err) {
     FXC_TRY(check_parents(p, "module call", p->call_parent, FXC_COUNT(p, call), err));
     FXC_TRY(check_parents(p, "region", p->region_parent, FXC_COUNT(p, region), err));
     FXC_TRY(check_lists(p, err));
+    FXC_TRY(check_measures(p, err));
     if (FXC_COUNT(p, graph) == 0 || FXC_COUNT(p, module) == 0) {
         fxc_status status = fxc_fail(err, FXC_FORMAT, "%s", p->file);
         fxc_expected(err, "at least one graph and the root module");

@@ -27,6 +27,7 @@ static const char *const output_kind[] = {FXC_OUTPUT_KIND_LIST(PLAIN)};
 static const char *const call_flag[] = {FXC_CALL_FLAG_LIST(FLAG)};
 static const char *const param_flag[] = {FXC_PARAM_FLAG_LIST(FLAG)};
 static const char *const region_kind[] = {FXC_REGION_KIND_LIST(PLAIN)};
+static const char *const measure[] = {FXC_MEASURE_LIST(PLAIN)};
 static const char *const option[] = {FXC_OPTION_LIST(FLAG)};
 
 const uint8_t fxc_dtype_bits[FXC_DTYPE_COUNT] = {
@@ -49,7 +50,7 @@ const char *fxc_enum_text(const char *enumeration, uint32_t index) {
         ENTRY(kind),       ENTRY(dtype),       ENTRY(layout),     ENTRY(memory_format),  ENTRY(op_origin),
         ENTRY(op_tag),     ENTRY(symbol_flag), ENTRY(token),      ENTRY(storage_origin), ENTRY(tensor_flag),
         ENTRY(node_flag),  ENTRY(view),        ENTRY(input_kind), ENTRY(output_kind),    ENTRY(call_flag),
-        ENTRY(param_flag), ENTRY(region_kind), ENTRY(option),     ENTRY(phase),
+        ENTRY(param_flag), ENTRY(region_kind), ENTRY(measure),    ENTRY(option),         ENTRY(phase),
     };
 #undef ENTRY
     for (size_t i = 0; i < sizeof enumerations / sizeof enumerations[0]; i++) {

@@ -123,7 +123,8 @@ static void differ_in_row(const struct comparison *c, uint32_t column, uint32_t 
     }
 }
 
-/* An absent column means NONE in every row only where NONE can be an entry; the source columns have none. */
+/* An absent column means NONE in every row only where NONE can be an entry; the columns of sources and
+ * of measurements have none. */
 static bool compare_column(const struct comparison *c, uint32_t column) {
     const struct fxc_column_info *info = &fxc_columns[column];
     uint32_t rows = c->program[0]->count[info->group];
@@ -131,7 +132,7 @@ static bool compare_column(const struct comparison *c, uint32_t column) {
     if (!present[0] && !present[1]) {
         return true;
     }
-    if (present[0] != present[1] && info->group == FXC_GROUP_source && rows > 0) {
+    if (present[0] != present[1] && (info->group == FXC_GROUP_source || info->group == FXC_GROUP_measure) && rows > 0) {
         differ_in_row(c, column, 0);
         return false;
     }

@@ -35,7 +35,7 @@ struct fxc_text_enum {
 extern const struct fxc_text_enum fxc_text_kinds, fxc_text_dtypes, fxc_text_layouts, fxc_text_memory_formats,
     fxc_text_op_origins, fxc_text_op_tags, fxc_text_symbol_flags, fxc_text_tokens, fxc_text_storage_origins,
     fxc_text_tensor_flags, fxc_text_node_flags, fxc_text_views, fxc_text_input_kinds, fxc_text_output_kinds,
-    fxc_text_call_flags, fxc_text_param_flags, fxc_text_region_kinds;
+    fxc_text_call_flags, fxc_text_param_flags, fxc_text_region_kinds, fxc_text_measures;
 
 /* Whether a name needs no quotes: letters, digits, '_' and '.', not starting with a digit or '.'. */
 bool fxc_text_is_plain(const char *text, size_t size);

@@ -21,6 +21,7 @@ static const struct statement {
     {"graph", {fxc_parse_graph_name, NULL, fxc_parse_graph_line}},
     {"input", {NULL, NULL, fxc_parse_input_line}},
     {"list", {NULL, fxc_parse_list_line, NULL}},
+    {"measure", {NULL, NULL, fxc_parse_measure_line}},
     {"meta", {fxc_parse_meta_line, NULL, NULL}},
     {"module", {NULL, NULL, fxc_parse_module_line}},
     {"op", {fxc_parse_op_line, NULL, NULL}},

@@ -153,6 +153,7 @@ bool fxc_parse_module_line(struct fxc_text_parser *ps);
 bool fxc_parse_config_line(struct fxc_text_parser *ps);
 bool fxc_parse_region_line(struct fxc_text_parser *ps);
 bool fxc_parse_source_line(struct fxc_text_parser *ps);
+bool fxc_parse_measure_line(struct fxc_text_parser *ps);
 bool fxc_parse_call_line(struct fxc_text_parser *ps);
 bool fxc_parse_graph_name(struct fxc_text_parser *ps); /* in the first pass */
 bool fxc_parse_graph_line(struct fxc_text_parser *ps);

@@ -227,6 +227,30 @@ bool fxc_parse_source_line(struct fxc_text_parser *ps) {
            even_source(ps, FXC_COLUMN_source_function, rows, "function=");
 }
 
+/* measure 3 min_ns = 12345 */
+/* measure program median_ns = 67890 */
+bool fxc_parse_measure_line(struct fxc_text_parser *ps) {
+    struct fxc_builder *b = &ps->builder;
+    const char *at = ps->lex.at;
+    uint32_t node = FXC_NONE;
+    uint8_t what;
+    int64_t value;
+    if (!fxc_lex_is(fxc_lex_word(&ps->lex), "program")) {
+        ps->lex.at = at;
+        if (!fxc_lex_uint32(&ps->lex, &node)) {
+            return false;
+        }
+    }
+    if (!fxc_parse_enum(ps, &fxc_text_measures, "what is measured", &what) || !fxc_lex_expect(&ps->lex, '=') ||
+        !fxc_lex_int(&ps->lex, &value)) {
+        return false;
+    }
+    fxc_push_measure_node(b, node);
+    fxc_push_measure_what(b, what);
+    fxc_push_measure_value(b, value);
+    return true;
+}
+
 struct call {
     uint32_t module, parent, number, flags, inputs, outputs;
 };

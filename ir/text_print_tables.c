@@ -177,6 +177,23 @@ static void print_sources(struct fxc_text_printer *pr) {
     }
 }
 
+static void print_measures(struct fxc_text_printer *pr) {
+    const struct fxc_program *p = pr->program;
+    for (uint32_t i = 0; i < FXC_COUNT(p, measure); i++) {
+        put(pr, "measure ");
+        if (p->measure_node[i] == FXC_NONE) {
+            put(pr, "program");
+        } else {
+            fxc_print_int(pr, p->measure_node[i]);
+        }
+        put(pr, " ");
+        put(pr, fxc_text_measures.text[p->measure_what[i]]);
+        put(pr, " = ");
+        fxc_print_int(pr, p->measure_value[i]);
+        put(pr, "\n");
+    }
+}
+
 static void print_calls(struct fxc_text_printer *pr) {
     const struct fxc_program *p = pr->program;
     for (uint32_t i = 0; i < FXC_COUNT(p, call); i++) {
@@ -240,4 +257,5 @@ void fxc_print_tables(struct fxc_text_printer *pr) {
     print_sources(pr);
     print_calls(pr);
     print_storages(pr);
+    print_measures(pr);
 }

@@ -32,6 +32,7 @@ TEXTS(output_kinds, FXC_OUTPUT_KIND_LIST(PLAIN));
 TEXTS(call_flags, FXC_CALL_FLAG_LIST(FLAG));
 TEXTS(param_flags, FXC_PARAM_FLAG_LIST(FLAG));
 TEXTS(region_kinds, FXC_REGION_KIND_LIST(PLAIN));
+TEXTS(measures, FXC_MEASURE_LIST(PLAIN));
 
 bool fxc_text_is_plain_char(char c, bool first) {
     bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 NONE = 0xFFFFFFFF
-VERSION = (1, 1)
+VERSION = (1, 2)
 
 _TYPES = {
     "u1": """
         string_bytes capture_kind op_origin symbol_flags constraint_flags token_op storage_origin meta_dtype
         meta_layout value_kind arg_kind item_kind graph_view input_kind output_role output_kind config_kind
-        call_flags param_kind param_flags region_kind
+        call_flags param_kind param_flags region_kind measure_what
     """,
     "u2": """
         meta_flags node_flags arg_name
@@ -31,18 +31,22 @@ _TYPES = {
         graph_output_begin input_value input_target output_target module_parent module_name module_class
         config_module config_key call_module call_parent call_number call_inputs call_outputs param_value
         param_module param_name region_parent region_config node_region node_origin node_source source_file
-        source_line source_function
+        source_line source_function measure_node
     """,
     "i8": """
         capture_payload symbol_hint symbol_min symbol_max constraint_min constraint_max token_payload
         storage_bytes meta_offset dim_size dim_stride value_payload arg_payload item_payload output_payload
-        config_payload
+        config_payload measure_value
     """,
 }
 COLUMNS: dict[str, np.dtype[Any]] = {
     name: np.dtype("<" + code) for code, names in _TYPES.items() for name in names.split()
 }
-OPTIONAL = frozenset({"node_region", "node_origin", "node_source", "source_file", "source_line", "source_function"})
+OPTIONAL = frozenset(
+    """
+    node_region node_origin node_source source_file source_line source_function measure_node measure_what measure_value
+    """.split()
+)
 
 
 def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) -> bytes:

@@ -233,6 +233,18 @@
     X(OPAQUE, "opaque")                                                                                                \
     X(FUNCTION, "function")
 
+/* What was measured: of a node run by itself, or of the whole program (which alone has COMPILED times). Times are
+ * nanoseconds, of all repetitions the least or the median; bytes are those of live tensors on the device. */
+#define FXC_MEASURE_LIST(X)                                                                                            \
+    X(MIN_NS, "min_ns")                                                                                                \
+    X(MEDIAN_NS, "median_ns")                                                                                          \
+    X(COMPILED_MIN_NS, "compiled_min_ns")                                                                              \
+    X(COMPILED_MEDIAN_NS, "compiled_median_ns")                                                                        \
+    X(BYTES_BEFORE, "bytes_before")                                                                                    \
+    X(BYTES_AFTER, "bytes_after")                                                                                      \
+    X(BYTES_PEAK, "bytes_peak")                                                                                        \
+    X(OPAQUE, "opaque")
+
 /* Options of an analysis that facts depend on. */
 #define FXC_OPTION_LIST(X)                                                                                             \
     X(SYMBOLS, "dim", 0)                                                                                               \
@@ -263,6 +275,7 @@
 #define FXC_X_CALL_FLAG(name, text, bit) FXC_CALL_FLAG_##name = 1u << (bit),
 #define FXC_X_PARAM_FLAG(name, text, bit) FXC_PARAM_FLAG_##name = 1u << (bit),
 #define FXC_X_REGION_KIND(name, ...) FXC_REGION_KIND_##name,
+#define FXC_X_MEASURE(name, ...) FXC_MEASURE_##name,
 #define FXC_X_OPTION(name, text, bit) FXC_OPTION_##name = 1u << (bit),
 
 enum fxc_kind { FXC_KIND_LIST(FXC_X_KIND) FXC_KIND_COUNT };
@@ -283,6 +296,7 @@ enum fxc_output_kind { FXC_OUTPUT_KIND_LIST(FXC_X_OUTPUT_KIND) FXC_OUTPUT_KIND_C
 enum fxc_call_flag { FXC_CALL_FLAG_LIST(FXC_X_CALL_FLAG) };
 enum fxc_param_flag { FXC_PARAM_FLAG_LIST(FXC_X_PARAM_FLAG) };
 enum fxc_region_kind { FXC_REGION_KIND_LIST(FXC_X_REGION_KIND) FXC_REGION_KIND_COUNT };
+enum fxc_measure { FXC_MEASURE_LIST(FXC_X_MEASURE) FXC_MEASURE_COUNT };
 enum fxc_option { FXC_OPTION_LIST(FXC_X_OPTION) };
 
 #undef FXC_X_KIND
@@ -303,6 +317,7 @@ enum fxc_option { FXC_OPTION_LIST(FXC_X_OPTION) };
 #undef FXC_X_CALL_FLAG
 #undef FXC_X_PARAM_FLAG
 #undef FXC_X_REGION_KIND
+#undef FXC_X_MEASURE
 #undef FXC_X_OPTION
 
 #endif

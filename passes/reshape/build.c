@@ -115,6 +115,7 @@ static bool is_built_by_hand(uint32_t group) {
     case FXC_GROUP_meta:
     case FXC_GROUP_dim:
     case FXC_GROUP_value:
+    case FXC_GROUP_measure: /* of the sizes that it ran with */
         return true;
     default:
         return false;

@@ -111,6 +111,9 @@ static const struct change {
     {"source_file", "model.py", "other.py"},
     {"source_line", "line=88", "line=89"},
     {"source_function", " function=\"forward\"", ""},
+    {"measure_node", "measure program median_ns", "measure 0 median_ns"},
+    {"measure_what", "measure program median_ns", "measure program min_ns"},
+    {"measure_value", "= 67890", "= 67891"},
 };
 
 static char *replace(const char *text, const char *from, const char *to) {

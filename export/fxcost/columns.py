@@ -43,9 +43,8 @@ COLUMNS: dict[str, np.dtype[Any]] = {
     name: np.dtype("<" + code) for code, names in _TYPES.items() for name in names.split()
 }
 OPTIONAL = frozenset(
-    """
-    node_region node_origin node_source source_file source_line source_function measure_node measure_what measure_value
-    """.split()
+    {"node_region", "node_origin", "node_source", "source_file", "source_line", "source_function"}
+    | {"measure_node", "measure_what", "measure_value"}
 )
 
 

@@ -7,7 +7,7 @@ import operator
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ _ROLE_OF_INPUT = {
     "TOKEN": "token",
 }
 _ROLE_OF_OUTPUT = {"LOSS_OUTPUT": "loss"}
+
+
+# A part of a file beside the captured graph, made of the converter and the exported program; entries for the head.
+Part = Callable[[Converter, Any], dict[str, Any]]
 
 
 class Capture:
@@ -86,6 +90,7 @@ def capture(
     mode: str = "forward",
     loss: Callable[[Any], torch.Tensor] | None = None,
     lowered: bool = False,
+    parts: Sequence[Part] = (),
 ) -> Capture:
     """Captures what a model does on these example inputs.
 
@@ -97,6 +102,7 @@ def capture(
     the model's own loss, else of the sum of its outputs. Gradients reach what requires them, inputs included.
 
     ``lowered`` adds the graph that torch's compiler fuses for inference, each node pointing at the one it comes from.
+    ``parts`` add to the file of a module what they make of its exported program.
     """
     progress = progress or Progress()
     try:
@@ -118,7 +124,7 @@ def capture(
                 f"not {type(model).__name__}",
                 status="USAGE",
             )
-        return _from_module(model, args, kwargs, dynamic_shapes, strict, name, progress, lowered)
+        return _from_module(model, args, kwargs, dynamic_shapes, strict, name, progress, lowered, parts)
     finally:
         progress.done()
 
@@ -143,6 +149,7 @@ def _from_module(
     name: str | None,
     progress: Any,
     lowered: bool = False,
+    parts: Sequence[Part] = (),
 ) -> Capture:
     args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
     label = name or type(model).__name__
@@ -182,6 +189,8 @@ def _from_module(
                 progress.stage(f"lowering {label}")
                 compiled = _as_compiled(model, args, kwargs, dynamic_shapes, strict) if exporting.asked else None
                 head["lowered"] = add_lowered(converter, program, compiled)
+            for part in parts:
+                head |= part(converter, program)
             return finish(converter, program.graph_module, head, model.training, label)
     raise failure
 

@@ -16,8 +16,8 @@ from ..conventions import LeftOut, count_as
 from ..conventions import rows as convention_rows
 from ..errors import usage
 from ..exporter import capture
+from ..measured import Measured, MeasuredInterpreter
 from ..symbolic import traced
-from .measured import Measured, MeasuredInterpreter
 from .tables import tabulate
 
 __all__ = ["TorchFLOPsByFX"]

@@ -211,15 +211,35 @@ fxc_status cli_capture(struct cli_options *options, fxc_error *err) {
     return status == FXC_OK ? cli_describe(options->output, err) : status;
 }
 
-fxc_status cli_check(struct cli_options *options, fxc_error *err) {
+/* Hands one more word to the Python side, of a command that needs a model rather than a program file. */
+static fxc_status for_model(struct cli_options *options, const char *word, const char *command, fxc_error *err) {
+    char message[256];
     if (options->operand == NULL) {
         return no_operand(err);
     }
     if (!is_model(options->operand) || options->capture_arg_count == CLI_MAX_CAPTURE_ARGS) {
-        return cli_fail(err, FXC_USAGE,
-                        "fxcost check\n  expected: a model that can run, such as FILE.py or hf:bert\n"
-                        "  found: a captured program");
+        (void)snprintf(message, sizeof message,
+                       "fxcost %s\n  expected: a model that can run, such as FILE.py or hf:bert\n"
+                       "  found: a captured program",
+                       command);
+        return cli_fail(err, FXC_USAGE, message);
     }
-    options->capture_args[options->capture_arg_count++] = "--check";
+    options->capture_args[options->capture_arg_count++] = word;
+    return FXC_OK;
+}
+
+fxc_status cli_check(struct cli_options *options, fxc_error *err) {
+    CLI_TRY(for_model(options, "--check", "check", err));
     return capture_to(options, "-", NULL, err);
+}
+
+/* The report of what was measured; -o keeps the program with the measurements. */
+fxc_status cli_measure(struct cli_options *options, fxc_error *err) {
+    CLI_TRY(for_model(options, "--measure", "measure", err));
+    if (options->output != NULL) {
+        CLI_TRY(capture_to(options, options->output, NULL, err));
+        options->operand = options->output;
+        options->output = NULL;
+    }
+    return cli_report(options, err);
 }

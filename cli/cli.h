@@ -58,6 +58,15 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
 /* fxc_write_fn over a cli_output. */
 bool cli_write(void *context, const char *bytes, size_t size);
 
+/* Hands a failure on to the caller. */
+#define CLI_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        fxc_status try_status_ = (call);                                                                               \
+        if (try_status_ != FXC_OK) {                                                                                   \
+            return try_status_;                                                                                        \
+        }                                                                                                              \
+    } while (0)
+
 /* Fills err as the library does. */
 fxc_status cli_fail(fxc_error *err, fxc_status status, const char *message);
 
@@ -87,5 +96,6 @@ fxc_status cli_devices(struct cli_options *options, fxc_error *err);
 fxc_status cli_conventions(struct cli_options *options, fxc_error *err);
 fxc_status cli_compare(struct cli_options *options, fxc_error *err);
 fxc_status cli_check(struct cli_options *options, fxc_error *err);
+fxc_status cli_measure(struct cli_options *options, fxc_error *err);
 
 #endif

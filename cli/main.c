@@ -10,6 +10,7 @@ static const struct {
     {"report", cli_report},   {"capture", cli_capture},         {"print", cli_print}, {"verify", cli_verify},
     {"sweep", cli_sweep},     {"formula", cli_formula},         {"ops", cli_ops},     {"passes", cli_passes},
     {"devices", cli_devices}, {"conventions", cli_conventions}, {"check", cli_check}, {"stubs", cli_stubs},
+    {"measure", cli_measure},
 };
 
 static fxc_status run(struct cli_options *options, fxc_error *err) {

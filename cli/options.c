@@ -10,6 +10,7 @@ static const struct command {
 } commands[] = {
     {"report", "MODEL", "print what a model costs; the default: fxcost MODEL is fxcost report MODEL"},
     {"capture", "MODEL", "capture a model into a .fxir file (-o FILE)"},
+    {"measure", "MODEL", "run a model and its operators here, and report times beside costs (-o FILE keeps them)"},
     {"print", "MODEL", "print the program in text form"},
     {"check", "MODEL", "run torch's FlopCounterMode on the same inputs and compare"},
     {"verify", "MODEL", "check a program and say what is in it"},
@@ -87,6 +88,9 @@ static const struct option {
     {"--method", "CALL", "capture: record another method than forward: 'generate(max_new_tokens=16)'", CAPTURE, 0},
     {"--fx", NULL, "capture: by torch.fx's symbolic trace, without example inputs or shapes", CAPTURE_FLAG, 0},
     {"--lowered", NULL, "capture: with the graph that torch's compiler fuses", CAPTURE_FLAG, 0},
+    {"--repeats", "N", "measure: runs that count (default 10)", CAPTURE, 0},
+    {"--warmup", "N", "measure: runs before them (default 3)", CAPTURE, 0},
+    {"--compiled", NULL, "measure: torch.compile's form of the model too", CAPTURE_FLAG, 0},
     {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
     {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
     {"--version", NULL, "print the version", FLAG, AT(version)},

@@ -23,6 +23,7 @@
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
     X(cost)                                                                                                            \
+    X(measured)                                                                                                        \
     X(loops)                                                                                                           \
     X(report)
 
@@ -76,6 +77,7 @@ struct fxc_analysis {
     struct fxc_traffic *traffic;
     struct fxc_memory *memory;
     struct fxc_tool *tool;
+    struct fxc_measured *measured;
     struct fxc_cost *cost;
     struct fxc_loops *loops;
     struct fxc_report *report;
@@ -176,6 +178,13 @@ struct fxc_traffic {
 struct fxc_cost {
     double *seconds;
     uint8_t *bound; /* fxc_bound */
+};
+
+/* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */
+struct fxc_measured {
+    double *seconds, *least; /* per node, NAN where it was not measured; NULL: nothing was, or at other sizes */
+    int64_t *before, *after; /* per node, -1 where not measured */
+    double whole, whole_least, compiled, compiled_least; /* of the model without instruments; NAN: not measured */
 };
 
 /* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. tool: see

@@ -29,12 +29,15 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
                        BIT(tree) | BIT(flops), FXC_OPTION_CONVENTION, fxc_run_tool},
     [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device", BIT(flops) | BIT(traffic),
                        FXC_OPTION_DEVICE, fxc_run_cost},
+    [FXC_FACT_measured] = {"measured", "Reads what a real run of every node took", BIT(verify), FXC_OPTION_SYMBOLS,
+                           fxc_run_measured},
     [FXC_FACT_loops] = {"loops", "Adds up loops whose sizes change, trip by trip",
-                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(memory) | BIT(tool) | BIT(cost), 0,
-                        fxc_run_loops},
+                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(memory) | BIT(tool) | BIT(cost) |
+                            BIT(measured),
+                        0, fxc_run_loops},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
                          BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(saved) | BIT(optimizer) | BIT(traffic) |
-                             BIT(memory) | BIT(cost) | BIT(loops),
+                             BIT(memory) | BIT(cost) | BIT(measured) | BIT(loops),
                          0, fxc_run_report},
 };
 

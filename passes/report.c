@@ -80,7 +80,8 @@ static bool add_counts(fxc_counts *a, const fxc_counts *b) {
 }
 
 struct fxc_sum fxc_sum_zero(const struct fxc_analysis *analysis) {
-    return (struct fxc_sum){.seconds = analysis->cost->seconds == NULL ? NAN : 0};
+    return (struct fxc_sum){.seconds = analysis->cost->seconds == NULL ? NAN : 0,
+                            .measured = analysis->measured->seconds == NULL ? NAN : 0};
 }
 
 bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
@@ -94,6 +95,7 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     overflow |= fxc_add(a->tool, b->tool, &a->tool);
     overflow |= fxc_add(a->tool_macs, b->tool_macs, &a->tool_macs);
     a->seconds += b->seconds;
+    a->measured += b->measured;
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
         overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
     }
@@ -129,6 +131,9 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     out->counts = fxc_node_counts(analysis, node);
     if (analysis->cost->seconds != NULL) {
         out->seconds = analysis->cost->seconds[node] * (double)times / (double)unit;
+    }
+    if (analysis->measured->seconds != NULL && graph == 0) {
+        out->measured = analysis->measured->seconds[node]; /* with the graphs that it calls */
     }
     const struct fxc_tool *tool = analysis->tool;
     bool large = tool->count != NULL && (fxc_scale(tool->count[node], times, unit, &out->tool) ||
@@ -360,6 +365,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .unsized_storages = analysis->memory->unsized,
         .untold_nodes = analysis->memory->untold,
     };
+    analysis->report->measured = all.measured;
     count_values(analysis, &analysis->report->totals);
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
     (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .compiled import compiled
     from .exporter import Capture, capture
     from .formulas import formula
+    from .measuring import measure
     from .meter import StepMeter
     from .recording import Recording, record
     from .report import Report, analyze, open
@@ -25,6 +26,7 @@ __all__ = [
     "capture",
     "compiled",
     "formula",
+    "measure",
     "open",
     "record",
 ]
@@ -38,8 +40,9 @@ _HOME = {
     "Report": "report",
     "open": "report",
     "formula": "formulas",
+    "measure": "measuring",
 }
-_HOME |= {"formula": "formulas", "record": "recording", "Recording": "recording", "StepMeter": "meter"}
+_HOME |= {"measure": "measuring", "record": "recording", "Recording": "recording", "StepMeter": "meter"}
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--raw", action="store_true", help="exact numbers there")
     parser.add_argument("--forward-pass", help="with --train: a second file, the forward pass alone")
     parser.add_argument("--check", action="store_true", help="compare with FlopCounterMode; writes no file")
+    parser.add_argument("--measure", action="store_true", help="run the model and its operators, and keep the times")
+    parser.add_argument("--repeats", type=int, default=10, help="runs that are measured")
+    parser.add_argument("--warmup", type=int, default=3, help="runs before them")
+    parser.add_argument("--compiled", action="store_true", help="measure torch.compile's form too")
     parser.add_argument("--format", default="tree", help="json for a listing as JSON")
     return parser
 
@@ -93,6 +97,7 @@ def main() -> int:
         settings = parse_settings(arguments.set)
         options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx, arguments.input)
         options.architecture, options.trust_pickle = arguments.architecture, arguments.trust_pickle
+        options.real = arguments.measure
         progress = Progress()
         model = load(arguments.model, options, progress)
         how = {"strict": arguments.strict, "fx": arguments.fx, "method": arguments.method}
@@ -101,6 +106,12 @@ def main() -> int:
         if arguments.train and not arguments.forward:
             how |= {"mode": "train", "input_grad": arguments.input_grad}
         training = arguments.train and not arguments.eval
+        if arguments.measure:
+            from .measuring import Repetitions, measure_model
+
+            repetitions = Repetitions(arguments.repeats, arguments.warmup, arguments.compiled)
+            measure_model(model, repetitions, training, arguments.grad, progress).save(arguments.output)
+            return Status.OK
         captured = model.capture(train=training, grad=arguments.grad, progress=progress, **how)
         if arguments.check:
             from .check import check

@@ -33,7 +33,7 @@ def build(spec: str, options: Options) -> tuple[torch.nn.Module, dict[str, torch
     if "use_cache" not in settings and getattr(config, "use_cache", None) is not None:
         config.use_cache = False  # one forward pass, which needs no cache to be handed back
     dtype = dtype_named(options.dtype) or _config_dtype(config)
-    module, mode = _instantiate(cls, config, dtype)
+    module, mode = _instantiate(cls, config, dtype, options.real)
     with mode or contextlib.nullcontext():
         inputs = inputs_of(module, config, options, dtype)
     return module, inputs, f"{cls.__name__} (hf:{label})", mode
@@ -146,12 +146,15 @@ def _usual_head(transformers: Any, config: Any) -> str:
     return str(found)
 
 
-def _instantiate(cls: Any, config: Any, dtype: torch.dtype) -> tuple[torch.nn.Module, FakeTensorMode | None]:
-    """Built from fake tensors, which take no memory; where a constructor needs numbers, from real, unwritten ones."""
+def _instantiate(
+    cls: Any, config: Any, dtype: torch.dtype, real: bool
+) -> tuple[torch.nn.Module, FakeTensorMode | None]:
+    """Built from fake tensors, which take no memory; where a constructor needs numbers, from real, unwritten ones; on
+    request from real ones with random weights."""
     mode: FakeTensorMode | None = FakeTensorMode(allow_non_fake_inputs=True)
-    for attempt in (mode, None):
+    for attempt in (None,) if real else (mode, None):
         try:
-            with attempt or contextlib.nullcontext(), _without_initialisation():
+            with attempt or contextlib.nullcontext(), contextlib.nullcontext() if real else _without_initialisation():
                 return _construct(cls, config, dtype).eval(), attempt
         except Exception as error:  # noqa: BLE001  a constructor may fail in many ways
             reason = first_line(error)

@@ -31,7 +31,9 @@ def build(
     dtype = dtype_named(options.dtype) or torch.float32
     mode: FakeTensorMode | None = FakeTensorMode(allow_non_fake_inputs=True)
     reason = ""
-    for attempt in (mode, None):  # a constructor may need numbers, which fake tensors have not
+    for attempt in (
+        (None,) if options.real else (mode, None)
+    ):  # a constructor may need numbers, which fake tensors have not
         try:
             with attempt or contextlib.nullcontext(), _default(dtype):
                 module = make(name, **options.settings).eval()

@@ -19,4 +19,8 @@ void fxc_json_double(struct fxc_json *json, const char *key, double number); /* 
 void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis);
 void fxc_json_bool(struct fxc_json *json, const char *key, bool truth);
 
+/* What a real run of the program took, and of one node. */
+void fxc_json_measured(struct fxc_json *json, const struct fxc_analysis *analysis);
+void fxc_json_measured_node(struct fxc_json *json, const struct fxc_analysis *analysis, uint32_t node);
+
 #endif

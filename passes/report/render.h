@@ -63,6 +63,7 @@ struct fxc_row {
     uint32_t line;
     uint8_t coverage, bound;         /* of a node */
     int64_t live_before, live_after; /* of a node: bytes alive, where sum.peak_bytes is set */
+    uint32_t node;                   /* its number, of a row of a node */
 };
 
 struct fxc_rows {
@@ -96,6 +97,11 @@ fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_
 const char *fxc_main_dtype(const struct fxc_program *program, char *buffer, size_t size);
 /* "1×3×224², fp32": sizes of the user's inputs and main dtype, for the line to cite. Returns buffer. */
 const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, size_t size);
+
+/* Does the program hold measurements for the sizes of this analysis? */
+bool fxc_is_measured(const struct fxc_analysis *analysis);
+/* Lines of the head: the whole, the sum over nodes, and how it was measured; nothing without measurements. */
+void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 
 /* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */
 const char *fxc_phase_title(uint32_t phase);

@@ -30,7 +30,7 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
 #define X(name, text) "," text "_flops"
              FXC_PHASE_LIST(X)
 #undef X
-                 "\n",
+                 ",measured_seconds\n",
              first[options->by]);
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct fxc_row *row = &rows->row[i];
@@ -56,6 +56,10 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
         }
         for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
             fxc_putf(out, ",%" PRId64, row->sum.phase_flops[phase]);
+        }
+        fxc_put(out, ",");
+        if (!isnan(row->sum.measured)) {
+            fxc_putf(out, "%.9g", row->sum.measured);
         }
         fxc_put(out, "\n");
     }

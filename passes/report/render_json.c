@@ -218,8 +218,8 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_int(json, "line", row->line);
 }
 
-static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_by by, const struct fxc_convention *tool,
-                    bool phased) {
+static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_row *row,
+                    enum fxc_by by, const struct fxc_convention *tool, bool phased) {
     fxc_put(json->out, json->comma ? "" : "\n");
     fxc_json_open(json, NULL, '{');
     fxc_json_string(json, "name", row->name);
@@ -259,6 +259,12 @@ static void put_row(struct fxc_json *json, const struct fxc_row *row, enum fxc_b
         fxc_json_int(json, "live_bytes_before", row->live_before);
         fxc_json_int(json, "live_bytes_after", row->live_after);
     }
+    if (fxc_is_measured(analysis)) {
+        fxc_json_double(json, "measured_seconds", row->sum.measured);
+        if (by == FXC_BY_NODE) {
+            fxc_json_measured_node(json, analysis, row->node);
+        }
+    }
     fxc_json_close(json, '}');
 }
 
@@ -272,6 +278,9 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     put_program(&json, analysis);
     put_options(&json, analysis, options);
     put_totals(&json, &analysis->report->totals);
+    if (fxc_is_measured(analysis)) {
+        fxc_json_measured(&json, analysis);
+    }
     put_unknown(&json, analysis->report);
     fxc_json_peak(&json, analysis);
     const struct fxc_convention *tool = analysis->convention;
@@ -281,7 +290,7 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     }
     fxc_json_open(&json, "rows", '[');
     for (uint32_t i = 0; i < rows->count; i++) {
-        put_row(&json, &rows->row[i], options->by, tool, analysis->report->totals.saved_bytes >= 0);
+        put_row(&json, analysis, &rows->row[i], options->by, tool, analysis->report->totals.saved_bytes >= 0);
     }
     fxc_json_close(&json, ']');
     fxc_json_close(&json, '}');

@@ -179,6 +179,7 @@ static void put_totals(const struct face *face) {
     fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n", bytes(face, t->counts.bytes_read, a),
              bytes(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
     fxc_put_peak(face->analysis, face->options->raw, face->out);
+    fxc_put_measured(face->analysis, face->options->raw, face->out);
     if (!isnan(t->seconds)) {
         fxc_putf(face->out, "time        %s predicted (datasheet)\n",
                  fxc_human_seconds(t->seconds, face->options->raw, a));
@@ -190,7 +191,7 @@ static void put_totals(const struct face *face) {
 
 struct columns {
     uint32_t name, class_name;
-    bool params, calls, seconds, tool;
+    bool params, calls, seconds, measured, ratio, tool;
     bool macs, bytes; /* a training step shows its parts instead */
     bool live;        /* bytes alive, in place of bytes moved */
     bool phase[FXC_PHASE_COUNT];
@@ -236,16 +237,18 @@ static const char *short_class(const struct face *face, const struct fxc_row *ro
 
 /* Widths: the fixed columns first, then the class up to 24, then the name with what is left. */
 static struct columns layout(const struct face *face, const struct fxc_rows *rows) {
-    struct columns columns = {4,
-                              0,
-                              by_module(face) || face->options->by == FXC_BY_CLASS,
-                              !by_module(face),
-                              face->analysis->device != NULL,
-                              face->tool != NULL,
-                              !is_step(face),
-                              !by_shape(face) && !is_step(face) && !face->options->memory,
-                              face->options->memory,
-                              {false}};
+    bool timed = face->analysis->device != NULL, measured = fxc_is_measured(face->analysis);
+    struct columns columns = {.name = 4,
+                              .params = by_module(face) || face->options->by == FXC_BY_CLASS,
+                              .calls = !by_module(face),
+                              .seconds = timed,
+                              .measured = measured,
+                              .ratio = timed && measured,
+                              .tool = face->tool != NULL,
+                              .macs = !is_step(face),
+                              .bytes =
+                                  !by_shape(face) && !is_step(face) && !(timed && measured) && !face->options->memory,
+                              .live = face->options->memory};
     char buffer[512];
     uint32_t phases = 0;
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT && is_step(face); phase++) {
@@ -261,8 +264,8 @@ static struct columns layout(const struct face *face, const struct fxc_rows *row
     /* Each number column is 9 wide and led by a space; the share is 7. */
     phases += saves(face);
     phases += columns.live ? (is_node(face) ? 3u : 1u) : 0;
-    uint32_t numbers =
-        1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds + columns.tool;
+    uint32_t numbers = 1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds +
+                       columns.measured + columns.ratio + columns.tool;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
     uint32_t left = WIDTH - fixed - 1;
     columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : is_node(face) ? 24 : 22);
@@ -345,7 +348,13 @@ static void put_titles(const struct face *face, const struct columns *columns) {
         put_live_titles(face);
     }
     if (columns->seconds) {
-        put_number_cell(face, "time");
+        put_number_cell(face, columns->measured ? "predicted" : "time");
+    }
+    if (columns->measured) {
+        put_number_cell(face, "measured");
+    }
+    if (columns->ratio) {
+        put_number_cell(face, "pred/meas");
     }
     fxc_put(face->out, "\n");
 }
@@ -394,6 +403,14 @@ static void put_row(const struct face *face, const struct columns *columns, cons
     }
     if (columns->seconds) {
         put_number_cell(face, fxc_human_seconds(row->sum.seconds, face->options->raw, text));
+    }
+    if (columns->measured) {
+        put_number_cell(face, fxc_human_seconds(row->sum.measured, face->options->raw, text));
+    }
+    if (columns->ratio) {
+        bool told = row->sum.measured > 0 && !isnan(row->sum.seconds);
+        (void)snprintf(text, sizeof text, told ? "%.3g" : "-", row->sum.seconds / row->sum.measured);
+        put_number_cell(face, text);
     }
     fxc_put(face->out, "\n");
 }

@@ -15,6 +15,7 @@ struct fxc_sum {
     int64_t output_elements;  /* output elements of nodes that compute */
     int64_t tool, tool_macs;  /* what the tool of the convention counts; 0 under fxcost's own */
     double seconds;           /* NAN without a device, or when one of the times is not known */
+    double measured;          /* seconds that a real run took; NAN where it was not measured */
     int64_t phase_flops[FXC_PHASE_COUNT];
     int64_t saved_bytes; /* kept for the backward pass */
     int64_t peak_bytes;  /* alive at most while one of the nodes runs: the largest, not a sum; 0 for none */
@@ -24,7 +25,8 @@ struct fxc_report {
     fxc_totals totals;
     fxc_unknown_op *unknown; /* largest share first */
     uint32_t unknown_count;
-    bool phased; /* more than a forward pass was captured */
+    double measured; /* seconds of all nodes in a real run, NAN without one */
+    bool phased;     /* more than a forward pass was captured */
 
     /* Per module; a node belongs to the module of its innermost call, a total includes the modules below. */
     struct fxc_sum *module_self, *module_total;

@@ -181,6 +181,7 @@ static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const stru
         .file = info.file,
         .line = info.line,
         .coverage = analysis->flops->coverage[node],
+        .node = node,
         .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
         .live_before = analysis->memory->before[node],
         .live_after = analysis->memory->after[node],

@@ -6,11 +6,12 @@
 #include "passes/report/rows.h"
 
 struct visit {
-    uint32_t module;
+    uint32_t module; /* the first of its copies */
     uint32_t depth;
-    int64_t times;   /* how many copies this row stands for, folded ancestors included */
-    uint32_t length; /* siblings folded into it, itself included */
-    uint32_t last;   /* the last of them */
+    const uint32_t *copies; /* modules that this row stands for: those folded into it, in all copies of its ancestors */
+    uint32_t times;         /* how many */
+    uint32_t length;        /* siblings folded into it, itself included */
+    uint32_t last;          /* the last of them */
     const char *parent_name;
     const char *prefix; /* "layers." when the row stands for a container too that holds nothing else, "" otherwise */
 };
@@ -21,6 +22,7 @@ struct module_walk {
     const struct fxc_view_options *options;
     struct fxc_rows *rows;
     uint32_t *child, *child_begin; /* children of module m: child[child_begin[m] .. child_begin[m + 1]) */
+    uint32_t *place;               /* per module: its position among its siblings */
     uint64_t *shape;               /* per module: hash of all that its subtree prints but its own name */
     bool *prints;                  /* per module: has it or one below it anything to show? */
     struct visit *stack;
@@ -92,12 +94,13 @@ static fxc_status prepare(struct module_walk *walk, fxc_error *err) {
     uint32_t modules = FXC_COUNT(p, module);
     walk->child = FXC_NEW(arena, uint32_t, modules);
     walk->child_begin = FXC_NEW(arena, uint32_t, (size_t)modules + 2);
+    walk->place = FXC_NEW(arena, uint32_t, modules);
     walk->shape = FXC_NEW(arena, uint64_t, modules);
     walk->prints = FXC_NEW(arena, bool, modules);
     walk->stack = FXC_NEW(arena, struct visit, (size_t)modules + 1);
     walk->rows->row = FXC_NEW(arena, struct fxc_row, modules);
-    if (walk->child == NULL || walk->child_begin == NULL || walk->shape == NULL || walk->prints == NULL ||
-        walk->stack == NULL || walk->rows->row == NULL) {
+    if (walk->child == NULL || walk->child_begin == NULL || walk->place == NULL || walk->shape == NULL ||
+        walk->prints == NULL || walk->stack == NULL || walk->rows->row == NULL) {
         return fxc_fail_memory(err, "report rows");
     }
     /* Counting sort by parent: begin[m + 2] counts m's children, its prefix sum in begin[m + 1] is the place of m's
@@ -115,6 +118,11 @@ static fxc_status prepare(struct module_walk *walk, fxc_error *err) {
             walk->child[walk->child_begin[p->module_parent[m] + 1]++] = m;
         }
     }
+    for (uint32_t m = 0; m < modules; m++) {
+        for (uint32_t i = walk->child_begin[m]; i < walk->child_begin[m + 1]; i++) {
+            walk->place[walk->child[i]] = i - walk->child_begin[m];
+        }
+    }
     for (uint32_t m = modules; m-- > 0;) {
         walk->shape[m] = mix(walk->shape[m], own_shape(walk, m));
         walk->prints[m] = walk->options->unfold || has_something(walk, m);
@@ -129,28 +137,37 @@ static fxc_status prepare(struct module_walk *walk, fxc_error *err) {
 /* ---- rows
  * ------------------------------------------------------------------------------------------------------------ */
 
-static void multiply(struct fxc_row *row, int64_t times) {
-    struct fxc_sum one = row->sum;
-    int64_t params = row->params, calls = row->calls;
-    for (int64_t i = 1; i < times; i++) {
-        (void)fxc_sum_add(&row->sum, &one); /* a part of the total, which was checked */
-        row->params += params;
-        row->calls += calls;
-    }
-}
-
-static struct fxc_row module_row(const struct module_walk *walk, uint32_t module, int64_t times) {
+/* The sum over all copies: counts are the same in each, what was measured is not. */
+static struct fxc_row module_row(const struct module_walk *walk, const uint32_t *copies, uint32_t times) {
     const struct fxc_report *report = walk->analysis->report;
     struct fxc_row row = {
-        .class_name = fxc_string(walk->p, walk->p->module_class[module]),
-        .calls = report->module_calls[module],
-        .params = report->module_params[module],
-        .sum = report->module_total[module],
+        .class_name = fxc_string(walk->p, walk->p->module_class[copies[0]]),
+        .calls = report->module_calls[copies[0]],
+        .params = report->module_params[copies[0]],
+        .sum = report->module_total[copies[0]],
         .folded = times,
         .has_params = true,
     };
-    multiply(&row, times);
+    for (uint32_t i = 1; i < times; i++) {
+        (void)fxc_sum_add(&row.sum, &report->module_total[copies[i]]); /* a part of the total, which was checked */
+        row.params += report->module_params[copies[i]];
+        row.calls += report->module_calls[copies[i]];
+    }
     return row;
+}
+
+/* Copies of a run of children: the modules in the same places below every copy of their parent. */
+static const uint32_t *copies_of(struct module_walk *walk, const struct visit *parent, const uint32_t *run,
+                                 uint32_t length) {
+    uint32_t *copies = FXC_NEW(&walk->rows->arena, uint32_t, (size_t)parent->times *length);
+    for (uint32_t i = 0; copies != NULL && i < parent->times; i++) {
+        uint32_t begin = walk->child_begin[parent->copies[i]], count = walk->child_begin[parent->copies[i] + 1] - begin;
+        for (uint32_t j = 0; j < length; j++) {
+            uint32_t place = walk->place[run[j]]; /* below count, unless two different subtrees have one hash */
+            copies[i * length + j] = place < count ? walk->child[begin + place] : run[j];
+        }
+    }
+    return copies;
 }
 
 static char *join(struct fxc_arena *arena, const char *parent, const char *name) {
@@ -178,7 +195,7 @@ static uint32_t run_length(const struct module_walk *walk, const uint32_t *child
 
 static fxc_status push_row(struct module_walk *walk, const struct visit *visit, fxc_error *err) {
     struct fxc_arena *arena = &walk->rows->arena;
-    struct fxc_row row = module_row(walk, visit->module, visit->times);
+    struct fxc_row row = module_row(walk, visit->copies, visit->times);
     char own[300], label[640];
     (void)snprintf(own, sizeof own, "%.120s", fxc_string(walk->p, walk->p->module_name[visit->module]));
     (void)snprintf(label, sizeof label, "%.300s", visit->module == 0 ? "(model)" : own);
@@ -221,7 +238,7 @@ static uint32_t *sorted_children(struct module_walk *walk, uint32_t module, uint
     }
     for (uint32_t i = begin; i < end; i++) {
         if (walk->prints[walk->child[i]]) {
-            struct fxc_row row = module_row(walk, walk->child[i], 1);
+            struct fxc_row row = module_row(walk, &walk->child[i], 1);
             siblings[kept] = (struct sibling){fxc_row_key(&row, walk->options->sort), kept, walk->child[i]};
             kept++;
         }
@@ -235,13 +252,17 @@ static uint32_t *sorted_children(struct module_walk *walk, uint32_t module, uint
 }
 
 /* Stacks the children of a visit, runs of equal siblings as one. */
-static void stack_children(struct module_walk *walk, const struct visit *visit, const uint32_t *child, uint32_t count,
-                           const char *name) {
+static fxc_status stack_children(struct module_walk *walk, const struct visit *visit, const uint32_t *child,
+                                 uint32_t count, const char *name, fxc_error *err) {
     uint32_t bottom = walk->stack_count;
     for (uint32_t i = 0; i < count;) {
         uint32_t length = run_length(walk, child, count, i);
-        walk->stack[walk->stack_count++] =
-            (struct visit){child[i], visit->depth + 1, visit->times * length, length, child[i + length - 1], name, ""};
+        const uint32_t *copies = copies_of(walk, visit, child + i, length);
+        if (copies == NULL) {
+            return fxc_fail_memory(err, "report rows");
+        }
+        walk->stack[walk->stack_count++] = (struct visit){
+            child[i], visit->depth + 1, copies, visit->times * length, length, child[i + length - 1], name, ""};
         i += length;
     }
     /* Reverse, so that the first child comes off the stack first. */
@@ -250,6 +271,7 @@ static void stack_children(struct module_walk *walk, const struct visit *visit, 
         walk->stack[low] = walk->stack[--high];
         walk->stack[high] = swap;
     }
+    return FXC_OK;
 }
 
 /* Is this a container (a ModuleList) that does nothing itself and holds one run of equal siblings? */
@@ -271,12 +293,15 @@ static fxc_status enter_run(struct module_walk *walk, struct visit *visit, const
     (void)snprintf(prefix, sizeof prefix, "%.290s.", own);
     *visit = (struct visit){child[0],
                             visit->depth,
+                            copies_of(walk, visit, child, count),
                             visit->times * count,
                             count,
                             child[count - 1],
                             join(&walk->rows->arena, visit->parent_name, own),
                             fxc_arena_string(&walk->rows->arena, prefix)};
-    return visit->parent_name == NULL || visit->prefix == NULL ? fxc_fail_memory(err, "report rows") : FXC_OK;
+    return visit->copies == NULL || visit->parent_name == NULL || visit->prefix == NULL
+               ? fxc_fail_memory(err, "report rows")
+               : FXC_OK;
 }
 
 static fxc_status visit_module(struct module_walk *walk, struct visit visit, fxc_error *err) {
@@ -291,7 +316,7 @@ static fxc_status visit_module(struct module_walk *walk, struct visit visit, fxc
     }
     FXC_TRY(push_row(walk, &visit, err));
     if (visit.depth < walk->options->depth) {
-        stack_children(walk, &visit, child, count, walk->rows->row[walk->rows->count - 1].name);
+        return stack_children(walk, &visit, child, count, walk->rows->row[walk->rows->count - 1].name, err);
     }
     return FXC_OK;
 }
@@ -316,7 +341,7 @@ fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct 
     if (root != 0) {
         (void)fxc_module_path(walk.p, walk.p->module_parent[root], parent, sizeof parent);
     }
-    walk.stack[walk.stack_count++] = (struct visit){root, 0, 1, 1, root, parent, ""};
+    walk.stack[walk.stack_count++] = (struct visit){root, 0, &root, 1, 1, root, parent, ""};
     while (walk.stack_count > 0) {
         FXC_TRY(visit_module(&walk, walk.stack[--walk.stack_count], err));
         if (rows->count == 1) {

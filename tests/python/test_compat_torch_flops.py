@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "peers"))
 
 from programs import OPERATORS, Block, Toy  # noqa: E402
 
-from fxcost.measured import LiveTensors, MeasuredInterpreter  # noqa: E402
 from fxcost.compat.torch_flops import TorchFLOPsByFX  # noqa: E402
 from fxcost.errors import FxcostError  # noqa: E402
+from fxcost.measured import LiveTensors, MeasuredInterpreter  # noqa: E402
 
 
 class Residual(nn.Module):

@@ -27,6 +27,7 @@ from .errors import FxcostError, usage
 from .exporter import Capture, capture
 from .guard import Progress
 from .measured import MeasuredInterpreter
+from .models import Model
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def measure(
     model: torch.nn.Module,
     args: Any = (),
     kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
     *,
     repetitions: Repetitions | None = None,
     name: str | None = None,
@@ -64,7 +66,20 @@ def measure(
     if any(isinstance(leaf, torch.Tensor) and (isinstance(leaf, FakeTensor) or leaf.is_meta) for leaf in tensors):
         raise usage("a model without weights cannot be measured", "parameters and inputs with memory of their own")
     measuring = _Measuring(model, args, kwargs or {}, repetitions or Repetitions(), progress or Progress())
-    return capture(model, args, kwargs, name=name, progress=progress, lowered=lowered, parts=[measuring])
+    return capture(
+        model, args, kwargs, dynamic_shapes, name=name, progress=progress, lowered=lowered, parts=[measuring]
+    )
+
+
+def measure_model(model: Model, repetitions: Repetitions, train: bool, grad: bool, progress: Progress) -> Capture:
+    """Measures as the command line does: eval and without gradients, unless told otherwise."""
+    if not isinstance(model.module, torch.nn.Module):
+        raise usage(f"{model.name} cannot be measured", "a model that can run, such as FILE.py or hf:bert")
+    model.module.train(train)
+    with torch.enable_grad() if grad else torch.no_grad():
+        return measure(
+            model.module, model.args, model.kwargs, repetitions=repetitions, name=model.name, progress=progress
+        )
 
 
 @dataclass

@@ -1,0 +1,102 @@
+"""Measuring: what ran, what it took, and that nothing else changes. Times themselves are of the machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Run
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from fxcost import FxcostError
+from fxcost.binding import Analysis, Program
+from fxcost.measuring import Repetitions, measure
+
+ONCE = Repetitions(counted=3, warmup=1)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor, *, scale: torch.Tensor, power: int = 1) -> dict[str, torch.Tensor]:
+        x += 1  # writes into the caller's tensor
+        return {"y": self.head(torch.relu(self.norm(self.conv(x))).mean((2, 3))) * scale**power}
+
+
+def report(data: bytes, by: str = "node") -> dict[str, Any]:
+    return Analysis(Program.from_bytes(data)).report(by)
+
+
+def test_every_node_is_measured_and_the_model_stays_as_it_was() -> None:
+    model, x = Net().train(), torch.randn(2, 3, 16, 16)
+    scale = torch.ones(4)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    given = x.clone()
+    found = report(measure(model, (x,), {"power": 2, "scale": scale}, repetitions=ONCE).to_bytes())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(x, given) and model.training and all(p.grad is None for p in model.parameters())
+    whole = found["measured"]
+    assert whole["runs"] == 3 and whole["threads"] == torch.get_num_threads() and whole["torch"] == torch.__version__
+    assert 0 < whole["least_seconds"] <= whole["seconds"] and whole["compiled_seconds"] is None
+    for row in found["rows"]:
+        assert 0 < row["measured_least_seconds"] <= row["measured_seconds"]
+    assert whole["node_seconds"] == pytest.approx(sum(row["measured_seconds"] for row in found["rows"]))
+
+
+def test_modules_add_up_to_the_nodes() -> None:
+    model = nn.Sequential(*[nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(4)])
+    data = measure(model, torch.randn(2, 8), repetitions=ONCE).to_bytes()
+    nodes, modules = report(data), report(data, "module")
+    total = sum(row["measured_seconds"] for row in nodes["rows"])
+    assert modules["rows"][0]["measured_seconds"] == pytest.approx(total)
+    folded = [row for row in modules["rows"] if row["depth"] == 1]
+    assert sum(row["measured_seconds"] for row in folded) == pytest.approx(total)
+
+
+def test_bytes_of_live_tensors() -> None:
+    """By hand: 4 * (8 * 8 + 8) of parameters and 4 * 16 of the input stay; each result is 4 * 16."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Tanh())
+    rows = report(measure(model, torch.randn(2, 8), repetitions=ONCE).to_bytes())["rows"]
+    held = 4 * (8 * 8 + 8) + 4 * 16
+    assert [row["measured_bytes_before"] - held for row in rows] == [0, 64, 64]
+    assert [row["measured_bytes_after"] - held for row in rows] == [64, 128, 128]
+
+
+def test_other_sizes_have_no_measurements() -> None:
+    dims = ({0: torch.export.Dim("batch", min=2, max=64)},)
+    captured = measure(nn.Linear(8, 8), (torch.randn(4, 8),), dynamic_shapes=dims, repetitions=ONCE)
+    program = Program.from_bytes(captured.to_bytes())
+    assert "measured" in Analysis(program).report("node")
+    assert "measured" in Analysis(program, **{"dim.batch": "4"}).report("node")
+    assert "measured" not in Analysis(program, **{"dim.batch": "8"}).report("node")
+    assert "at other sizes" in Analysis(program, **{"dim.batch": "8"}).render()
+    assert "measured" not in Analysis(program.at(input=(8, 8))).report("node")
+
+
+def test_what_cannot_be_measured() -> None:
+    with FakeTensorMode():
+        fake = nn.Linear(4, 4)
+    with pytest.raises(FxcostError, match="without weights"):
+        measure(fake, torch.randn(2, 4))
+    with pytest.raises(FxcostError, match="at least one repetition"):
+        Repetitions(counted=0)
+
+
+def test_command(run: Run, tmp_path: Path) -> None:
+    toy, kept = Path(__file__).parents[2] / "examples" / "toy.py", tmp_path / "toy.fxir"
+    options = "--repeats", "2", "--warmup", "1", "-o", kept, "--by", "node"
+    first = run("measure", toy, *options, FXCOST_PYTHON=sys.executable)
+    assert first.returncode == 0 and "summed over nodes" in first.stdout
+    again = run(kept, "--format", "json")
+    assert json.loads(again.stdout)["measured"]["runs"] == 2
+    refused = run("measure", kept)
+    assert refused.returncode == 2 and "a model that can run" in refused.stderr

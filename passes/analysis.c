@@ -13,6 +13,7 @@
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
 #include "passes/flops/rules.h"
+#include "passes/fusion/profile.h"
 #include "passes/optimizer.h"
 #include "passes/report/report.h"
 
@@ -29,6 +30,7 @@ fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **out, fxc_
     analysis->program = program;
     analysis->bindings = bindings;
     analysis->single_trip = FXC_NONE;
+    analysis->profile = fxc_profile_at(0);
     for (uint32_t i = 0; i < symbols; i++) {
         bindings[i].known = (program->symbol_flags[i] & FXC_SYMBOL_FLAG_HAS_HINT) != 0;
         bindings[i].value = bindings[i].known ? program->symbol_hint[i] : 0;
@@ -67,6 +69,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->device = analysis->device;
     copy->convention = analysis->convention;
     copy->forward = analysis->forward;
+    copy->profile = analysis->profile;
     return FXC_OK;
 }
 
@@ -103,6 +106,20 @@ static fxc_status set_convention(struct fxc_analysis *analysis, const char *valu
     if (analysis->convention != convention) {
         analysis->convention = convention;
         fxc_drop_facts(analysis, FXC_OPTION_CONVENTION);
+    }
+    return FXC_OK;
+}
+
+static fxc_status set_profile(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    const struct fxc_profile *profile = fxc_profile_find(value);
+    if (profile == NULL) {
+        fxc_status status = one_of(err, "profile", "a profile that fxcost knows", value);
+        fxc_advice(err, "list them with: fxcost profiles");
+        return status;
+    }
+    if (analysis->profile != profile) {
+        analysis->profile = profile;
+        fxc_drop_facts(analysis, FXC_OPTION_PROFILE);
     }
     return FXC_OK;
 }
@@ -287,7 +304,7 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_convention(analysis, value, err);
     }
     if (strcmp(option, "profile") == 0) {
-        return strcmp(value, "eager") == 0 ? FXC_OK : one_of(err, option, "'eager'", value);
+        return set_profile(analysis, value, err);
     }
     if (strcmp(option, "optimizer") == 0) {
         return set_optimizer(analysis, value, err);

@@ -20,6 +20,7 @@
     X(optimizer)                                                                                                       \
     X(traffic)                                                                                                         \
     X(memory)                                                                                                          \
+    X(fusion)                                                                                                          \
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
     X(cost)                                                                                                            \
@@ -37,6 +38,7 @@ enum fxc_fact {
 
 struct fxc_device;
 struct fxc_convention;
+struct fxc_profile;
 struct fxc_optimizer_row;
 struct fxc_custom;
 struct fxc_custom_index;
@@ -66,6 +68,7 @@ struct fxc_analysis {
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
     const struct fxc_program *forward;             /* of a training step: its forward pass alone, or NULL */
+    const struct fxc_profile *profile;             /* what runs as one kernel */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;
@@ -76,6 +79,7 @@ struct fxc_analysis {
     struct fxc_optimizer *optimizer;
     struct fxc_traffic *traffic;
     struct fxc_memory *memory;
+    struct fxc_fusion *fusion;
     struct fxc_tool *tool;
     struct fxc_measured *measured;
     struct fxc_cost *cost;
@@ -168,7 +172,7 @@ struct fxc_saved {
     int64_t buffer_bytes, input_bytes; /* besides: buffers, and other inputs that are no parameters */
 };
 
-/* traffic: bytes and kernels per node under the profile. */
+/* traffic: bytes and kernels per node, each run by eager dispatch. */
 struct fxc_traffic {
     int64_t *bytes_read, *bytes_written; /* per node */
     int32_t *kernels;                    /* per node */
@@ -187,7 +191,8 @@ struct fxc_measured {
     double whole, whole_least, compiled, compiled_least; /* of the model without instruments; NAN: not measured */
 };
 
-/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. tool: see
- * passes/tool/tool.h. loops: see passes/loops.h. report: see passes/report/report.h. */
+/* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. fusion: see
+ * passes/fusion/fusion.h. tool: see passes/tool/tool.h. loops: see passes/loops.h. report: see
+ * passes/report/report.h. */
 
 #endif

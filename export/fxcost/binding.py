@@ -150,6 +150,31 @@ class MemoryTensor(_Sized):
     _fields_ += [("producer", c_uint32), ("origin", c_uint8)]
 
 
+class KernelInfo(_Sized):
+    """``fxc_kernel_info``: what runs as one under the profile."""
+
+    _fields_ = [("struct_size", c_size_t), ("kind", c_uint8), ("kind_text", c_char_p), ("nodes", POINTER(c_uint32))]
+    _fields_ += [(name, c_uint32) for name in ("node_count", "accesses", "operations", "outer_rank", "folded_rank")]
+    _fields_ += [("sizes", POINTER(c_int64))]
+    _fields_ += [(name, c_int64) for name in ("bytes_read", "bytes_written", "inductor_bytes", "eager_bytes")]
+    _fields_ += [(name, c_int64) for name in ("bytes_saved", "matrix_flops", "vector_flops", "transcendentals")]
+    _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64), ("intensity", c_double)]
+
+
+class KernelAccess(_Sized):
+    """``fxc_kernel_access_info``: a buffer that a kernel touches."""
+
+    _fields_ = [("struct_size", c_size_t), ("value", c_uint32), ("node", c_uint32), ("buffer", c_uint32)]
+    _fields_ += [("name", c_char_p), ("written", c_bool), ("bytes", c_int64), ("inductor_bytes", c_int64)]
+
+
+class NodeInfo(_Sized):
+    """``fxc_node_info``: name, operator and place of a node."""
+
+    _fields_ = [("struct_size", c_size_t), ("graph", c_uint32), ("name", c_char_p), ("op", c_char_p)]
+    _fields_ += [("file", c_char_p), ("line", c_uint32), ("call", c_uint32)]
+
+
 class FormulaInfo(_Sized):
     """``fxc_formula_info``: a closed form and how it was found."""
 
@@ -198,6 +223,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), _ERROR]),
     "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), _ERROR]),
     "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), _ERROR]),
+    "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), _ERROR]),
+    "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), _ERROR]),
+    "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), _ERROR]),
+    "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), _ERROR]),
     "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_formula_free": (None, [c_void_p]),
     "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), _ERROR]),
@@ -298,6 +327,10 @@ class Program:
         return equal.value
 
     __hash__ = object.__hash__
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls a function that takes the program first and an error last."""
+        _call(name, self._handle, *arguments)
 
     def info(self) -> ProgramInfo:
         """The head of the program."""

@@ -1,0 +1,82 @@
+"""Kernels of a program under a fusion profile: which nodes run as one, and what each kernel touches and computes."""
+
+from __future__ import annotations
+
+from ctypes import byref, c_uint32
+from dataclasses import dataclass
+
+from .binding import Analysis, KernelAccess, KernelInfo, NodeInfo, Program
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer that a kernel touches. ``inductor_bytes`` is what Inductor's own counter says of it."""
+
+    name: str
+    number: int
+    written: bool
+    bytes: int
+    inductor_bytes: int
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What runs as one. ``nodes`` are names; a node that is recomputed is in several kernels."""
+
+    kind: str
+    nodes: tuple[str, ...]
+    sizes: tuple[int, ...]
+    folded: tuple[int, ...]
+    buffers: tuple[Buffer, ...]
+    operations: int
+    bytes_read: int
+    bytes_written: int
+    inductor_bytes: int
+    eager_bytes: int
+    bytes_saved: int
+    matrix_flops: int
+    vector_flops: int
+    transcendentals: int
+    executed_flops: int
+    executed_transcendentals: int
+    intensity: float
+
+
+def _buffer(analysis: Analysis, kernel: int, index: int) -> Buffer:
+    access = KernelAccess()
+    analysis.call("fxc_analysis_kernel_access", kernel, index, byref(access))
+    return Buffer(access.name.decode(), access.buffer, access.written, access.bytes, access.inductor_bytes)
+
+
+def _node_names(analysis: Analysis, info: KernelInfo) -> tuple[str, ...]:
+    node = NodeInfo()
+    names = []
+    for index in info.nodes[: info.node_count]:
+        analysis.program.call("fxc_program_get_node", index, byref(node))
+        names.append(node.name.decode())
+    return tuple(names)
+
+
+def _kernel(analysis: Analysis, index: int) -> Kernel:
+    info = KernelInfo()
+    analysis.call("fxc_analysis_kernel", index, byref(info))
+    sizes = tuple(info.sizes[: info.outer_rank + info.folded_rank])
+    numbers = ("operations", "bytes_read", "bytes_written", "inductor_bytes", "eager_bytes", "bytes_saved")
+    numbers += ("matrix_flops", "vector_flops", "transcendentals", "executed_flops", "executed_transcendentals")
+    return Kernel(
+        kind=info.kind_text.decode(),
+        nodes=_node_names(analysis, info),
+        sizes=sizes[: info.outer_rank],
+        folded=sizes[info.outer_rank :],
+        buffers=tuple(_buffer(analysis, index, i) for i in range(info.accesses)),
+        intensity=info.intensity,
+        **{name: getattr(info, name) for name in numbers},
+    )
+
+
+def kernels(program: Program, profile: str) -> list[Kernel]:
+    """The kernels of a program under a profile (``fxcost profiles`` lists them), in an order in which they can run."""
+    analysis = Analysis(program, profile=profile)
+    count = c_uint32()
+    analysis.call("fxc_analysis_kernel_count", byref(count))
+    return [_kernel(analysis, index) for index in range(count.value)]

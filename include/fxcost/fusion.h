@@ -1,0 +1,79 @@
+/* Kernels: which nodes a compiler runs as one, what each kernel reads, writes and computes.
+ *
+ * What becomes a kernel is said by the option "profile" (fxc_profile_get lists them). Profiles of compilers work on the
+ * lowered graph where the program holds one (view "lowered"), else on graph 0. */
+#ifndef FXCOST_FUSION_H
+#define FXCOST_FUSION_H
+
+#include "fxcost/fxcost.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* X(NAME, text): a kernel of a library; loops; loops that fold dimensions; loop nests with common outer loops; nodes
+ * that a profile without loops puts together. */
+#define FXC_KERNEL_KIND_LIST(X)                                                                                        \
+    X(LIBRARY, "extern")                                                                                               \
+    X(POINTWISE, "pointwise")                                                                                          \
+    X(REDUCTION, "reduction")                                                                                          \
+    X(OUTER_LOOP, "outer_loop")                                                                                        \
+    X(NODES, "nodes")
+
+enum fxc_kernel_kind {
+#define FXC_X_KERNEL(name, text) FXC_KERNEL_##name,
+    FXC_KERNEL_KIND_LIST(FXC_X_KERNEL)
+#undef FXC_X_KERNEL
+        FXC_KERNEL_KIND_COUNT
+};
+
+typedef struct fxc_kernel_info {
+    size_t struct_size;
+    uint8_t kind;          /* fxc_kernel_kind */
+    const char *kind_text; /* "extern", "pointwise", ... */
+    const uint32_t *nodes; /* [node_count] of the program, rising; a node that is recomputed is in several kernels */
+    uint32_t node_count;
+    uint32_t accesses;   /* fxc_analysis_kernel_access of them */
+    uint32_t operations; /* loop nests that were merged into it */
+    uint32_t outer_rank, folded_rank;
+    const int64_t *sizes; /* of the loops: [outer_rank], then of the folded dimensions [folded_rank] */
+    int64_t bytes_read,
+        bytes_written;      /* elements that it touches, each once: slices and broadcasts count what they are */
+    int64_t inductor_bytes; /* as torch._inductor.metrics.num_bytes_accessed counts them */
+    int64_t eager_bytes;    /* what its nodes move when each runs alone; recomputed ones count at their first kernel */
+    int64_t bytes_saved;    /* eager_bytes less bytes_read and bytes_written */
+    int64_t matrix_flops, vector_flops, transcendentals; /* of each node once, at its first kernel */
+    int64_t executed_flops, executed_transcendentals;    /* with what is computed more than once */
+    double intensity; /* executed FLOPs per byte read or written; NAN without bytes */
+} fxc_kernel_info;
+/* How many kernels there are under the profile. */
+FXC_API fxc_status fxc_analysis_kernel_count(fxc_analysis *analysis, uint32_t *count, fxc_error *err);
+/* Kernel `index` in an order in which they can run; FXC_USAGE past the end. The pointers are valid while the analysis
+ * keeps its facts. */
+FXC_API fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kernel_info *out, fxc_error *err);
+
+typedef struct fxc_kernel_access_info {
+    size_t struct_size;
+    uint32_t value;   /* the value in the buffer, FXC_NONE for one that the compiler made for itself */
+    uint32_t node;    /* the node that it belongs to, FXC_NONE for an input of the graph */
+    uint32_t buffer;  /* its number: the same in all kernels */
+    const char *name; /* of the value, or of the node */
+    bool written;     /* else it is only read */
+    int64_t bytes, inductor_bytes;
+} fxc_kernel_access_info;
+/* Buffer `index` that a kernel touches. */
+FXC_API fxc_status fxc_analysis_kernel_access(fxc_analysis *analysis, uint32_t kernel, uint32_t index,
+                                              fxc_kernel_access_info *out, fxc_error *err);
+
+typedef struct fxc_profile_info {
+    size_t struct_size;
+    const char *name, *summary, *source;
+} fxc_profile_info;
+/* Profile `index`; FXC_USAGE past the end. */
+FXC_API fxc_status fxc_profile_get(uint32_t index, fxc_profile_info *out, fxc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+/* fusion: which nodes run as one kernel under the profile, what each kernel reads, writes and computes. */
+#ifndef FXC_PASSES_FUSION_FUSION_H
+#define FXC_PASSES_FUSION_FUSION_H
+
+#include "fxcost/fusion.h"
+#include "passes/analysis.h"
+
+struct fxc_profile;
+
+/* A buffer as a kernel touches it. */
+struct fxc_kernel_access {
+    uint32_t value;  /* the value of the program that it holds; FXC_NONE for one that the compiler made */
+    uint32_t node;   /* the node that it was made for, FXC_NONE for an input */
+    uint32_t buffer; /* its number */
+    bool written;
+    int64_t exact, whole; /* bytes touched; bytes as Inductor counts them */
+};
+
+struct fxc_kernel_row {
+    uint8_t kind;                        /* enum fxc_kernel_kind */
+    uint32_t member_begin, member_count; /* in fusion->member */
+    uint32_t access_begin, access_count; /* in fusion->access */
+    uint32_t size_begin, outer_rank, folded_rank;
+    uint32_t operations;   /* merged into it */
+    int64_t read, written; /* exact bytes */
+    int64_t whole_bytes;   /* Inductor's own count */
+    int64_t eager_bytes;   /* what its nodes move when each runs alone; of a node in several kernels, by the first */
+    int64_t matrix_flops, vector_flops, transcendentals; /* each node once over all kernels */
+    int64_t executed_flops, executed_transcendentals;    /* with recomputation */
+};
+
+struct fxc_fusion {
+    const struct fxc_profile *profile;
+    uint32_t graph;
+    struct fxc_kernel_row *kernel;
+    uint32_t kernel_count;
+    uint32_t *member; /* nodes, rising within a kernel */
+    struct fxc_kernel_access *access;
+    int64_t *size;
+    uint32_t *home; /* per node of the program: the first kernel that computes it, or FXC_NONE */
+};
+
+#endif

@@ -1,0 +1,16 @@
+/* Groups of operations: how they are made, and what runs before what. */
+#ifndef FXC_PASSES_FUSION_GROUP_H
+#define FXC_PASSES_FUSION_GROUP_H
+
+#include "passes/fusion/merge.h"
+
+int fxc_access_order(const struct fxc_access *a, const struct fxc_access *b);
+uint32_t fxc_group_new(struct fxc_merge *merge, uint32_t operation);
+/* One group of two; `depth` above 0: loop nests with so many common outer loops. */
+uint32_t fxc_group_join(struct fxc_merge *merge, uint32_t first, uint32_t second, uint32_t depth);
+/* Whether b reads what a writes. */
+bool fxc_group_feeds(const struct fxc_merge *merge, uint32_t a, uint32_t b);
+/* Whether a must run before b: `directly` or through other groups; else through other groups alone. */
+bool fxc_group_before(struct fxc_merge *merge, uint32_t a, uint32_t b, bool directly);
+
+#endif

@@ -1,0 +1,129 @@
+/* Lowering to library kernels. */
+#include <string.h>
+
+#include "passes/fusion/lower.h"
+
+/* The kernel of the node at hand, over these buffers; its results are laid out as eager has them, or `stride`. */
+static void library_kernel(struct fxc_engine *e, const struct fxc_inputs *inputs, const int64_t *stride,
+                           uint32_t results) {
+    uint32_t outputs[FXC_MAX_INPUTS], made = 0, value;
+    for (uint32_t i = 0; i < results && i < FXC_MAX_INPUTS && (value = fxc_result_value(e, i)) != FXC_NONE; i++) {
+        const int64_t *size, *recorded;
+        uint8_t rank;
+        if (!fxc_value_sizes(e, value, &size, &recorded, &rank)) {
+            continue;
+        }
+        struct fxc_tensor_view view = fxc_made_buffer(e, value, stride != NULL ? stride : recorded, &outputs[made]);
+        made++;
+        fxc_give(e, i, &view);
+    }
+    (void)fxc_engine_extern(e, FXC_OPERATION_EXTERN, inputs, outputs, made);
+    if (e->p->value_kind[e->p->node_result[e->node]] == FXC_KIND_LIST) {
+        e->registered += made; /* each result is one more entry of the compiler's list */
+    }
+}
+
+void fxc_lower_fallback(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view operand[FXC_MAX_INPUTS];
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t count = fxc_operands(e, operand, FXC_MAX_INPUTS);
+    (void)how;
+    count = count == FXC_NONE ? 0 : count;
+    for (uint32_t i = 0; i < count; i++) {
+        fxc_engine_input(e, &operand[i], &inputs);
+    }
+    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+    if (e->p->value_kind[e->p->node_result[e->node]] != FXC_KIND_LIST) {
+        e->registered++;
+    }
+}
+
+/* mm, addmm, bmm, baddbmm: a row-major result. */
+void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view operand[FXC_MAX_INPUTS];
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t count = fxc_operands(e, operand, FXC_MAX_INPUTS), value = fxc_result_value(e, 0);
+    const int64_t *size, *recorded;
+    uint8_t rank;
+    if (count == FXC_NONE || value == FXC_NONE || !fxc_value_sizes(e, value, &size, &recorded, &rank)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fxc_engine_input(e, &operand[i], &inputs);
+    }
+    int64_t stride[FXC_LOOP_RANK], next = 1;
+    for (uint32_t d = rank; d-- > 0;) {
+        stride[d] = next;
+        next *= size[d];
+    }
+    library_kernel(e, &inputs, stride, 1);
+}
+
+static void channels_last(const int64_t *size, uint32_t rank, int64_t *stride) {
+    int64_t next = 1;
+    for (uint32_t i = 0; i < rank; i++) {
+        uint32_t d = i == 0 ? 1 : i == rank - 1 ? 0 : rank - i;
+        stride[d] = next;
+        next *= size[d];
+    }
+}
+
+/* A tensor of a convolution in the layout that its kernel wants. */
+static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, struct fxc_inputs *inputs) {
+    int64_t size[FXC_LOOP_RANK], wanted[FXC_LOOP_RANK];
+    memcpy(size, fxc_view_size(e, &view), view.rank * sizeof *size);
+    (void)fxc_box_realise(e, view.box);
+    channels_last(size, view.rank, wanted);
+    view = fxc_engine_require(e, &view, wanted, false);
+    fxc_engine_input(e, &view, inputs);
+}
+
+void fxc_lower_convolution(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view input, weight, bias;
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t value = fxc_result_value(e, 0);
+    const int64_t *size, *recorded;
+    int64_t stride[FXC_LOOP_RANK];
+    uint8_t rank;
+    if (!fxc_operand(e, FXC_NAME_input, &input) || !fxc_operand(e, FXC_NAME_weight, &weight) || value == FXC_NONE ||
+        !fxc_value_sizes(e, value, &size, &recorded, &rank) || rank != 4 || !e->profile->channels_last) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    conv_input(e, input, &inputs);
+    conv_input(e, weight, &inputs);
+    if (fxc_operand(e, FXC_NAME_bias, &bias)) {
+        fxc_engine_input(e, &bias, &inputs);
+    }
+    channels_last(size, rank, stride);
+    library_kernel(e, &inputs, stride, 1);
+}
+
+/* Attention's kernel wants its inputs in row-major order, or as eager has them where that is not dense inside. */
+void fxc_lower_attention(struct fxc_engine *e, const struct fxc_lowering *how) {
+    const struct fxc_program *p = e->p;
+    struct fxc_inputs inputs = {.count = 0};
+    (void)how;
+    for (uint32_t a = p->node_arg_begin[e->node]; a < p->node_arg_begin[e->node + 1]; a++) {
+        if (p->arg_kind[a] != FXC_KIND_VALUE || e->view[p->arg_payload[a]].box == FXC_NONE) {
+            continue;
+        }
+        struct fxc_tensor_view view = e->view[p->arg_payload[a]];
+        const int64_t *size, *recorded;
+        int64_t wanted[FXC_LOOP_RANK];
+        uint8_t rank;
+        if (fxc_value_sizes(e, (uint32_t)p->arg_payload[a], &size, &recorded, &rank) && rank == view.rank) {
+            bool dense_inside = true; /* the last dimension has the least stride */
+            for (uint32_t d = 0; d + 1 < rank; d++) {
+                dense_inside &= recorded[d] >= recorded[rank - 1];
+            }
+            for (uint32_t d = 0; d < rank; d++) {
+                wanted[d] = dense_inside ? recorded[d] : (int64_t)(rank - d);
+            }
+            view = fxc_engine_require(e, &view, wanted, false);
+        }
+        fxc_engine_input(e, &view, &inputs);
+    }
+    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+}

@@ -1,0 +1,106 @@
+/* Lowering pooling: every element of a small window is a load; large windows go to the library. */
+#include <string.h>
+
+#include "passes/fusion/lower.h"
+
+enum { WINDOW_LIMIT = 25 }; /* larger windows fall back (max_pool2d and avg_pool2d of lowering.py) */
+
+struct window {
+    struct fxc_tensor_view view;
+    int64_t kernel[2], stride[2], padding[2], dilation[2];
+    uint32_t shape;
+    uint8_t rank;
+};
+
+static bool pair(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out) {
+    uint32_t list = fxc_rule_list(rule, name);
+    out[0] = out[1] = fallback;
+    if (list == FXC_NONE || !fxc_rule_item_int(rule, list, 0, &out[0])) {
+        return fallback >= 0;
+    }
+    if (!fxc_rule_item_int(rule, list, 1, &out[1])) {
+        out[1] = out[0];
+    }
+    return true;
+}
+
+static bool start(struct fxc_engine *e, struct window *w) {
+    struct fxc_rule rule = fxc_engine_rule(e);
+    uint32_t value = fxc_result_value(e, 0);
+    const int64_t *size, *stride;
+    if (!fxc_operand(e, FXC_NAME_self, &w->view) || value == FXC_NONE ||
+        !fxc_value_sizes(e, value, &size, &stride, &w->rank) || w->rank < 3 || w->rank != w->view.rank ||
+        !pair(&rule, FXC_NAME_kernel_size, -1, w->kernel)) {
+        return false;
+    }
+    if (!pair(&rule, FXC_NAME_stride, -1, w->stride)) {
+        memcpy(w->stride, w->kernel, sizeof w->stride);
+    }
+    (void)pair(&rule, FXC_NAME_padding, 0, w->padding);
+    (void)pair(&rule, FXC_NAME_dilation, 1, w->dilation);
+    if (w->kernel[0] * w->kernel[1] > WINDOW_LIMIT) {
+        return false;
+    }
+    w->shape = fxc_engine_sizes(e, size, w->rank);
+    return true;
+}
+
+/* A load for each element of the window. */
+static void load_window(struct fxc_engine *e, const struct window *w, struct fxc_body *body) {
+    uint32_t map[FXC_LOOP_RANK], at[FXC_LOOP_RANK];
+    const int64_t *size = e->size + w->shape;
+    fxc_engine_variables(e, size, w->rank, map);
+    fxc_body_start(e, body);
+    bool padded = w->padding[0] != 0 || w->padding[1] != 0;
+    for (int64_t y = 0; y < w->kernel[0]; y++) {
+        for (int64_t x = 0; x < w->kernel[1]; x++) {
+            int64_t shift[2] = {y * w->dilation[0] - w->padding[0], x * w->dilation[1] - w->padding[1]};
+            memcpy(at, map, w->rank * sizeof *at);
+            for (uint32_t d = 0; d < 2; d++) {
+                struct fxc_index_sum sum = {.offset = shift[d]};
+                uint32_t dim = (uint32_t)w->rank - 2 + d;
+                fxc_index_add(&e->index, &sum, w->stride[d], map[dim]);
+                at[dim] = fxc_view_size(e, &w->view)[dim] == 1 ? 0 : fxc_index_of(&e->index, &sum, size);
+                if (padded) {
+                    fxc_body_load(e, body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &sum, size), true});
+                }
+            }
+            fxc_body_inline(e, body, &w->view, at, size);
+        }
+    }
+}
+
+void fxc_lower_max_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct window w;
+    if (!start(e, &w)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    if (!fxc_is_realised(e, &w.view) && fxc_body_moving_loads(e, &e->box[w.view.box].body) > 1) {
+        (void)fxc_box_realise(e, w.view.box);
+    }
+    for (uint32_t i = 0; i < 2 && fxc_result_value(e, i) != FXC_NONE; i++) {
+        struct fxc_body body;
+        uint8_t dtype = e->analysis->shapes->dtype[fxc_result_value(e, i)];
+        load_window(e, &w, &body);
+        fxc_own_work(e, &body, w.shape, w.rank, (uint16_t)i,
+                     (uint16_t)(how->operations * (uint16_t)(w.kernel[0] * w.kernel[1])));
+        struct fxc_tensor_view out = fxc_engine_pointwise(e, w.shape, w.rank, dtype, &body);
+        fxc_give(e, i, &out);
+    }
+}
+
+void fxc_lower_avg_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct window w;
+    struct fxc_body body;
+    if (!start(e, &w)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    (void)fxc_box_realise(e, w.view.box);
+    load_window(e, &w, &body);
+    fxc_own_work(e, &body, w.shape, w.rank, 0, (uint16_t)(how->operations * (uint16_t)(w.kernel[0] * w.kernel[1])));
+    struct fxc_tensor_view out =
+        fxc_engine_pointwise(e, w.shape, w.rank, e->analysis->shapes->dtype[fxc_result_value(e, 0)], &body);
+    fxc_give(e, 0, &out);
+}

@@ -1,0 +1,77 @@
+/* Which function lowers an operator. */
+#include <string.h>
+
+#include "ir/ops.h"
+#include "passes/fusion/lower.h"
+
+enum { NEEDS_ANY, NEEDS_MEMORY };
+#define HEAVY_NONE 0u
+#define X(name, text) HEAVY_BIT_##name = 1u << FXC_HEAVY_NUMBER_##name,
+enum { FXC_HEAVY_LIST(X) };
+#undef X
+#define HEAVY_BIT_NONE 0u
+
+static const struct fxc_lowering rows[] = {
+#define LOWER(packet, function, operations, heavy, needs)                                                              \
+    {packet, fxc_lower_##function, operations, HEAVY_BIT_##heavy, NEEDS_##needs == NEEDS_MEMORY},
+#include "passes/fusion/inductor.def"
+};
+
+/* Operators without a row of their own. */
+static const struct fxc_lowering as_pointwise = {"", fxc_lower_pointwise, 1, 0, false};
+static const struct fxc_lowering as_nothing = {"", fxc_lower_nothing, 0, 0, false};
+static const struct fxc_lowering as_library = {"", fxc_lower_fallback, 0, 0, true};
+
+static const struct fxc_lowering *by_kind(const struct fxc_program *p, uint32_t op) {
+    const struct fxc_op_row *row = p->op_row[op];
+    if (row == NULL) {
+        return (p->op_tags[op] & FXC_OP_TAG_POINTWISE) != 0 ? &as_pointwise : &as_library;
+    }
+    switch ((enum fxc_fuse)row->fuse) {
+    case FXC_FUSE_POINTWISE:
+    case FXC_FUSE_FACTORY:
+        return &as_pointwise;
+    case FXC_FUSE_NOTHING:
+        return &as_nothing;
+    default:
+        return &as_library;
+    }
+}
+
+/* The row of "aten.mm.out": that of its packet. */
+static const struct fxc_lowering *find(const char *name) {
+    const char *overload = strrchr(name, '.');
+    size_t low = 0, high = sizeof rows / sizeof rows[0];
+    size_t length = overload == NULL ? strlen(name) : (size_t)(overload - name);
+    if (strncmp(name, "operator.", 9) == 0) {
+        length = strlen(name);
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strncmp(name, rows[middle].packet, length);
+        if (order == 0 && rows[middle].packet[length] != '\0') {
+            order = -1;
+        }
+        if (order == 0) {
+            return &rows[middle];
+        }
+        *(order < 0 ? &high : &low) = order < 0 ? middle : middle + 1;
+    }
+    return NULL;
+}
+
+fxc_status fxc_lowering_bind(struct fxc_engine *e, const struct fxc_lowering ***out, fxc_error *err) {
+    uint32_t count = FXC_COUNT(e->p, op);
+    const struct fxc_lowering **how = FXC_NEW(&e->analysis->arena[FXC_FACT_fusion], const struct fxc_lowering *, count);
+    if (how == NULL) {
+        return fxc_fail_memory(err, "fusion");
+    }
+    for (uint32_t op = 0; op < count; op++) {
+        how[op] = find(fxc_string(e->p, e->p->op_name[op]));
+        if (how[op] == NULL) {
+            how[op] = by_kind(e->p, op);
+        }
+    }
+    *out = how;
+    return FXC_OK;
+}

@@ -1,0 +1,36 @@
+/* The node engine: kernels of whole nodes, put together by the rules of a profile. */
+#ifndef FXC_PASSES_FUSION_NODES_H
+#define FXC_PASSES_FUSION_NODES_H
+
+#include "passes/fusion/fusion.h"
+#include "passes/fusion/profile.h"
+
+/* Nodes put together: union-find over the nodes of a graph, with the members of each group in a list. */
+struct fxc_node_groups {
+    const struct fxc_analysis *analysis;
+    const struct fxc_program *p;
+    const struct fxc_profile *profile;
+    uint32_t first, end;   /* nodes of the graph; the arrays below start at `first` */
+    uint32_t *parent;      /* a root is its own */
+    uint32_t *next, *last; /* members of a root, FXC_NONE at the end */
+    uint32_t *lowest;      /* per root: its first node */
+    uint32_t *count;       /* per root */
+    uint16_t *kinds;       /* per root: bits of enum fxc_fuse */
+    bool *runs;            /* whether the node runs anything */
+    uint32_t *span;        /* how many nodes that fuse with nothing come before it */
+    uint32_t *stamp, *stack;
+    uint32_t *use_count; /* per node: nodes that read its results, through views; the output counts */
+    uint32_t stamps;
+};
+
+uint32_t fxc_nodes_root(struct fxc_node_groups *groups, uint32_t node);
+/* The nodes whose results a node reads, through views; `each` may be called twice with one. */
+void fxc_nodes_each_source(struct fxc_node_groups *groups, uint32_t node,
+                           void (*each)(struct fxc_node_groups *, uint32_t source, void *context), void *context);
+
+/* Puts the nodes of the fact's graph into groups, and makes kernels of these. */
+fxc_status fxc_nodes_run(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err);
+/* Kernels of groups (passes/fusion/nodes_account.c). */
+fxc_status fxc_nodes_account(struct fxc_node_groups *groups, struct fxc_fusion *fusion, fxc_error *err);
+
+#endif

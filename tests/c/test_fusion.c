@@ -1,0 +1,126 @@
+/* Kernels of small programs. The numbers of elements moved under inductor-cpu are those of PyTorch's own
+ * test/inductor/test_perf.py, which counts bytes / 4 of float32 programs; tests in Python hold whole models against
+ * Inductor's scheduler. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fxcost/fusion.h"
+
+struct totals {
+    uint32_t kernels;
+    int64_t bytes, inductor, flops, executed;
+};
+
+static struct totals run(const char *graph, const char *profile) {
+    char text[4096];
+    fxc_program *p;
+    fxc_analysis *analysis;
+    fxc_error err = FXC_ERROR_INIT;
+    struct totals totals = {0};
+    (void)snprintf(text, sizeof text, "fxir 1.0\ndevice \"cpu\"\ngraph \"main\" captured\n%s", graph);
+    if (fxc_program_from_memory(text, strlen(text), "test", &p, &err) != FXC_OK ||
+        fxc_analysis_new(p, &analysis, &err) != FXC_OK ||
+        fxc_analysis_set(analysis, "profile", profile, &err) != FXC_OK ||
+        fxc_analysis_kernel_count(analysis, &totals.kernels, &err) != FXC_OK) {
+        fail_msg("%s", err.message);
+    }
+    for (uint32_t i = 0; i < totals.kernels; i++) {
+        fxc_kernel_info k = {.struct_size = sizeof k};
+        assert_int_equal(fxc_analysis_kernel(analysis, i, &k, &err), FXC_OK);
+        totals.bytes += k.bytes_read + k.bytes_written;
+        totals.inductor += k.inductor_bytes;
+        totals.flops += k.matrix_flops + k.vector_flops;
+        totals.executed += k.executed_flops;
+    }
+    fxc_analysis_free(analysis);
+    fxc_program_free(p);
+    return totals;
+}
+
+struct row {
+    const char *graph;
+    uint32_t kernels;
+    int64_t elements;
+};
+
+static void test_elements(void **state) {
+    static const struct row rows[] = {
+        {"input %x: f32[10] @0\n%y = aten.cos.default(self=%x) -> f32[10] @1\nreturn %y\n", 1, 20},
+        {"input %x: f32[10] @0\ninput %z: f32[10] @1\n%y = aten.add.Tensor(self=%x, other=%z) -> f32[10] @2\nreturn "
+         "%y\n",
+         1, 30},
+        {"input %x: f32[10] @0\n%y = aten.add.Tensor(self=%x, other=%x) -> f32[10] @1\nreturn %y\n", 1, 20},
+        {"input %x: f32[10, 10] @0\ninput %z: f32[10] @1\n"
+         "%y = aten.add.Tensor(self=%x, other=%z) -> f32[10, 10] @2\nreturn %y\n",
+         1, 210},
+        {"input %x: f32[10, 10] @0\n%t = aten.permute.default(self=%x, dims=[1, 0]) -> f32[10, 10]{1, 10} @0\n"
+         "%y = aten.add.Tensor(self=%x, other=%t) -> f32[10, 10] @1\nreturn %y\n",
+         1, 200},
+        {"input %x: f32[10, 10] @0\n%y = aten.sum.dim_IntList(self=%x, dim=[1]) -> f32[10] @1\nreturn %y\n", 1, 110},
+        {"input %x: f32[10, 10] @0\n%y = aten.mm.default(self=%x, mat2=%x) -> f32[10, 10] @1\nreturn %y\n", 1, 200},
+        {"input %x: f32[10, 10] @0\n%c = aten.cos.default(self=%x) -> f32[10, 10] @1\n"
+         "%m = aten.mm.default(self=%c, mat2=%c) -> f32[10, 10] @2\n"
+         "%y = aten.cos.default(self=%m) -> f32[10, 10] @3\nreturn %y\n",
+         3, 600},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct totals totals = run(rows[i].graph, "inductor-cpu");
+        assert_int_equal(totals.kernels, rows[i].kernels);
+        assert_int_equal(totals.inductor, rows[i].elements * 4);
+    }
+}
+
+/* x.cos() twice used: inlined, its FLOPs run twice where the uses are in kernels of their own. */
+static void test_recomputation(void **state) {
+    static const char graph[] = "input %x: f32[8, 16] @0\n"
+                                "%c = aten.sin.default(self=%x) -> f32[8, 16] @1\n"
+                                "%m = aten.mul.Tensor(self=%c, other=2.0) -> f32[8, 16] @2\n"
+                                "%n = aten.neg.default(self=%m) -> f32[8, 16] @3\n"
+                                "%s = aten.sum.dim_IntList(self=%m, dim=[0]) -> f32[16] @4\n"
+                                "return [%n, %s]\n";
+    (void)state;
+    struct totals cpu = run(graph, "inductor-cpu"), none = run(graph, "none"), ideal = run(graph, "ideal");
+    assert_int_equal(cpu.kernels, 2);
+    assert_true(cpu.executed > cpu.flops);
+    assert_int_equal(none.kernels, 4);
+    assert_int_equal(none.executed, none.flops);
+    assert_int_equal(cpu.flops, none.flops);
+    /* x is read, n and s are written. */
+    assert_int_equal(ideal.bytes, 4 * (128 + 128 + 16));
+    assert_int_equal(none.bytes, 4 * (2 * 128 + 2 * 128 + 2 * 128 + 128 + 16));
+}
+
+static void test_profiles(void **state) {
+    fxc_profile_info info = {.struct_size = sizeof info};
+    static const char graph[] = "input %x: f32[4, 8] @0\ninput %w: f32[8, 8] @1\n"
+                                "%m = aten.mm.default(self=%x, mat2=%w) -> f32[4, 8] @2\n"
+                                "%r = aten.relu.default(self=%m) -> f32[4, 8] @3\n"
+                                "%a = aten.add.Tensor(self=%r, other=1.0) -> f32[4, 8] @4\nreturn %a\n";
+    static const struct {
+        const char *profile;
+        uint32_t kernels;
+    } expected[] = {{"eager", 3}, {"none", 3}, {"spans", 2}, {"pattern", 1}, {"ideal", 1}, {"inductor-cpu", 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        assert_int_equal(run(graph, expected[i].profile).kernels, expected[i].kernels);
+    }
+    for (uint32_t i = 0; fxc_profile_get(i, &info, NULL) == FXC_OK; i++) {
+        assert_true(strlen(info.summary) > 0 && strlen(info.source) > 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_recomputation),
+        cmocka_unit_test(test_profiles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
-from ctypes import byref, c_uint32
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 
-from .binding import Analysis, KernelAccess, KernelInfo, NodeInfo, Program
+from .binding import ERROR, Analysis, Program, Sized, declare
+
+
+class KernelInfo(Sized):
+    """``fxc_kernel_info``: what runs as one under the profile."""
+
+    _fields_ = [("struct_size", c_size_t), ("kind", c_uint8), ("kind_text", c_char_p), ("nodes", POINTER(c_uint32))]
+    _fields_ += [(name, c_uint32) for name in ("node_count", "accesses", "operations", "outer_rank", "folded_rank")]
+    _fields_ += [("sizes", POINTER(c_int64))]
+    _fields_ += [(name, c_int64) for name in ("bytes_read", "bytes_written", "inductor_bytes", "eager_bytes")]
+    _fields_ += [(name, c_int64) for name in ("bytes_saved", "matrix_flops", "vector_flops", "transcendentals")]
+    _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64), ("intensity", c_double)]
+
+
+class KernelAccess(Sized):
+    """``fxc_kernel_access_info``: a buffer that a kernel touches."""
+
+    _fields_ = [("struct_size", c_size_t), ("value", c_uint32), ("node", c_uint32), ("buffer", c_uint32)]
+    _fields_ += [("name", c_char_p), ("written", c_bool), ("bytes", c_int64), ("inductor_bytes", c_int64)]
+
+
+class NodeInfo(Sized):
+    """``fxc_node_info``: name, operator and place of a node."""
+
+    _fields_ = [("struct_size", c_size_t), ("graph", c_uint32), ("name", c_char_p), ("op", c_char_p)]
+    _fields_ += [("file", c_char_p), ("line", c_uint32), ("call", c_uint32)]
+
+
+declare(
+    {
+        "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), ERROR]),
+        "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), ERROR]),
+        "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), ERROR]),
+        "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), ERROR]),
+    }
+)
 
 
 @dataclass(frozen=True)

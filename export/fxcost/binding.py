@@ -49,14 +49,14 @@ class Status(enum.IntEnum):
     INTERNAL = 70
 
 
-class Sized(Structure):
+class _Sized(Structure):
     """A structure that crosses the C boundary: its first field is its size."""
 
     def __init__(self) -> None:
         super().__init__(ctypes.sizeof(type(self)))
 
 
-class _Error(Sized):
+class _Error(_Sized):
     _fields_ = [("struct_size", c_size_t), ("status", c_int32), ("node", c_uint32)]
     _fields_ += [(part, c_char * 256) for part in ("where", "expected", "found", "advice")]
     _fields_ += [("message", c_char * 1100)]
@@ -88,7 +88,7 @@ class Counts(Structure):
     kernels: int
 
 
-class Totals(Sized):
+class Totals(_Sized):
     """``fxc_totals``: totals of one run of the program."""
 
     _fields_ = [("struct_size", c_size_t), ("counts", Counts)]
@@ -105,14 +105,14 @@ class Totals(Sized):
     _fields_ += [("untold_nodes", c_int64)]
 
 
-class NodeCost(Sized):
+class NodeCost(_Sized):
     """``fxc_node_cost``: cost of one execution of a node."""
 
     _fields_ = [("struct_size", c_size_t), ("counts", Counts), ("times", c_int64), ("coverage", c_uint8)]
     _fields_ += [("bound", c_uint8), ("seconds", c_double), ("expected_times", c_double)]
 
 
-class ProgramInfo(Sized):
+class ProgramInfo(_Sized):
     """``fxc_program_info``: the head of a program."""
 
     _fields_ = [("struct_size", c_size_t), ("format_major", c_uint16), ("format_minor", c_uint16)]
@@ -121,7 +121,7 @@ class ProgramInfo(Sized):
     _fields_ += [("inputs", c_char_p), ("training", c_bool), ("grad", c_bool)]
 
 
-class DeviceInfo(Sized):
+class DeviceInfo(_Sized):
     """``fxc_device_info``: published figures of a device; 0 where there is none."""
 
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("description", c_char_p), ("source", c_char_p)]
@@ -129,7 +129,7 @@ class DeviceInfo(Sized):
     _fields_ += [("flops_per_second_bf16", c_double), ("kernel_overhead_seconds", c_double)]
 
 
-class MemorySummary(Sized):
+class MemorySummary(_Sized):
     """``fxc_memory_summary``: the peak of one run."""
 
     _fields_ = [("struct_size", c_size_t), ("peak_bytes", c_int64), ("peak_node", c_uint32), ("tensors", c_uint32)]
@@ -137,20 +137,20 @@ class MemorySummary(Sized):
     _fields_ += [(name, c_int64) for name in ("unsized", "untold")]
 
 
-class MemoryAt(Sized):
+class MemoryAt(_Sized):
     """``fxc_memory_at``: bytes alive at a node."""
 
     _fields_ = [("struct_size", c_size_t), ("before", c_int64), ("after", c_int64), ("most", c_int64)]
 
 
-class MemoryTensor(Sized):
+class MemoryTensor(_Sized):
     """``fxc_memory_tensor``: a storage that is alive at the peak."""
 
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("bytes", c_int64), ("value", c_uint32)]
     _fields_ += [("producer", c_uint32), ("origin", c_uint8)]
 
 
-class FormulaInfo(Sized):
+class FormulaInfo(_Sized):
     """``fxc_formula_info``: a closed form and how it was found."""
 
     _fields_ = [("struct_size", c_size_t), ("quantity", c_char_p), ("text", c_char_p), ("domain", c_char_p)]
@@ -167,51 +167,45 @@ class _InputShape(Structure):
     _fields_ = [("name", c_char_p), ("size", POINTER(c_int64)), ("rank", c_uint32), ("dtype", c_int32)]
 
 
-class _ReshapeOptions(Sized):
+class _ReshapeOptions(_Sized):
     _fields_ = [("struct_size", c_size_t), ("inputs", POINTER(_InputShape)), ("input_count", c_size_t)]
 
 
-class _RenderOptions(Sized):
+class _RenderOptions(_Sized):
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
     _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool), ("memory", c_bool)]
 
 
 _WRITE = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
-ERROR = POINTER(_Error)
+_ERROR = POINTER(_Error)
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_version": (c_char_p, []),
     "fxc_enum_text": (c_char_p, [c_char_p, c_uint32]),
-    "fxc_program_open": (c_int32, [c_char_p, POINTER(c_void_p), ERROR]),
-    "fxc_program_from_memory": (c_int32, [c_char_p, c_size_t, c_char_p, POINTER(c_void_p), ERROR]),
+    "fxc_program_open": (c_int32, [c_char_p, POINTER(c_void_p), _ERROR]),
+    "fxc_program_from_memory": (c_int32, [c_char_p, c_size_t, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_program_free": (None, [c_void_p]),
-    "fxc_program_print": (c_int32, [c_void_p, _WRITE, c_void_p, ERROR]),
-    "fxc_program_equal": (c_int32, [c_void_p, c_void_p, POINTER(c_bool), ERROR]),
-    "fxc_program_reshape": (c_int32, [c_void_p, POINTER(_ReshapeOptions), POINTER(c_void_p), ERROR]),
-    "fxc_program_get_info": (c_int32, [c_void_p, POINTER(ProgramInfo), ERROR]),
-    "fxc_analysis_new": (c_int32, [c_void_p, POINTER(c_void_p), ERROR]),
+    "fxc_program_print": (c_int32, [c_void_p, _WRITE, c_void_p, _ERROR]),
+    "fxc_program_equal": (c_int32, [c_void_p, c_void_p, POINTER(c_bool), _ERROR]),
+    "fxc_program_reshape": (c_int32, [c_void_p, POINTER(_ReshapeOptions), POINTER(c_void_p), _ERROR]),
+    "fxc_program_get_info": (c_int32, [c_void_p, POINTER(ProgramInfo), _ERROR]),
+    "fxc_analysis_new": (c_int32, [c_void_p, POINTER(c_void_p), _ERROR]),
     "fxc_analysis_free": (None, [c_void_p]),
-    "fxc_analysis_set_forward": (c_int32, [c_void_p, c_void_p, ERROR]),
-    "fxc_analysis_set": (c_int32, [c_void_p, c_char_p, c_char_p, ERROR]),
-    "fxc_require": (c_int32, [c_void_p, c_char_p, ERROR]),
-    "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), ERROR]),
-    "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), ERROR]),
-    "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), ERROR]),
-    "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), ERROR]),
-    "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), ERROR]),
-    "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), ERROR]),
+    "fxc_analysis_set_forward": (c_int32, [c_void_p, c_void_p, _ERROR]),
+    "fxc_analysis_set": (c_int32, [c_void_p, c_char_p, c_char_p, _ERROR]),
+    "fxc_require": (c_int32, [c_void_p, c_char_p, _ERROR]),
+    "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
+    "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
+    "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), _ERROR]),
+    "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), _ERROR]),
+    "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), _ERROR]),
+    "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_formula_free": (None, [c_void_p]),
-    "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), ERROR]),
-    "fxc_formula_get_info": (c_int32, [c_void_p, POINTER(FormulaInfo), ERROR]),
+    "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), _ERROR]),
+    "fxc_formula_get_info": (c_int32, [c_void_p, POINTER(FormulaInfo), _ERROR]),
     "fxc_formula_step": (c_char_p, [c_void_p, c_uint32]),
-    "fxc_formula_evaluate": (c_int32, [c_void_p, POINTER(_Size), c_size_t, POINTER(c_int64), ERROR]),
-    "fxc_analysis_render": (c_int32, [c_void_p, POINTER(_RenderOptions), _WRITE, c_void_p, ERROR]),
+    "fxc_formula_evaluate": (c_int32, [c_void_p, POINTER(_Size), c_size_t, POINTER(c_int64), _ERROR]),
+    "fxc_analysis_render": (c_int32, [c_void_p, POINTER(_RenderOptions), _WRITE, c_void_p, _ERROR]),
 }
-
-
-def declare(signatures: dict[str, tuple[Any, list[Any]]]) -> None:
-    """Tells the binding of further functions of the library: result and arguments by name."""
-    _SIGNATURES.update(signatures)
-    library.cache_clear()
 
 
 def package_file(folder: str, name: str) -> Path:

@@ -96,7 +96,14 @@ def _kernel(analysis: Analysis, index: int) -> Kernel:
     info = KernelInfo()
     analysis.call("fxc_analysis_kernel", index, byref(info))
     sizes = tuple(info.sizes[: info.outer_rank + info.folded_rank])
-    numbers = ("operations", "bytes_read", "bytes_written", "inductor_bytes", "eager_bytes", "bytes_saved")
+    numbers: tuple[str, ...] = (
+        "operations",
+        "bytes_read",
+        "bytes_written",
+        "inductor_bytes",
+        "eager_bytes",
+        "bytes_saved",
+    )
     numbers += ("matrix_flops", "vector_flops", "transcendentals", "executed_flops", "executed_transcendentals")
     return Kernel(
         kind=info.kind_text.decode(),

@@ -90,6 +90,9 @@ fxc_status cli_sweep(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);
 fxc_status cli_print(struct cli_options *options, fxc_error *err);
 fxc_status cli_verify(struct cli_options *options, fxc_error *err);
+/* Commands that list things print text, or Markdown with --format md (list_commands.c). */
+bool cli_wants_markdown(const struct cli_options *options);
+fxc_status cli_check_list_format(struct cli_options *options, fxc_error *err);
 fxc_status cli_ops(struct cli_options *options, fxc_error *err);
 fxc_status cli_passes(struct cli_options *options, fxc_error *err);
 fxc_status cli_devices(struct cli_options *options, fxc_error *err);

@@ -1,14 +1,14 @@
-/* Commands that list what the library knows: ops, passes, devices. */
+/* Commands that list what the library knows: ops, passes. */
 #include <string.h>
 
 #include "cli/cli.h"
 
-static bool wants_markdown(const struct cli_options *options) {
+bool cli_wants_markdown(const struct cli_options *options) {
     return options->render.format != NULL && strcmp(options->render.format, "md") == 0;
 }
 
-static fxc_status check_format(struct cli_options *options, fxc_error *err) {
-    if (options->render.format == NULL || wants_markdown(options)) {
+fxc_status cli_check_list_format(struct cli_options *options, fxc_error *err) {
+    if (options->render.format == NULL || cli_wants_markdown(options)) {
         return FXC_OK;
     }
     return cli_fail(err, FXC_USAGE, "option --format\n  expected: md, or nothing, for a list\n  found: another format");
@@ -38,21 +38,21 @@ fxc_status cli_ops(struct cli_options *options, fxc_error *err) {
     fxc_op_info op = {.struct_size = sizeof op};
     struct cli_output output;
     bool found = false;
-    fxc_status status = check_format(options, err);
+    fxc_status status = cli_check_list_format(options, err);
     if (status == FXC_OK) {
         status = cli_output_open(&output, options->output, err);
     }
     if (status != FXC_OK) {
         return status;
     }
-    if (wants_markdown(options)) {
+    if (cli_wants_markdown(options)) {
         (void)fputs("| operator | schema | shape rule | FLOP rule | fuses as | memory | eager runs | convention |\n"
                     "|---|---|---|---|---|---|---|---|\n",
                     output.stream);
     }
     for (uint32_t i = 0; fxc_op_get(i, &op, NULL) == FXC_OK; i++) {
         if (options->operand == NULL || strstr(op.name, options->operand) != NULL) {
-            put_op(output.stream, &op, wants_markdown(options));
+            put_op(output.stream, &op, cli_wants_markdown(options));
             found = true;
         }
     }
@@ -104,37 +104,15 @@ static void put_pass(FILE *stream, const fxc_pass_info *pass, bool markdown) {
 
 fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
     fxc_pass_info pass = {.struct_size = sizeof pass};
-    fxc_status status = check_format(options, err);
+    fxc_status status = cli_check_list_format(options, err);
     if (status != FXC_OK) {
         return status;
     }
-    if (wants_markdown(options)) {
+    if (cli_wants_markdown(options)) {
         (void)fputs("| pass | what it does | needs | depends on option |\n|---|---|---|---|\n", stdout);
     }
     for (uint32_t i = 0; fxc_pass_get(i, &pass, NULL) == FXC_OK; i++) {
-        put_pass(stdout, &pass, wants_markdown(options));
-    }
-    return FXC_OK;
-}
-
-fxc_status cli_devices(struct cli_options *options, fxc_error *err) {
-    fxc_device_info device = {.struct_size = sizeof device};
-    fxc_status status = check_format(options, err);
-    if (status != FXC_OK) {
-        return status;
-    }
-    bool markdown = wants_markdown(options);
-    if (markdown) {
-        (void)fputs("| device | FP32 TFLOP/s | BF16 TFLOP/s | memory GB | GB/s | source |\n|---|--:|--:|--:|--:|---|\n",
-                    stdout);
-    } else {
-        (void)printf("%-15s %10s %10s %9s %9s  %s\n", "device", "fp32", "bf16", "memory", "GB/s", "source");
-    }
-    for (uint32_t i = 0; fxc_device_get(i, &device, NULL) == FXC_OK; i++) {
-        (void)printf(markdown ? "| `%s` | %.4g | %.4g | %.4g | %.5g | %s |\n"
-                              : "%-15s %7.4g TF %7.4g TF %6.4g GB %9.5g  %s\n",
-                     device.name, device.flops_per_second_f32 / 1e12, device.flops_per_second_bf16 / 1e12,
-                     device.memory_bytes / 1e9, device.memory_bytes_per_second / 1e9, device.source);
+        put_pass(stdout, &pass, cli_wants_markdown(options));
     }
     return FXC_OK;
 }

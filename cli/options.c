@@ -19,7 +19,7 @@ static const struct command {
     {"stubs", "MODEL", "stubs of formulas to complete, for operators that have none"},
     {"ops", "[PATTERN]", "list the operators that have a row in the table"},
     {"passes", "", "list the passes and what each needs"},
-    {"devices", "", "list the devices and their figures"},
+    {"devices", "[NAME]", "list the devices, or the figures of one as a device file"},
     {"conventions", "[NAME]", "list how other counters count, or the rows of one"},
 };
 
@@ -38,7 +38,7 @@ static const struct option {
     {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},
     {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
-    {"--device", "NAME", "predict times on a device; see fxcost devices", TEXT, AT(device)},
+    {"--device", "NAME", "predict times on a device: a name (see fxcost devices) or a device file", TEXT, AT(device)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
      AT(forward_pass)},

@@ -28,7 +28,18 @@ shows what that tool would say beside fxcost's own numbers, and what it leaves o
 looks at: an operator, a module whose call it hooks, a function that it patches; what no row names it does not see. The
 last column is the function of the tool's source that the row follows.
 """,
-    "devices": "# Devices\n\nThe device table of `backends/devices.def`: dense peaks from data sheets.\n\n",
+    "devices": """# Devices
+
+The device table of `backends/devices.def`, and `passes/device/notes.def` where a figure has a source of its own. Peaks
+are dense: of 2:4 sparsity nothing is counted. FP32 is what torch computes by default, TF32 what it may be told to use;
+FP16 is with float32 accumulation. TF, TOP: 10^12 a second. `-` is unknown, and what needs it is unknown too; `~` is not
+a figure of the maker's. Processors are one socket at base clock. Overheads of launches and efficiencies are no figures
+of data sheets: they belong to the constants of timing models, where they are fitted.
+
+`fxcost devices NAME` prints one as a device file. A file in that form, whose figures may be left out, is a device:
+`fxcost MODEL --device ./my.device`.
+
+""",
 }
 
 

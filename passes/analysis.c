@@ -12,6 +12,7 @@
 #include "ir/ops.h"
 #include "passes/convention/convention.h"
 #include "passes/custom/custom.h"
+#include "passes/device/device.h"
 #include "passes/flops/rules.h"
 #include "passes/fusion/profile.h"
 #include "passes/optimizer.h"
@@ -51,6 +52,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         free(analysis->probability);
         free(analysis->sequences);
         fxc_custom_free(analysis->custom);
+        fxc_device_free(analysis->own_device);
     }
     free(analysis);
 }
@@ -83,14 +85,22 @@ static fxc_status one_of(fxc_error *err, const char *option, const char *expecte
 }
 
 static fxc_status set_device(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
-    const fxc_device *device = value[0] == '\0' ? NULL : fxc_device_find(value);
+    fxc_device *own = NULL;
+    size_t length = strlen(value);
+    bool path = strchr(value, '/') != NULL || (length > 7 && strcmp(value + length - 7, ".device") == 0);
+    if (path) {
+        FXC_TRY(fxc_device_open(value, &own, err));
+    }
+    const fxc_device *device = own != NULL ? own : value[0] == '\0' ? NULL : fxc_device_find(value);
     if (device == NULL && value[0] != '\0') {
         fxc_status status = fxc_fail(err, FXC_DEVICE, "option device");
         fxc_expected(err, "a device that fxcost knows");
         fxc_found(err, "'%s'", value);
-        fxc_advice(err, "list them with: fxcost devices");
+        fxc_advice(err, "list them with: fxcost devices; or give a device file, such as ./my.device");
         return status;
     }
+    fxc_device_free(analysis->own_device);
+    analysis->own_device = own;
     analysis->device = device;
     fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
     return FXC_OK;

@@ -65,6 +65,7 @@ struct fxc_analysis {
     enum fxc_shape_policy shape_policy; /* what becomes of a rule that contradicts the recording */
     uint32_t single_trip;               /* a loop that counts once, or FXC_NONE (passes/loops.c) */
     const struct fxc_device *device;    /* NULL: none named */
+    struct fxc_device *own_device;      /* read from a file; owned, or NULL */
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
     const struct fxc_program *forward;             /* of a training step: its forward pass alone, or NULL */

@@ -135,7 +135,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
 /* Sets one option; facts that depend on it are dropped, others are kept. Options:
  *   "convention"  "fxcost"
  *   "profile"     "eager"
- *   "device"      a name from fxc_device_get(), or "" for none
+ *   "device"      a name from fxc_device_get(), the path of a device file (with a '/' or ending in .device;
+ *                 fxcost/device.h), or "" for none
  *   "shapes"      "recorded" (default): where a shape rule tells another element type or other strides than were
  *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
  *                 recorded are an error under both; "listed": nothing is an error, the recording stands, and

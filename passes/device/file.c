@@ -1,0 +1,220 @@
+/* Device files: a device from text, one `name = value` a line. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/error.h"
+#include "passes/device/device.h"
+
+enum { MOST_BYTES = 1 << 20 };
+
+/* A parsed device and the text that its strings point into. */
+struct device_file {
+    fxc_device device;
+    char *text;
+};
+
+struct parser {
+    struct device_file *file;
+    const char *name; /* of the file, in messages */
+    uint32_t line;
+    uint64_t seen; /* bits of the figures that were given */
+};
+
+/* ---- errors -------------------------------------------------------------------------------------------------------
+ */
+
+static fxc_status fail_line(const struct parser *ps, const char *expected, const char *found, fxc_error *err) {
+    fxc_status status = fxc_fail(err, FXC_DEVICE, "%s: line %u", ps->name, ps->line);
+    fxc_expected(err, "%s", expected);
+    fxc_found(err, "'%.100s'", found);
+    fxc_advice(err, "see a device in this form: fxcost devices a100-sxm-80gb");
+    return status;
+}
+
+static fxc_status fail_missing(const struct parser *ps, const char *what, fxc_error *err) {
+    fxc_status status = fxc_fail(err, FXC_DEVICE, "%s", ps->name);
+    fxc_expected(err, "%s", what);
+    fxc_found(err, "a device file without");
+    fxc_advice(err, "see a device in this form: fxcost devices a100-sxm-80gb");
+    return status;
+}
+
+/* ---- lines --------------------------------------------------------------------------------------------------------
+ */
+
+static char *trim(char *text) {
+    text += strspn(text, " \t\r");
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL) {
+        text[--length] = '\0';
+    }
+    return text;
+}
+
+static const char **text_field(fxc_device *device, const char *name) {
+    const struct {
+        const char *name;
+        const char **field;
+    } fields[] = {{"device", &device->name},
+                  {"description", &device->description},
+                  {"source", &device->source},
+                  {"model", &device->model},
+                  {"architecture", &device->architecture}};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            return fields[i].field;
+        }
+    }
+    return NULL;
+}
+
+static fxc_status set_text(const struct parser *ps, const char **field, const char *value, fxc_error *err) {
+    if (*field != NULL) {
+        return fail_line(ps, "each name once", value, err);
+    }
+    if (value[0] == '\0') {
+        return fail_line(ps, "a value after '='", "nothing", err);
+    }
+    *field = value;
+    return FXC_OK;
+}
+
+static fxc_status set_figure(struct parser *ps, uint32_t index, const char *value, fxc_error *err) {
+    char *end;
+    errno = 0;
+    double number = strtod(value, &end);
+    if ((ps->seen >> index & 1u) != 0) {
+        return fail_line(ps, "each figure once", fxc_figure_rows[index].name, err);
+    }
+    if (end == value || *end != '\0' || errno != 0 || !isfinite(number)) {
+        return fail_line(ps, "a number, such as 312e12", value, err);
+    }
+    if (number <= 0) {
+        return fail_line(ps, "a figure above 0; one that is not known is left out", value, err);
+    }
+    ps->seen |= (uint64_t)1 << index;
+    *fxc_figure_of(&ps->file->device, index) = number;
+    return FXC_OK;
+}
+
+static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
+    char *comment = strchr(line, '#');
+    if (comment != NULL && (comment == line || strchr(" \t", comment[-1]) != NULL)) {
+        *comment = '\0';
+    }
+    line = trim(line);
+    if (line[0] == '\0') {
+        return FXC_OK;
+    }
+    char *equals = strchr(line, '=');
+    if (equals == NULL) {
+        return fail_line(ps, "name = value", line, err);
+    }
+    *equals = '\0';
+    const char *name = trim(line), *value = trim(equals + 1);
+    const char **field = text_field(&ps->file->device, name);
+    if (field != NULL) {
+        return set_text(ps, field, value, err);
+    }
+    for (uint32_t i = 0; i < fxc_figure_row_count; i++) {
+        if (strcmp(fxc_figure_rows[i].name, name) == 0) {
+            return set_figure(ps, i, value, err);
+        }
+    }
+    return fail_line(ps, "the name of a figure of a device", name, err);
+}
+
+static fxc_status check(const struct parser *ps, fxc_error *err) {
+    const fxc_device *device = &ps->file->device;
+    bool peak = device->matrix_f64 > 0 || device->matrix_f32 > 0 || device->matrix_tf32 > 0 || device->matrix_f16 > 0 ||
+                device->matrix_bf16 > 0 || device->matrix_f8 > 0 || device->matrix_f4 > 0;
+    if (device->name == NULL) {
+        return fail_missing(ps, "device = NAME", err);
+    }
+    if (device->memory_bytes <= 0) {
+        return fail_missing(ps, "memory_bytes = BYTES", err);
+    }
+    if (device->memory_bytes_per_second <= 0) {
+        return fail_missing(ps, "memory_bytes_per_second = BYTES/S", err);
+    }
+    return peak ? FXC_OK : fail_missing(ps, "a peak of matrix products, such as matrix_bf16 = FLOP/S", err);
+}
+
+static fxc_status parse(struct parser *ps, fxc_error *err) {
+    for (char *line = ps->file->text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL) {
+            *end = '\0';
+        }
+        ps->line++;
+        FXC_TRY(parse_line(ps, line, err));
+        line = end == NULL ? NULL : end + 1;
+    }
+    FXC_TRY(check(ps, err));
+    fxc_device *device = &ps->file->device;
+    device->description = device->description == NULL ? device->name : device->description;
+    device->source = device->source == NULL ? ps->file->text + strlen(ps->file->text) : device->source;
+    return FXC_OK;
+}
+
+fxc_status fxc_device_parse(const char *text, size_t size, const char *name, fxc_device **out, fxc_error *err) {
+    *out = NULL;
+    if (size > MOST_BYTES || memchr(text, '\0', size) != NULL) {
+        fxc_status status = fxc_fail(err, FXC_DEVICE, "%s", name);
+        fxc_expected(err, "a device file: at most a megabyte of text");
+        return status;
+    }
+    struct device_file *file = calloc(1, sizeof *file);
+    char *copy = malloc(size + 1);
+    if (file == NULL || copy == NULL) {
+        free(file);
+        free(copy);
+        return fxc_fail_memory(err, "fxc_device_parse");
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    file->text = copy;
+    file->device.struct_size = sizeof file->device;
+    struct parser ps = {.file = file, .name = name};
+    fxc_status status = parse(&ps, err);
+    if (status != FXC_OK) {
+        fxc_device_free(&file->device);
+        return status;
+    }
+    *out = &file->device;
+    return FXC_OK;
+}
+
+void fxc_device_free(fxc_device *device) {
+    if (device != NULL) {
+        struct device_file *file = (struct device_file *)(void *)device; /* its first member */
+        free(file->text);
+        free(file);
+    }
+}
+
+fxc_status fxc_device_open(const char *path, fxc_device **out, fxc_error *err) {
+    FILE *stream = fopen(path, "rb");
+    char *text = stream == NULL ? NULL : malloc(MOST_BYTES + 1);
+    *out = NULL;
+    if (stream != NULL && text == NULL) {
+        (void)fclose(stream);
+        return fxc_fail_memory(err, "fxc_device_open");
+    }
+    if (stream == NULL) {
+        fxc_status status = fxc_fail(err, FXC_IO, "%s", path);
+        fxc_expected(err, "a device file");
+        fxc_found(err, "%s", strerror(errno));
+        return status;
+    }
+    size_t size = fread(text, 1, MOST_BYTES + 1, stream);
+    bool failed = ferror(stream) != 0;
+    (void)fclose(stream);
+    fxc_status status =
+        failed ? fxc_fail(err, FXC_IO, "%s: it cannot be read", path) : fxc_device_parse(text, size, path, out, err);
+    free(text);
+    return status;
+}

@@ -10,6 +10,7 @@ from typing import Any
 from fxcost.binding import Analysis
 
 Rows = list[dict[str, Any]]
+NOT_SUMS = ("seconds", "peak_bytes")  # compared below; a maximum over time
 
 
 def _table(analysis: Analysis, by: str) -> dict[str, Any]:
@@ -41,7 +42,9 @@ def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
     if "tool" in tables["node"]:
         totals["tool"], totals["tool_macs"] = tables["node"]["tool"]["count"], tables["node"]["tool"]["macs"]
     columns = [
-        name for name, value in totals.items() if name != "seconds" and value is not None and nodes and name in nodes[0]
+        name
+        for name, value in totals.items()
+        if name not in NOT_SUMS and value is not None and nodes and name in nodes[0]
     ]
     expected = Counter({column: totals[column] for column in columns})
     wrong = []

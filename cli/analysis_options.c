@@ -79,8 +79,8 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
     if (status == FXC_OK) {
         status = set_pairs(analysis, "probability", &options->probabilities, err);
     }
-    if (status == FXC_OK && options->forward != NULL) {
-        status = fxc_analysis_set_forward(analysis, options->forward, err);
+    if (status == FXC_OK && options->beside != NULL && !options->generate) {
+        status = fxc_analysis_set_forward(analysis, options->beside, err);
     }
     return status == FXC_OK ? set_corrections(options, analysis, err) : status;
 }

@@ -48,9 +48,9 @@ static fxc_status no_python(fxc_error *err) {
 }
 
 /* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. A
- * training step's forward pass goes to a second file, if one is named. */
+ * second file is for a training step's forward pass, or for a decode step. */
 static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
-                             const char *forward, bool *reported, fxc_error *err) {
+                             const char *second, bool *reported, fxc_error *err) {
     const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {python, "-m", "fxcost", options->operand, "-o", file};
     int count = 6, state = 0;
     char depth[16];
@@ -58,9 +58,9 @@ static fxc_status run_python(const char *python, const struct cli_options *optio
     for (int i = 0; i < options->capture_arg_count; i++) {
         arguments[count++] = options->capture_args[i];
     }
-    if (forward != NULL) {
-        arguments[count++] = "--forward-pass";
-        arguments[count++] = forward;
+    if (second != NULL) {
+        arguments[count++] = options->generate ? "--decode-step" : "--forward-pass";
+        arguments[count++] = second;
     }
     if (is_checkpoint(options->operand)) { /* it may come to a listing, which Python prints */
         if (options->render.depth != 0) {
@@ -129,9 +129,12 @@ static bool is_given(const struct cli_options *options, const char *name) {
     return false;
 }
 
-/* Other tools see only the forward pass of a training step. */
-static bool wants_forward(const struct cli_options *options) {
+/* Other tools see only the forward pass of a training step; a generation is two programs. */
+static bool wants_second(const struct cli_options *options) {
     bool tools = options->convention != NULL || options->compare != NULL;
+    if (options->generate) {
+        return options->decode_step == NULL;
+    }
     return tools && options->forward_pass == NULL && is_given(options, "--train") && !is_given(options, "--forward");
 }
 
@@ -144,7 +147,7 @@ static fxc_status capture_and_open(struct cli_options *options, const char *path
     if (status != FXC_OK) {
         return status;
     }
-    status = forward == NULL ? FXC_OK : open_as(forward, options->operand, &options->forward, err);
+    status = forward == NULL ? FXC_OK : open_as(forward, options->operand, &options->beside, err);
     if (status != FXC_OK) {
         fxc_program_free(*program);
         *program = NULL;
@@ -154,7 +157,7 @@ static fxc_status capture_and_open(struct cli_options *options, const char *path
 
 static fxc_status open_operand(struct cli_options *options, fxc_program **program, fxc_error *err) {
     char path[4096], forward[4096];
-    bool both = wants_forward(options);
+    bool both = wants_second(options);
     if (!is_model(options->operand)) {
         return fxc_program_open(options->operand, program, err);
     }
@@ -178,8 +181,9 @@ fxc_status cli_open(struct cli_options *options, fxc_program **program, fxc_erro
         return no_operand(err);
     }
     fxc_status status = open_operand(options, program, err);
-    if (status == FXC_OK && options->forward_pass != NULL) {
-        status = fxc_program_open(options->forward_pass, &options->forward, err);
+    const char *second = options->generate ? options->decode_step : options->forward_pass;
+    if (status == FXC_OK && second != NULL) {
+        status = fxc_program_open(second, &options->beside, err);
         if (status != FXC_OK) {
             fxc_program_free(*program);
             *program = NULL;

@@ -21,11 +21,13 @@ struct cli_options {
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *convention, *profile, *attention, *sequences, *optimizer;
     const char *forward_pass; /* file of the forward pass of a training step */
-    fxc_program *forward;     /* opened by cli_open; main frees it */
-    const char *quantity;     /* of a formula; NULL for all */
-    const char *output;       /* -o, NULL for standard output */
-    struct cli_list dims;     /* NAME=VALUE */
-    struct cli_list shapes;   /* NAME=SIZES of inputs */
+    const char *decode_step;  /* file of a step over a cache */
+    bool generate;
+    fxc_program *beside;    /* opened by cli_open, main frees it: a forward pass or a decode step */
+    const char *quantity;   /* of a formula; NULL for all */
+    const char *output;     /* -o, NULL for standard output */
+    struct cli_list dims;   /* NAME=VALUE */
+    struct cli_list shapes; /* NAME=SIZES of inputs */
     struct cli_list probabilities;
     struct cli_list formulas; /* files */
     struct cli_list ignored_ops, ignored_modules;

@@ -70,11 +70,13 @@ static void put_text(FILE *out, const fxc_formula *formula, const fxc_formula_in
     }
 }
 
-static fxc_status put_one(FILE *out, const fxc_program *program, const char *quantity, bool json, bool first,
-                          int64_t *unknown, fxc_error *err) {
+static fxc_status put_one(FILE *out, const fxc_program *program, const fxc_program *step, const char *quantity,
+                          bool json, bool first, int64_t *unknown, fxc_error *err) {
     fxc_formula *formula;
     fxc_formula_info info = {.struct_size = sizeof info};
-    fxc_status status = fxc_formula_new(program, quantity, &formula, err);
+    fxc_status status = step == NULL
+                            ? fxc_formula_new(program, quantity, &formula, err)
+                            : fxc_formula_generation(program, "prompt", step, "cache", quantity, &formula, err);
     if (status != FXC_OK) {
         return status;
     }
@@ -94,12 +96,18 @@ static fxc_status put_one(FILE *out, const fxc_program *program, const char *qua
 static fxc_status put_all(FILE *out, const struct cli_options *options, const fxc_program *program, bool json,
                           fxc_error *err) {
     int64_t unknown = 0;
+    if (options->generate && options->beside == NULL) {
+        return cli_fail(err, FXC_USAGE,
+                        "fxcost formula --generate\n  expected: --decode-step FILE beside a first pass that is a file\n"
+                        "  found: none");
+    }
     if (json) {
         (void)fputs("{\"schema\": \"fxcost.formula\", \"version\": 1, \"formulas\": [", out);
     }
     for (size_t i = 0; i < QUANTITIES; i++) {
         const char *quantity = options->quantity == NULL ? quantities[i] : options->quantity;
-        fxc_status status = put_one(out, program, quantity, json, i == 0, &unknown, err);
+        const fxc_program *step = options->generate ? options->beside : NULL;
+        fxc_status status = put_one(out, program, step, quantity, json, i == 0, &unknown, err);
         if (status != FXC_OK) {
             return status;
         }

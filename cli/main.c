@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     if (status == FXC_OK) {
         status = run(&options, &err);
     }
-    fxc_program_free(options.forward);
+    fxc_program_free(options.beside);
     if (status != FXC_OK) {
         if (!options.reported) {
             (void)fprintf(stderr, "fxcost: %s\n",

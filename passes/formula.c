@@ -13,17 +13,6 @@ static const char *const quantities[] = {
 };
 enum { QUANTITIES = sizeof quantities / sizeof quantities[0] };
 
-struct fxc_formula {
-    struct fxc_variables variables;
-    struct fxc_found found;
-    uint32_t refused;
-    int64_t unknown_nodes;
-    uint32_t steps; /* that occur in the polynomial */
-    const char *quantity, *text, *domain;
-    const char *step[FXC_POLY_VARS];
-    struct fxc_arena arena;
-};
-
 static fxc_status find_quantity(const char *name, uint32_t *out, fxc_error *err) {
     for (*out = 0; *out < QUANTITIES; ++*out) {
         if (strcmp(quantities[*out], name) == 0) {
@@ -38,7 +27,7 @@ static fxc_status find_quantity(const char *name, uint32_t *out, fxc_error *err)
     return status;
 }
 
-static bool occurs(const struct fxc_polynomial *p, uint32_t variable) {
+bool fxc_polynomial_reads(const struct fxc_polynomial *p, uint32_t variable) {
     for (uint32_t t = 0; t < p->terms; t++) {
         if (p->monomial[t].power[variable] != 0) {
             return true;
@@ -54,7 +43,7 @@ static fxc_status describe(struct fxc_formula *f, fxc_error *err) {
         return FXC_OK;
     }
     for (uint32_t i = 0; i < v->steps; i++) {
-        if (occurs(&f->found.polynomial, v->symbols + i)) {
+        if (fxc_polynomial_reads(&f->found.polynomial, v->symbols + i)) {
             const char *text = fxc_variable_text(v, v->symbols + i, &f->arena);
             if (text == NULL) {
                 return fxc_fail_memory(err, "closed form");
@@ -160,7 +149,7 @@ static fxc_status bind(struct fxc_analysis *analysis, const fxc_size *sizes, siz
 static fxc_status point_of(const fxc_formula *f, const struct fxc_binding *bindings, fxc_point point, fxc_error *err) {
     const struct fxc_variables *v = &f->variables;
     for (uint32_t i = 0; i < v->symbols + v->steps; i++) {
-        if (!occurs(&f->found.polynomial, i) && (i >= v->symbols || (f->found.narrowed >> i & 1u) == 0)) {
+        if (!fxc_polynomial_reads(&f->found.polynomial, i) && (i >= v->symbols || (f->found.narrowed >> i & 1u) == 0)) {
             continue;
         }
         struct fxc_number number = {.symbol = FXC_NONE};
@@ -198,6 +187,9 @@ fxc_status fxc_formula_evaluate(const fxc_formula *f, const fxc_size *sizes, siz
     fxc_point point = {0};
     if (f->found.kind == FXC_FORMULA_NONE) {
         return fxc_fail(err, FXC_UNKNOWN_OPS, "%s has no closed form", f->quantity);
+    }
+    if (f->variables.program == NULL) {
+        return fxc_generation_evaluate(f, sizes, count, value, err);
     }
     FXC_TRY(fxc_analysis_new(f->variables.program, &analysis, err));
     fxc_status status = bind(analysis, sizes, count, err);

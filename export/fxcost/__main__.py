@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--depth", type=int, help="levels of modules when a checkpoint is listed")
     parser.add_argument("--raw", action="store_true", help="exact numbers there")
     parser.add_argument("--forward-pass", help="with --train: a second file, the forward pass alone")
+    parser.add_argument("--decode-step", help="a first pass with a cache, and to this file a step over it")
     parser.add_argument("--check", action="store_true", help="compare with FlopCounterMode; writes no file")
     parser.add_argument("--measure", action="store_true", help="run the model and its operators, and keep the times")
     parser.add_argument("--repeats", type=int, default=10, help="runs that are measured")
@@ -111,6 +112,13 @@ def main() -> int:
 
             repetitions = Repetitions(arguments.repeats, arguments.warmup, arguments.compiled)
             measure_model(model, repetitions, training, arguments.grad, progress).save(arguments.output)
+            return Status.OK
+        if arguments.decode_step:
+            from .generation import programs
+
+            first, step = programs(model, progress)
+            first.save(arguments.output)
+            step.save(arguments.decode_step)
             return Status.OK
         captured = model.capture(train=training, grad=arguments.grad, progress=progress, **how)
         if arguments.check:

@@ -198,6 +198,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), _ERROR]),
     "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), _ERROR]),
     "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), _ERROR]),
+    "fxc_formula_generation": (
+        c_int32,
+        [c_void_p, c_char_p, c_void_p, c_char_p, c_char_p, POINTER(c_void_p), _ERROR],
+    ),
     "fxc_formula_new": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p), _ERROR]),
     "fxc_formula_free": (None, [c_void_p]),
     "fxc_device_get": (c_int32, [c_uint32, POINTER(DeviceInfo), _ERROR]),
@@ -417,10 +421,15 @@ class Analysis:
 class Formula:
     """A quantity of a program as an exact formula in its dynamic dimensions (include/fxcost/formula.h)."""
 
-    def __init__(self, program: Program, quantity: str) -> None:
+    def __init__(self, program: Program, quantity: str, step: Program | None = None) -> None:
+        """With ``step``, a step over a cache: of generating tokens (fxc_formula_generation)."""
         self.program = program
         self._handle = c_void_p()
-        _call("fxc_formula_new", program._handle, quantity.encode(), byref(self._handle))
+        if step is None:
+            _call("fxc_formula_new", program._handle, quantity.encode(), byref(self._handle))
+        else:
+            programs = program._handle, b"prompt", step._handle, b"cache"
+            _call("fxc_formula_generation", *programs, quantity.encode(), byref(self._handle))
         weakref.finalize(self, function("fxc_formula_free"), self._handle)
         info = FormulaInfo()
         _call("fxc_formula_get_info", self._handle, byref(info))

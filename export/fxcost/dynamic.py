@@ -26,6 +26,13 @@ class Flexible:
     shapes: Any
 
 
+@dataclass
+class Deferred:
+    """Dynamic shapes of which torch.export may leave what it cannot prove to be checked at run time."""
+
+    shapes: Any
+
+
 def words_of(specs: Iterable[str]) -> set[str]:
     """The dimensions that are named by kind (batch, seq, image) rather than by input."""
     return {part for spec in specs for part in spec.split(",") if "=" not in part}
@@ -93,6 +100,13 @@ def _is_real(value: torch.Tensor) -> bool:
 def export(model: torch.nn.Module, args: Any, kwargs: Any, shapes: Any, strict: bool) -> Any:
     """torch.export.export; bounds that nobody stated are narrowed to what the model can do, and a dimension that the
     model fixes is refused."""
+    if isinstance(shapes, Deferred):
+        return torch.export.export(
+            *(model, args, kwargs),
+            dynamic_shapes=shapes.shapes,
+            strict=strict,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
     if not isinstance(shapes, Flexible):
         return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=strict)
     inputs = _by_name(model, args, kwargs or {})

@@ -71,6 +71,14 @@ typedef struct fxc_size {
 FXC_API fxc_status fxc_formula_evaluate(const fxc_formula *formula, const fxc_size *sizes, size_t count, int64_t *value,
                                         fxc_error *err);
 
+/* Generating tokens: a first pass over the prompt, whose dimension `prompt` is its length, gives the first token; each
+ * further one is a step over a cache, whose dimension `cache` is its length before the step: as long as the prompt, and
+ * one more each time. Dimensions of both programs with the same name are the same. The formula is in these, in
+ * "prompt" and in "new", the number of tokens: the first pass and the sum over new - 1 steps, exactly. FXC_USAGE when a
+ * dimension is missing. FXC_FORMULA_NONE where either program's formula is no polynomial. The programs may go. */
+FXC_API fxc_status fxc_formula_generation(const fxc_program *first, const char *prompt, const fxc_program *step,
+                                          const char *cache, const char *quantity, fxc_formula **out, fxc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,9 +16,10 @@ struct fxc_step {
     bool gcd;
 };
 
-/* The variables of a formula: symbols, then steps. */
+/* The variables of a formula: symbols, then steps. Without a program: names, of a generation. */
 struct fxc_variables {
     const struct fxc_program *program;
+    const char *name[FXC_POLY_VARS];
     uint32_t symbols, steps;
     uint32_t symbol[FXC_POLY_VARS]; /* rows of the program */
     struct fxc_step step[FXC_POLY_VARS];
@@ -67,6 +68,22 @@ struct fxc_found {
     struct fxc_polynomial polynomial;
 };
 fxc_status fxc_formula_search(struct fxc_sampler *sampler, struct fxc_found *found, fxc_error *err);
+
+struct fxc_formula {
+    struct fxc_variables variables;
+    struct fxc_found found;
+    uint32_t refused;
+    int64_t unknown_nodes;
+    uint32_t steps; /* that occur in the polynomial */
+    const char *quantity, *text, *domain;
+    const char *step[FXC_POLY_VARS];
+    struct fxc_arena arena;
+};
+/* Whether a variable occurs. */
+bool fxc_polynomial_reads(const struct fxc_polynomial *polynomial, uint32_t variable);
+/* The value of a formula of a generation (passes/formula/generation.c). */
+fxc_status fxc_generation_evaluate(const struct fxc_formula *formula, const fxc_size *sizes, size_t count,
+                                   int64_t *value, fxc_error *err);
 
 /* Text from the arena; NULL when memory is out. */
 const char *fxc_polynomial_text(const struct fxc_polynomial *polynomial, const struct fxc_variables *variables,

@@ -202,6 +202,9 @@ static int64_t gcd(int64_t a, int64_t b) {
 }
 
 static struct part variable_part(const struct fxc_variables *v, uint32_t variable, struct fxc_arena *arena) {
+    if (v->program == NULL) {
+        return (struct part){.text = v->name[variable]};
+    }
     if (variable < v->symbols) {
         return (struct part){.text = symbol_text(v->program, v->symbol[variable])};
     }

@@ -89,7 +89,7 @@ def capture_both(model: torch.nn.Module, name: str | None = None, progress: Any 
 @contextlib.contextmanager
 def _caching(model: torch.nn.Module) -> Iterator[None]:
     """Configurations that say use_cache, which models of the command line are built without."""
-    configurations = {id(part.config): part.config for part in model.modules() if hasattr(part, "config")}
+    configurations: dict[int, Any] = {id(p.config): p.config for p in model.modules() if hasattr(p, "config")}
     without = [found for found in configurations.values() if getattr(found, "use_cache", None) is False]
     for found in without:
         found.use_cache = True

@@ -74,6 +74,9 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
         status = set(analysis, "optimizer", options->optimizer, err);
     }
     if (status == FXC_OK) {
+        status = set(analysis, "allocator", options->allocator, err);
+    }
+    if (status == FXC_OK) {
         status = set_pairs(analysis, "dim", &options->dims, err);
     }
     if (status == FXC_OK) {

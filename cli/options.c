@@ -42,6 +42,8 @@ static const struct option {
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
      AT(forward_pass)},
+    {"--allocator", "NAME", "exact (default), or cuda: what torch's allocator would take for it too", TEXT,
+     AT(allocator)},
     {"--optimizer", "NAME", "count its step too: sgd, momentum, adam, adamw, adafactor, lion", TEXT, AT(optimizer)},
     {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
     {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,

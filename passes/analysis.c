@@ -68,6 +68,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->attention_window = analysis->attention_window;
     copy->sequences = analysis->sequences;
     copy->sequence_count = analysis->sequence_count;
+    copy->cuda_allocator = analysis->cuda_allocator;
     copy->device = analysis->device;
     copy->convention = analysis->convention;
     copy->forward = analysis->forward;
@@ -339,6 +340,14 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "sequences") == 0) {
         return set_sequences(analysis, value, err);
     }
+    if (strcmp(option, "allocator") == 0) {
+        if (strcmp(value, "cuda") != 0 && strcmp(value, "exact") != 0) {
+            return one_of(err, option, "'exact' or 'cuda'", value);
+        }
+        analysis->cuda_allocator = value[0] == 'c';
+        fxc_drop_facts(analysis, FXC_OPTION_ALLOCATOR);
+        return FXC_OK;
+    }
     if (strncmp(option, "dim.", 4) == 0) {
         return set_symbol(analysis, option + 4, value, err);
     }
@@ -346,7 +355,8 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_probability(analysis, option + 12, value, err);
     }
     return one_of(err, "name",
-                  "convention, profile, device, optimizer, shapes, attention, sequences, dim.NAME or probability.NAME",
+                  "convention, profile, device, optimizer, shapes, attention, sequences, allocator, dim.NAME or "
+                  "probability.NAME",
                   option);
 }
 

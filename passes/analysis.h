@@ -64,6 +64,7 @@ struct fxc_analysis {
     bool borrows;                       /* probability, sequences and custom belong to another analysis */
     enum fxc_shape_policy shape_policy; /* what becomes of a rule that contradicts the recording */
     uint32_t single_trip;               /* a loop that counts once, or FXC_NONE (passes/loops.c) */
+    bool cuda_allocator;                /* replay the run through the allocator model */
     const struct fxc_device *device;    /* NULL: none named */
     struct fxc_device *own_device;      /* read from a file; owned, or NULL */
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fxcost/memory.h"
 #include "passes/memory/memory.h"
 #include "passes/optimizer.h"
 
@@ -25,6 +26,9 @@ struct walk {
     int64_t *extra;         /* per graph: the most above what was alive when it was called; -1: not walked */
     const struct fxc_temporary_row **row; /* per op */
     uint32_t step, peak_step;
+    fxc_allocator *allocator; /* NULL: not asked for */
+    uint32_t *block;          /* per class: its block there */
+    fxc_status status;        /* of the allocator, whose failures end the walk */
     int64_t now;
 };
 
@@ -37,6 +41,21 @@ static fxc_status fail_overflow(const struct walk *w, uint32_t node, fxc_error *
 
 /* ---- births and deaths ------------------------------------------------------------------------------------------- */
 
+/* The allocator's part, once a class's bytes are known. */
+static uint32_t take_block(struct walk *w, int64_t bytes) {
+    uint32_t block = FXC_NONE;
+    if (w->allocator != NULL && bytes > 0 && w->status == FXC_OK) {
+        w->status = fxc_allocator_take(w->allocator, bytes, &block, NULL);
+    }
+    return block;
+}
+
+static void give_block(struct walk *w, uint32_t block) {
+    if (w->allocator != NULL) {
+        fxc_allocator_give(w->allocator, block);
+    }
+}
+
 /* True on overflow. */
 static bool hold(struct walk *w, uint32_t class) {
     if (class == FXC_NONE || w->holders[class]++ > 0) {
@@ -45,12 +64,14 @@ static bool hold(struct walk *w, uint32_t class) {
     w->born[class] = w->step;
     w->died[class] = UINT32_MAX;
     w->memory->unsized += w->bytes[class] < 0;
+    w->block[class] = take_block(w, w->bytes[class]);
     return w->bytes[class] > 0 && fxc_add(w->now, w->bytes[class], &w->now);
 }
 
 static void release(struct walk *w, uint32_t class) {
     if (class != FXC_NONE && w->holders[class] > 0 && --w->holders[class] == 0) {
         w->died[class] = w->step;
+        give_block(w, w->block[class]);
         w->now -= w->bytes[class] > 0 ? w->bytes[class] : 0;
     }
 }
@@ -166,6 +187,8 @@ static fxc_status walk_node(struct walk *w, uint32_t node, uint32_t graph_end, f
     FXC_TRY(walk_bodies(w, node, graph_end, &most, err));
     FXC_TRY(find_temporaries(w, node, &found, err));
     w->step++;
+    give_block(w, take_block(w, found.ahead));
+    uint32_t beside = take_block(w, found.beside);
     if (give(w, node, w->p->node_result[node], graph_end, FRESH) ||
         fxc_add(w->now - before, found.beside, &found.beside)) {
         return fail_overflow(w, node, err);
@@ -178,9 +201,10 @@ static fxc_status walk_node(struct walk *w, uint32_t node, uint32_t graph_end, f
     memory->before[node] = before;
     memory->most[node] = at_most;
     see_peak(w, node, at_most, at_most - w->now);
+    give_block(w, beside);
     bury(w, w->dying[node]);
     memory->after[node] = w->now;
-    return FXC_OK;
+    return w->status == FXC_OK ? FXC_OK : fxc_fail_node(err, w->status, w->p, node);
 }
 
 static fxc_status walk_graph(struct walk *w, uint32_t graph, fxc_error *err) {
@@ -215,13 +239,14 @@ static fxc_status allocate(struct walk *w, struct fxc_arena *arena, struct fxc_a
     w->dying = FXC_NEW(scratch, uint32_t, nodes);
     w->holders = FXC_NEW(scratch, uint32_t, classes);
     w->bytes = FXC_NEW(scratch, int64_t, classes);
+    w->block = FXC_NEW(scratch, uint32_t, classes);
     w->born = FXC_NEW(scratch, uint32_t, classes);
     w->died = FXC_NEW(scratch, uint32_t, classes);
     w->extra = FXC_NEW(scratch, int64_t, FXC_COUNT(p, graph));
     w->row = FXC_NEW(scratch, const struct fxc_temporary_row *, FXC_COUNT(p, op));
     if (memory->before == NULL || memory->after == NULL || memory->most == NULL || w->last == NULL || w->next == NULL ||
-        w->held == NULL || w->dying == NULL || w->holders == NULL || w->bytes == NULL || w->born == NULL ||
-        w->died == NULL || w->extra == NULL || w->row == NULL) {
+        w->held == NULL || w->dying == NULL || w->holders == NULL || w->bytes == NULL || w->block == NULL ||
+        w->born == NULL || w->died == NULL || w->extra == NULL || w->row == NULL) {
         return fxc_fail_memory(err, "memory");
     }
     for (uint32_t node = 0; node < nodes; node++) {
@@ -257,6 +282,16 @@ static bool is_idle(const struct walk *w, uint32_t param) {
     return w->analysis->alias->value_memory[w->p->param_value[param]] == FXC_NONE && w->analysis->params->first[param];
 }
 
+/* The optimiser's state as blocks: of a parameter's size, as many as it keeps. Counts of steps are on the host. */
+static void take_state(struct walk *w) {
+    const struct fxc_optimizer_row *row = w->analysis->optimizer_row;
+    for (uint32_t i = 0; row != NULL && i < FXC_COUNT(w->p, param); i++) {
+        for (int64_t k = 0; w->analysis->optimizer->updated[i] && k < row->state; k++) {
+            (void)take_block(w, w->analysis->params->bytes[i]);
+        }
+    }
+}
+
 /* What comes in is held by the caller from beginning to end, parameters that nothing uses too. */
 static bool hold_given(struct walk *w) {
     const struct fxc_program *p = w->p;
@@ -265,9 +300,14 @@ static bool hold_given(struct walk *w) {
         overflow |= hold(w, w->analysis->alias->value_memory[p->input_value[i]]);
     }
     for (uint32_t i = 0; i < FXC_COUNT(p, param); i++) {
-        overflow |= is_idle(w, i) ? fxc_add(w->now, w->analysis->params->bytes[i], &w->now)
-                                  : hold(w, w->analysis->alias->value_memory[p->param_value[i]]);
+        if (is_idle(w, i)) {
+            (void)take_block(w, w->analysis->params->bytes[i]);
+            overflow |= fxc_add(w->now, w->analysis->params->bytes[i], &w->now);
+        } else {
+            overflow |= hold(w, w->analysis->alias->value_memory[p->param_value[i]]);
+        }
     }
+    take_state(w);
     overflow |= fxc_add(w->now, w->memory->state_bytes, &w->now);
     w->memory->given_bytes = w->memory->peak_bytes = w->now;
     return overflow;
@@ -310,6 +350,7 @@ static fxc_status step(struct walk *w, int64_t held, fxc_error *err) {
     if (fxc_add(w->now, held, &memory->step_bytes)) {
         return fail_overflow(w, FXC_NONE, err);
     }
+    give_block(w, take_block(w, held));
     memory->untold += w->analysis->optimizer_row->held < 0;
     if (memory->step_bytes > memory->peak_bytes) {
         w->step++;
@@ -323,6 +364,10 @@ static fxc_status run(struct walk *w, struct fxc_arena *arena, struct fxc_arena 
     FXC_TRY(allocate(w, arena, scratch, err));
     measure(w);
     w->memory->peak_node = FXC_NONE;
+    w->memory->allocated_bytes = w->memory->reserved_bytes = -1;
+    if (w->analysis->cuda_allocator) {
+        FXC_TRY(fxc_allocator_new(&w->allocator, err));
+    }
     int64_t held;
     if (fxc_optimizer_bytes(w->analysis, &w->memory->state_bytes, &held) || hold_given(w)) {
         return fail_overflow(w, FXC_NONE, err);
@@ -331,13 +376,20 @@ static fxc_status run(struct walk *w, struct fxc_arena *arena, struct fxc_arena 
     if (w->analysis->optimizer_row != NULL) {
         FXC_TRY(step(w, held, err));
     }
-    return list_holders(w, arena, err);
+    if (w->allocator != NULL) {
+        fxc_allocator_state state = {.struct_size = sizeof state};
+        fxc_allocator_get(w->allocator, &state);
+        w->memory->allocated_bytes = state.most_allocated;
+        w->memory->reserved_bytes = state.most_reserved;
+    }
+    return w->status == FXC_OK ? list_holders(w, arena, err) : fxc_fail(err, w->status, "%s", w->p->file);
 }
 
 fxc_status fxc_run_memory(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_arena scratch = {0};
     struct walk walk = {.analysis = analysis, .p = analysis->program};
     fxc_status status = run(&walk, &analysis->arena[FXC_FACT_memory], &scratch, err);
+    fxc_allocator_free(walk.allocator);
     fxc_arena_free(&scratch);
     if (status == FXC_OK) {
         analysis->memory = walk.memory;

@@ -134,7 +134,7 @@ class MemorySummary(_Sized):
 
     _fields_ = [("struct_size", c_size_t), ("peak_bytes", c_int64), ("peak_node", c_uint32), ("tensors", c_uint32)]
     _fields_ += [(name, c_int64) for name in ("given_bytes", "hidden_bytes", "state_bytes", "step_bytes")]
-    _fields_ += [(name, c_int64) for name in ("unsized", "untold")]
+    _fields_ += [(name, c_int64) for name in ("allocated_bytes", "reserved_bytes", "unsized", "untold")]
 
 
 class MemoryAt(_Sized):

@@ -254,7 +254,8 @@
     X(PROBABILITY, "probability", 4)                                                                                   \
     X(FORMULAS, "formulas", 5)                                                                                         \
     X(ATTENTION, "attention", 6)                                                                                       \
-    X(OPTIMIZER, "optimizer", 7)
+    X(OPTIMIZER, "optimizer", 7)                                                                                       \
+    X(ALLOCATOR, "allocator", 8)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

@@ -143,6 +143,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *                 fxc_analysis_value_agrees says what each value's rules tell
  *   "optimizer"   "sgd", "momentum", "nesterov", "adam", "adamw", "adafactor" or "lion": its step counts too, on every
  *                 parameter that gets a gradient; "" for none
+ *   "allocator"   "exact" (default): bytes of tensors; "cuda": besides, a replay through torch's allocator of device
+ *                 memory (fxcost/memory.h)
  *   "dim.NAME"    the value of a symbol, by the user's Dim name or torch's symbol name ("" takes the captured hint)
  *   "attention"   "full" (default): every pair of a query and a key counts; "causal": in calls with is_causal only
  *                 pairs with a key at or before the query; "window:N": of these the last N keys of each query

@@ -22,8 +22,9 @@ typedef struct fxc_memory_summary {
     int64_t hidden_bytes; /* of the peak: what kernels of the node at the peak hold beside its results */
     int64_t state_bytes;  /* kept by the named optimiser between steps; part of given_bytes */
     int64_t step_bytes; /* alive at most while it steps; 0 without one. When that is the peak, peak_node is FXC_NONE */
-    int64_t unsized;    /* storages whose size depends on a symbol without a value: in no number above */
-    int64_t untold;     /* nodes whose kernels are known to hold more than results, and not how much */
+    int64_t allocated_bytes, reserved_bytes; /* at most, with the option "allocator" = "cuda"; -1 without */
+    int64_t unsized; /* storages whose size depends on a symbol without a value: in no number above */
+    int64_t untold;  /* nodes whose kernels are known to hold more than results, and not how much */
 } fxc_memory_summary;
 /* Peak of one run. These functions run the pass `memory`. */
 FXC_API fxc_status fxc_memory_get_summary(fxc_analysis *analysis, fxc_memory_summary *out, fxc_error *err);
@@ -47,6 +48,27 @@ typedef struct fxc_memory_tensor {
 /* Storage `index` of those alive at the peak, largest first; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_memory_get_tensor(fxc_analysis *analysis, uint32_t index, fxc_memory_tensor *out,
                                          fxc_error *err);
+
+/* ---- the CUDA caching allocator ---------------------------------------------------------------------------------- */
+
+/* torch's allocator of device memory by its rules (c10/cuda/CUDACachingAllocator.cpp, default settings, one stream):
+ * requests are rounded up to 512 bytes, served by best fit from segments of two pools, which are split and merged. The
+ * option "allocator" = "cuda" of an analysis replays a run of the program through it. */
+typedef struct fxc_allocator fxc_allocator;
+
+typedef struct fxc_allocator_state {
+    size_t struct_size;
+    int64_t allocated, reserved;           /* bytes of blocks handed out; of segments taken from the device */
+    int64_t most_allocated, most_reserved; /* torch.cuda.max_memory_allocated(), max_memory_reserved() */
+} fxc_allocator_state;
+
+FXC_API fxc_status fxc_allocator_new(fxc_allocator **out, fxc_error *err);
+FXC_API void fxc_allocator_free(fxc_allocator *allocator);
+/* Takes a block; *out names it, FXC_NONE for 0 bytes. Errors: FXC_MEMORY, FXC_OVERFLOW. */
+FXC_API fxc_status fxc_allocator_take(fxc_allocator *allocator, int64_t bytes, uint32_t *out, fxc_error *err);
+/* Gives a block back; FXC_NONE is nothing. */
+FXC_API void fxc_allocator_give(fxc_allocator *allocator, uint32_t block);
+FXC_API void fxc_allocator_get(const fxc_allocator *allocator, fxc_allocator_state *out);
 
 #ifdef __cplusplus
 }

@@ -24,8 +24,9 @@ struct fxc_memory {
     int64_t state_bytes; /* of the optimiser, part of what is given: as in every step but the first */
     int64_t step_bytes;  /* alive at most while the named optimiser steps; 0 without one */
     bool peak_in_step;   /* peak_node is FXC_NONE then */
-    uint32_t unsized;    /* storages whose size depends on a symbol without a value: in no number */
-    uint32_t untold;     /* nodes whose kernels hold more than is known */
+    int64_t allocated_bytes, reserved_bytes; /* at most, by the allocator model; -1 without one */
+    uint32_t unsized;                        /* storages whose size depends on a symbol without a value: in no number */
+    uint32_t untold;                         /* nodes whose kernels hold more than is known */
 };
 
 /* ---- what a node holds while it runs (passes/memory/temporaries.c) ------------------------------------------------

@@ -29,6 +29,8 @@ fxc_status fxc_memory_get_summary(fxc_analysis *analysis, fxc_memory_summary *ou
         .hidden_bytes = memory->hidden_bytes,
         .state_bytes = memory->state_bytes,
         .step_bytes = memory->step_bytes,
+        .allocated_bytes = memory->allocated_bytes,
+        .reserved_bytes = memory->reserved_bytes,
         .unsized = memory->unsized,
         .untold = memory->untold,
     };

@@ -43,6 +43,10 @@ void fxc_put_peak(const struct fxc_analysis *analysis, bool raw, struct fxc_stre
                  memory->peak_in_step ? "the optimiser's step" : fxc_node_name(analysis->program, memory->peak_node));
     }
     fxc_put(out, "\n");
+    if (memory->allocated_bytes >= 0) {
+        fxc_putf(out, "            %s allocated", fxc_human_bytes(memory->allocated_bytes, raw, a));
+        fxc_putf(out, ", %s reserved by torch's CUDA allocator\n", fxc_human_bytes(memory->reserved_bytes, raw, b));
+    }
     if (memory->untold > 0) {
         fxc_putf(out, "            %" PRIu32 " nodes hold more while they run than is known\n", memory->untold);
     }
@@ -126,6 +130,10 @@ void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis) {
     fxc_json_bool(json, "in_optimizer_step", memory->peak_in_step);
     fxc_json_int(json, "hidden_bytes", memory->hidden_bytes);
     fxc_json_int(json, "state_bytes", memory->state_bytes);
+    if (memory->allocated_bytes >= 0) {
+        fxc_json_int(json, "allocated_bytes", memory->allocated_bytes);
+        fxc_json_int(json, "reserved_bytes", memory->reserved_bytes);
+    }
     fxc_json_open(json, "tensors", '[');
     for (uint32_t i = 0; i < memory->holder_count; i++) {
         const struct fxc_holder *holder = &memory->holder[i];

@@ -22,7 +22,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "python"), str(ROOT / "tests" / "peers")]
-sys.path += map(str, (ROOT / "build" / "peers" / "common").glob("lib/python3*/site-packages"))
 
 import torch  # noqa: E402
 from sums import disagreements  # noqa: E402
@@ -66,6 +65,8 @@ def _architectures() -> Iterator[Captured]:
 
 
 def _programs() -> Iterator[Captured]:
+    # torchvision, as late as can be: transformers takes another way where it finds it
+    sys.path.extend(map(str, (ROOT / "build" / "peers" / "common").glob("lib/python3*/site-packages")))
     from programs import PROGRAMS
 
     def capture(build: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "backends/gpu.h"
+
 const fxc_device fxc_devices[] = {
 #define DEVICE(device_name, ...) {.struct_size = sizeof(fxc_device), .name = device_name, __VA_ARGS__},
 #include "backends/devices.def"

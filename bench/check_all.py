@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from checks import ROOT, Result, conventions, counts, hostile, memory, recording, shapes, speed  # noqa: E402
+from checks import ROOT, Result, conventions, counts, gpu_kernels, hostile, memory, recording, shapes, speed  # noqa: E402
 
 import fxcost  # noqa: E402
 
@@ -29,7 +29,7 @@ CHECKS = {
         *(shapes.shape_oracle, shapes.operator_sweeps),
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
-        *(recording.recording, memory.live_bytes),
+        *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes),
     )
 }
 

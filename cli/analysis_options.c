@@ -62,7 +62,13 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
         status = set(analysis, "profile", options->profile, err);
     }
     if (status == FXC_OK) {
+        status = set(analysis, "backend", options->backend, err);
+    }
+    if (status == FXC_OK) {
         status = set(analysis, "device", options->device, err);
+    }
+    if (status == FXC_OK) {
+        status = set(analysis, "measured", options->measured, err);
     }
     if (status == FXC_OK) {
         status = set(analysis, "attention", options->attention, err);

@@ -39,6 +39,8 @@ static const struct option {
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},
     {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
     {"--device", "NAME", "predict times on a device: a name (see fxcost devices) or a device file", TEXT, AT(device)},
+    {"--backend", "FILE.so", "a plug-in with devices or a timing model; see docs/cost.md", TEXT, AT(backend)},
+    {"--measured", "SECONDS", "that one run took: achieved FLOP/s and utilisation", TEXT, AT(measured)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
      AT(forward_pass)},

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/devices.h"
 #include "ir/ops.h"
 #include "passes/convention/convention.h"
+#include "passes/cost/backend.h"
 #include "passes/custom/custom.h"
 #include "passes/device/device.h"
 #include "passes/flops/rules.h"
@@ -53,6 +53,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         free(analysis->sequences);
         fxc_custom_free(analysis->custom);
         fxc_device_free(analysis->own_device);
+        fxc_backend_unload(analysis->backend);
     }
     free(analysis);
 }
@@ -70,6 +71,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->sequence_count = analysis->sequence_count;
     copy->cuda_allocator = analysis->cuda_allocator;
     copy->device = analysis->device;
+    copy->backend = analysis->backend;
     copy->convention = analysis->convention;
     copy->forward = analysis->forward;
     copy->profile = analysis->profile;
@@ -92,7 +94,7 @@ static fxc_status set_device(struct fxc_analysis *analysis, const char *value, f
     if (path) {
         FXC_TRY(fxc_device_open(value, &own, err));
     }
-    const fxc_device *device = own != NULL ? own : value[0] == '\0' ? NULL : fxc_device_find(value);
+    const fxc_device *device = own != NULL ? own : value[0] == '\0' ? NULL : fxc_analysis_device(analysis, value);
     if (device == NULL && value[0] != '\0') {
         fxc_status status = fxc_fail(err, FXC_DEVICE, "option device");
         fxc_expected(err, "a device that fxcost knows");
@@ -103,6 +105,32 @@ static fxc_status set_device(struct fxc_analysis *analysis, const char *value, f
     fxc_device_free(analysis->own_device);
     analysis->own_device = own;
     analysis->device = device;
+    fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
+    return FXC_OK;
+}
+
+/* Before the device, which may be the plug-in's: a device that is set already goes. */
+static fxc_status set_backend(struct fxc_analysis *analysis, const char *path, fxc_error *err) {
+    struct fxc_backend_handle *loaded = NULL;
+    if (path[0] != '\0') {
+        FXC_TRY(fxc_backend_load(path, &loaded, err));
+    }
+    if (!analysis->borrows) {
+        fxc_backend_unload(analysis->backend);
+    }
+    analysis->backend = loaded;
+    analysis->device = NULL;
+    fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
+    return FXC_OK;
+}
+
+static fxc_status set_measured(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
+    char *end;
+    double seconds = strtod(value, &end);
+    if (value[0] != '\0' && (*end != '\0' || !isfinite(seconds) || seconds <= 0)) {
+        return one_of(err, "measured", "seconds above 0", value);
+    }
+    analysis->measured_seconds = value[0] == '\0' ? 0 : seconds;
     fxc_drop_facts(analysis, FXC_OPTION_DEVICE);
     return FXC_OK;
 }
@@ -320,6 +348,12 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "optimizer") == 0) {
         return set_optimizer(analysis, value, err);
     }
+    if (strcmp(option, "backend") == 0) {
+        return set_backend(analysis, value, err);
+    }
+    if (strcmp(option, "measured") == 0) {
+        return set_measured(analysis, value, err);
+    }
     if (strcmp(option, "device") == 0) {
         return set_device(analysis, value, err);
     }
@@ -355,8 +389,8 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_probability(analysis, option + 12, value, err);
     }
     return one_of(err, "name",
-                  "convention, profile, device, optimizer, shapes, attention, sequences, allocator, dim.NAME or "
-                  "probability.NAME",
+                  "convention, profile, backend, device, measured, optimizer, shapes, attention, sequences, allocator, "
+                  "dim.NAME or probability.NAME",
                   option);
 }
 
@@ -382,14 +416,19 @@ fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cos
     if (fxc_scale(1, times, analysis->tree->unit, &rounded)) {
         return fxc_fail_node(err, FXC_OVERFLOW, analysis->program, node);
     }
+    const struct fxc_cost *timed = analysis->cost->seconds == NULL ? NULL : analysis->cost;
     *cost = (fxc_node_cost){
         .struct_size = struct_size,
         .counts = fxc_node_counts(analysis, node),
         .times = rounded,
         .expected_times = (double)times / (double)analysis->tree->unit,
         .coverage = analysis->flops->coverage[node],
-        .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
-        .seconds = analysis->cost->seconds == NULL ? NAN : analysis->cost->seconds[node],
+        .bound = timed == NULL ? FXC_BOUND_UNKNOWN : timed->bound[node],
+        .seconds = timed == NULL ? NAN : timed->seconds[node],
+        .work = timed == NULL ? 0 : timed->work[node],
+        .source = timed == NULL ? 0 : timed->source[node],
+        .efficiency = timed == NULL ? NAN : timed->efficiency[node],
+        .error = timed == NULL ? NAN : timed->error[node],
     };
     return FXC_OK;
 }

@@ -42,6 +42,7 @@ struct fxc_profile;
 struct fxc_optimizer_row;
 struct fxc_custom;
 struct fxc_custom_index;
+struct fxc_backend_handle;
 
 /* What probabilities are counted in. */
 enum { FXC_PROBABILITY_UNIT = 1000 * 1000 };
@@ -67,6 +68,8 @@ struct fxc_analysis {
     bool cuda_allocator;                /* replay the run through the allocator model */
     const struct fxc_device *device;    /* NULL: none named */
     struct fxc_device *own_device;      /* read from a file; owned, or NULL */
+    double measured_seconds;            /* that one run took; 0: not given */
+    struct fxc_backend_handle *backend; /* a plug-in, passes/cost/backend.h; NULL: none */
     const struct fxc_optimizer_row *optimizer_row; /* NULL: no step of an optimiser */
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
     const struct fxc_program *forward;             /* of a training step: its forward pass alone, or NULL */
@@ -180,10 +183,13 @@ struct fxc_traffic {
     int32_t *kernels;                    /* per node */
 };
 
-/* cost: seconds and bound per node; absent without a device. */
+/* cost: what the timing model says of each node; absent without a device. */
 struct fxc_cost {
-    double *seconds;
-    uint8_t *bound; /* fxc_bound */
+    double *seconds, *efficiency, *error; /* NAN where not known */
+    double *peak_seconds;                 /* of the matrix products at the device's peak */
+    uint8_t *work;                        /* fxc_work_kind (fxcost/backend.h) */
+    uint8_t *bound;                       /* fxc_bound */
+    uint8_t *source;                      /* fxc_time_source (fxcost/backend.h) */
 };
 
 /* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */

@@ -80,8 +80,9 @@ static bool add_counts(fxc_counts *a, const fxc_counts *b) {
 }
 
 struct fxc_sum fxc_sum_zero(const struct fxc_analysis *analysis) {
-    return (struct fxc_sum){.seconds = analysis->cost->seconds == NULL ? NAN : 0,
-                            .measured = analysis->measured->seconds == NULL ? NAN : 0};
+    double nothing = analysis->cost->seconds == NULL ? NAN : 0;
+    return (struct fxc_sum){
+        .seconds = nothing, .peak_seconds = nothing, .measured = analysis->measured->seconds == NULL ? NAN : 0};
 }
 
 bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
@@ -96,6 +97,14 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
     overflow |= fxc_add(a->tool_macs, b->tool_macs, &a->tool_macs);
     a->seconds += b->seconds;
     a->measured += b->measured;
+    a->seconds_error += b->seconds_error;
+    a->peak_seconds += b->peak_seconds;
+    for (uint32_t i = 0; i < 4; i++) {
+        a->seconds_by_bound[i] += b->seconds_by_bound[i];
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        a->seconds_by_source[i] += b->seconds_by_source[i];
+    }
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
         overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
     }
@@ -108,6 +117,18 @@ static fxc_status fail_overflow(const struct fxc_analysis *analysis, uint32_t no
     fxc_status status = fxc_fail_node(err, FXC_OVERFLOW, analysis->program, node);
     fxc_expected(err, "a sum that fits in 64 bits");
     return status;
+}
+
+void fxc_time_sum(const struct fxc_analysis *analysis, uint32_t node, double times, struct fxc_sum *out) {
+    const struct fxc_cost *cost = analysis->cost;
+    double seconds = cost->seconds[node] * times;
+    out->seconds = seconds;
+    if (fxc_node_phase(analysis->program, node) != FXC_PHASE_RECOMPUTE) {
+        out->peak_seconds = cost->peak_seconds[node] * times;
+    }
+    out->seconds_by_bound[cost->bound[node]] = seconds;
+    out->seconds_by_source[cost->source[node]] = seconds;
+    out->seconds_error = isnan(cost->error[node]) ? 0 : seconds * cost->error[node];
 }
 
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
@@ -130,7 +151,7 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
     }
     out->counts = fxc_node_counts(analysis, node);
     if (analysis->cost->seconds != NULL) {
-        out->seconds = analysis->cost->seconds[node] * (double)times / (double)unit;
+        fxc_time_sum(analysis, node, (double)times / (double)unit, out);
     }
     if (analysis->measured->seconds != NULL && graph == 0) {
         out->measured = analysis->measured->seconds[node]; /* with the graphs that it calls */
@@ -356,6 +377,9 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .unknown_elements = all.unknown_elements,
         .output_elements = all.output_elements,
         .seconds = all.seconds,
+        .seconds_error = all.seconds_error,
+        .peak_seconds = all.peak_seconds,
+        .measured_seconds = analysis->measured_seconds > 0 ? analysis->measured_seconds : NAN,
         .trainable_params = analysis->params->trainable,
         .trainable_bytes = analysis->params->trainable_bytes,
         .active_params = analysis->params->active,
@@ -366,6 +390,8 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .untold_nodes = analysis->memory->untold,
     };
     analysis->report->measured = all.measured;
+    memcpy(analysis->report->totals.seconds_by_bound, all.seconds_by_bound, sizeof all.seconds_by_bound);
+    memcpy(analysis->report->totals.seconds_by_source, all.seconds_by_source, sizeof all.seconds_by_source);
     count_values(analysis, &analysis->report->totals);
     (void)fxc_program_capture(p, "samples", FXC_KIND_INT, &analysis->report->totals.samples);
     (void)fxc_program_capture(p, "tokens", FXC_KIND_INT, &analysis->report->totals.tokens);

@@ -103,6 +103,8 @@ class Totals(_Sized):
     _fields_ += [("active_params", c_int64)]
     _fields_ += [(name, c_int64) for name in ("peak_bytes", "peak_node", "given_bytes", "unsized_storages")]
     _fields_ += [("untold_nodes", c_int64)]
+    _fields_ += [("seconds_by_bound", c_double * 4), ("seconds_by_source", c_double * 5)]
+    _fields_ += [(name, c_double) for name in ("seconds_error", "peak_seconds", "measured_seconds")]
 
 
 class NodeCost(_Sized):
@@ -110,6 +112,7 @@ class NodeCost(_Sized):
 
     _fields_ = [("struct_size", c_size_t), ("counts", Counts), ("times", c_int64), ("coverage", c_uint8)]
     _fields_ += [("bound", c_uint8), ("seconds", c_double), ("expected_times", c_double)]
+    _fields_ += [("work", c_uint8), ("source", c_uint8), ("efficiency", c_double), ("error", c_double)]
 
 
 class ProgramInfo(_Sized):

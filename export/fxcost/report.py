@@ -143,7 +143,7 @@ class Report:
 
     @property
     def seconds(self) -> float | None:
-        """Predicted time (datasheet roofline); None unless a device was named."""
+        """Predicted time by the timing model of the named device (docs/cost.md); None unless a device was named."""
         return seconds_or_none(self._totals.seconds)
 
     @property

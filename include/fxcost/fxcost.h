@@ -135,12 +135,14 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
 /* Sets one option; facts that depend on it are dropped, others are kept. Options:
  *   "convention"  "fxcost"
  *   "profile"     "eager"
+ *   "backend"     path of a plug-in (fxcost/backend.h), given before "device"; "" for none
  *   "device"      a name from fxc_device_get(), the path of a device file (with a '/' or ending in .device;
  *                 fxcost/device.h), or "" for none
  *   "shapes"      "recorded" (default): where a shape rule tells another element type or other strides than were
  *                 recorded, the recording stands and the totals count the value; "strict": an error. Other sizes than
  *                 recorded are an error under both; "listed": nothing is an error, the recording stands, and
  *                 fxc_analysis_value_agrees says what each value's rules tell
+ *   "measured"    seconds that one run took, for achieved FLOP/s and utilisation; "" for none
  *   "optimizer"   "sgd", "momentum", "nesterov", "adam", "adamw", "adafactor" or "lion": its step counts too, on every
  *                 parameter that gets a gradient; "" for none
  *   "allocator"   "exact" (default): bytes of tensors; "cuda": besides, a replay through torch's allocator of device
@@ -183,6 +185,10 @@ typedef struct fxc_node_cost {
     uint8_t bound;         /* fxc_bound, with a device only */
     double seconds;        /* of one execution; NAN without a device */
     double expected_times; /* as times, not rounded: they differ in branches with a probability */
+    uint8_t work;          /* fxc_work_kind (fxcost/backend.h), with a device only, as are the rest */
+    uint8_t source;        /* fxc_time_source: what `seconds` rests on */
+    double efficiency;     /* the ideal time of what bounds it over `seconds`; NAN where not known */
+    double error;          /* mean relative error of such estimates; NAN where not known */
 } fxc_node_cost;
 /* Cost of one node; runs the passes it needs. */
 FXC_API fxc_status fxc_analysis_node(fxc_analysis *analysis, uint32_t node, fxc_node_cost *cost, fxc_error *err);
@@ -219,6 +225,11 @@ typedef struct fxc_totals {
     int64_t given_bytes;      /* of these, alive all of the time: parameters, buffers, constants and inputs */
     int64_t unsized_storages; /* storages of a size that is not known, in none of these: peak_bytes is a lower bound */
     int64_t untold_nodes;     /* nodes that hold more while they run than is known: the same */
+    /* Of `seconds`: by bound (fxc_bound) and by what they rest on (fxc_time_source, fxcost/backend.h). */
+    double seconds_by_bound[4], seconds_by_source[5];
+    double seconds_error; /* sum of the errors of those times whose error is known, as if all missed the same way */
+    double peak_seconds;  /* of the matrix products alone at the device's peak, without recomputation; NAN, likewise */
+    double measured_seconds; /* what the option "measured" says; NAN */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

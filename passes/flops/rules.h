@@ -67,4 +67,7 @@ bool fxc_rule_float(const struct fxc_rule *rule, enum fxc_name name, double *out
  * first tensor in `xs` (scan) or in the second operand (map). False when there is none, or its size has no value. */
 bool fxc_body_length(const struct fxc_rule *rule, int64_t *out);
 
+/* How many devices take part in a collective: its argument, or what the capture says of the group by its name. */
+bool fxc_group_size(const struct fxc_rule *rule, int64_t *out);
+
 #endif

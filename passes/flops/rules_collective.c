@@ -5,7 +5,7 @@
 #include "passes/flops/rules.h"
 
 /* How many devices take part: the argument, or what the capture says of the group by its name. */
-static bool group_size(const struct fxc_rule *rule, int64_t *out) {
+bool fxc_group_size(const struct fxc_rule *rule, int64_t *out) {
     const struct fxc_program *p = rule->program;
     const char *name = fxc_rule_string(rule, FXC_NAME_group_name);
     int64_t dict;
@@ -51,7 +51,7 @@ fxc_status fxc_flops_combine(const struct fxc_rule *rule, const int32_t params[3
     enum fxc_kind kind;
     int64_t devices, payload, count = 0;
     (void)params;
-    FXC_NEED(group_size(rule, &devices));
+    FXC_NEED(fxc_group_size(rule, &devices));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (fxc_rule_arg(rule, names[i], &kind, &payload)) {
             FXC_NEED(elements(rule, (uint8_t)kind, payload, &one, &count));

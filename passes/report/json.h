@@ -17,6 +17,10 @@ void fxc_json_int(struct fxc_json *json, const char *key, int64_t number);
 void fxc_json_double(struct fxc_json *json, const char *key, double number); /* null for NAN and infinities */
 /* The peak of memory and the tensors that make it up (render_memory.c). */
 void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis);
+/* Times of a device as members of an object, by bound and by source (render_time.c). */
+struct fxc_row;
+void fxc_json_node_time(struct fxc_json *json, const struct fxc_row *row);
+void fxc_json_time(struct fxc_json *json, const fxc_totals *totals);
 void fxc_json_bool(struct fxc_json *json, const char *key, bool truth);
 
 /* What a real run of the program took, and of one node. */

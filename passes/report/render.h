@@ -27,6 +27,10 @@ const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZ
 /* "12.5 %": a part of a whole. Returns buffer. */
 const char *fxc_percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]);
 /* Seconds as "1.25 ms"; "-" for NAN. */
+/* What the times of the named device come from, in a few words. */
+const char *fxc_time_basis(const struct fxc_analysis *analysis);
+/* Lines about predicted and measured time; nothing without a device. */
+void fxc_put_time(const struct fxc_analysis *analysis, const fxc_totals *totals, bool raw, struct fxc_stream *out);
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
 
 /* What a row is: X(NAME, option, title, second title or NULL, order unless told otherwise). */
@@ -61,7 +65,9 @@ struct fxc_row {
     bool has_params;                   /* false: parameters do not belong to this kind of row */
     const char *shape, *file, *module; /* of a node: output "f32[1, 128]", source, owner; else NULL */
     uint32_t line;
-    uint8_t coverage, bound;         /* of a node */
+    uint8_t coverage, bound; /* of a node */
+    uint8_t work, source;    /* likewise, as in fxc_node_cost */
+    double efficiency, error;
     int64_t live_before, live_after; /* of a node: bytes alive, where sum.peak_bytes is set */
     uint32_t node;                   /* its number, of a row of a node */
 };

@@ -115,7 +115,7 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_string(json, "attention", attention_text(analysis->attention_window, window, sizeof window));
     fxc_json_string(json, "optimizer", analysis->optimizer_row == NULL ? NULL : analysis->optimizer_row->name);
     fxc_json_string(json, "device", analysis->device == NULL ? NULL : analysis->device->name);
-    fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : "datasheet");
+    fxc_json_string(json, "time_source", analysis->device == NULL ? NULL : fxc_time_basis(analysis));
     fxc_json_string(json, "by", fxc_by_infos[options->by].option);
     put_dims(json, analysis);
     put_corrections(json, analysis);
@@ -153,6 +153,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "unsized_values", t->unsized_values);
     fxc_json_int(json, "contradicted_values", t->contradicted_values);
     fxc_json_double(json, "seconds", t->seconds);
+    fxc_json_time(json, t);
     fxc_json_int(json, "peak_bytes", t->peak_bytes);
     fxc_json_int(json, "given_bytes", t->given_bytes);
     fxc_json_int(json, "unsized_storages", t->unsized_storages);
@@ -214,6 +215,7 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_string(json, "shape", row->shape);
     fxc_json_string(json, "coverage", coverages[row->coverage]);
     fxc_json_string(json, "bound", bounds[row->bound]);
+    fxc_json_node_time(json, row);
     fxc_json_string(json, "file", row->file);
     fxc_json_int(json, "line", row->line);
 }

@@ -137,8 +137,8 @@ static void put_head(const struct face *face) {
         put_field(face->out, "beside it", text);
     }
     if (face->analysis->device != NULL) {
-        (void)snprintf(text, sizeof text, "%s: %s (datasheet roofline)", face->analysis->device->name,
-                       face->analysis->device->description);
+        (void)snprintf(text, sizeof text, "%s: %s (%s)", face->analysis->device->name,
+                       face->analysis->device->description, fxc_time_basis(face->analysis));
         put_field(face->out, "device", text);
     }
     (void)snprintf(text, sizeof text, "fxcost %s, torch %s", fxc_version(),
@@ -180,10 +180,7 @@ static void put_totals(const struct face *face) {
              bytes(face, t->counts.bytes_written, b), number(face, t->counts.kernels, c));
     fxc_put_peak(face->analysis, face->options->raw, face->out);
     fxc_put_measured(face->analysis, face->options->raw, face->out);
-    if (!isnan(t->seconds)) {
-        fxc_putf(face->out, "time        %s predicted (datasheet)\n",
-                 fxc_human_seconds(t->seconds, face->options->raw, a));
-    }
+    fxc_put_time(face->analysis, t, face->options->raw, face->out);
 }
 
 /* ---- rows ----------------------------------------------------------------------------------------------------------

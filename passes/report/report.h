@@ -16,6 +16,7 @@ struct fxc_sum {
     int64_t tool, tool_macs;  /* what the tool of the convention counts; 0 under fxcost's own */
     double seconds;           /* NAN without a device, or when one of the times is not known */
     double measured;          /* seconds that a real run took; NAN where it was not measured */
+    double seconds_by_bound[4], seconds_by_source[5], seconds_error, peak_seconds; /* as in fxc_totals */
     int64_t phase_flops[FXC_PHASE_COUNT];
     int64_t saved_bytes; /* kept for the backward pass */
     int64_t peak_bytes;  /* alive at most while one of the nodes runs: the largest, not a sum; 0 for none */
@@ -44,6 +45,8 @@ fxc_counts fxc_node_counts(const struct fxc_analysis *analysis, uint32_t node);
 /* Sum over all executions of a node of this graph, which runs; FXC_OVERFLOW names the node. */
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
                         fxc_error *err);
+/* The times of `times` executions of a node; needs a device. */
+void fxc_time_sum(const struct fxc_analysis *analysis, uint32_t node, double times, struct fxc_sum *out);
 /* The optimiser's step on a parameter; needs the fact optimizer. */
 struct fxc_sum fxc_optimizer_sum(const struct fxc_analysis *analysis, uint32_t param);
 /* a += b; true on overflow. */

@@ -168,6 +168,7 @@ const char *fxc_shape_text(const struct fxc_analysis *analysis, uint32_t value, 
 static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
     const struct fxc_analysis *analysis = walk->analysis;
     const struct fxc_program *p = analysis->program;
+    const struct fxc_cost *cost = analysis->cost;
     char text[512];
     fxc_node_info info = {.struct_size = sizeof info};
     FXC_TRY(fxc_program_get_node(p, node, &info, err));
@@ -182,7 +183,11 @@ static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const stru
         .line = info.line,
         .coverage = analysis->flops->coverage[node],
         .node = node,
-        .bound = analysis->cost->bound == NULL ? FXC_BOUND_UNKNOWN : analysis->cost->bound[node],
+        .bound = cost->bound == NULL ? FXC_BOUND_UNKNOWN : cost->bound[node],
+        .work = cost->work == NULL ? 0 : cost->work[node],
+        .source = cost->source == NULL ? 0 : cost->source[node],
+        .efficiency = cost->efficiency == NULL ? NAN : cost->efficiency[node],
+        .error = cost->error == NULL ? NAN : cost->error[node],
         .live_before = analysis->memory->before[node],
         .live_after = analysis->memory->after[node],
     };

@@ -99,8 +99,9 @@ def test_seconds_only_with_a_device(run: Run, toy_file: Path) -> None:
     plain = json.loads(run(toy_file, "--format", "json").stdout)
     assert plain["totals"]["seconds"] is None and plain["options"]["time_source"] is None
     timed = json.loads(run(toy_file, "--format", "json", "--device", "h100-sxm").stdout)
-    assert timed["totals"]["seconds"] > 0 and timed["options"]["time_source"] == "datasheet"
-    assert "datasheet" in run(toy_file, "--device", "h100-sxm").stdout
+    assert timed["totals"]["seconds"] > 0 and timed["options"]["time_source"] == "predicted"
+    assert "predicted" in run(toy_file, "--device", "h100-sxm").stdout
+    assert "datasheet" in run(toy_file, "--device", "epyc-9654").stdout
 
 
 def test_output_is_whole_or_absent(run: Run, toy_file: Path, tmp_path: Path) -> None:

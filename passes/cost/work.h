@@ -1,0 +1,21 @@
+/* What a timing model is told of a node. */
+#ifndef FXC_PASSES_COST_WORK_H
+#define FXC_PASSES_COST_WORK_H
+
+#include "fxcost/backend.h"
+#include "passes/rule.h"
+
+/* The kind and shape of the node's work into `work`, whose counts and dtype are set. A node whose shape is not known
+ * becomes FXC_WORK_OTHER. */
+void fxc_describe_work(const struct fxc_rule *rule, fxc_work *work);
+
+/* The shapes of passes/cost/shapes.c: false when something that they need is not known. */
+bool fxc_gemm_of(const struct fxc_rule *rule, const fxc_counts *counts, fxc_gemm_shape *out);
+bool fxc_convolution_of(const struct fxc_rule *rule, bool backward, const int32_t params[3],
+                        fxc_convolution_shape *out);
+bool fxc_attention_of(const struct fxc_rule *rule, bool backward, fxc_attention_shape *out);
+/* False for collectives that no model knows: pairs of devices, scatters of several kinds. */
+bool fxc_collective_of(const struct fxc_rule *rule, const fxc_counts *counts, fxc_collective_shape *out);
+bool fxc_rows_of(const struct fxc_rule *rule, fxc_rows_shape *out);
+
+#endif

@@ -59,8 +59,8 @@ def errors(device: str, family: str, rows: Rows, constants: str) -> Errors:
 
 def result(what: str, found: Errors, limit: float) -> Result:
     figure = (
-        f"{found.ours:.1f} % (median {found.median:.1f}, 90th percentile {found.worst_tenth:.1f}, bias {found.bias:.3f}, "
-        f"{found.rows:,} rows); datasheet roofline {found.roofline:.1f} %"
+        f"{found.ours:.1f} % (median {found.median:.1f}, 90th percentile {found.worst_tenth:.1f}, "
+        f"bias {found.bias:.3f}, {found.rows:,} rows); datasheet roofline {found.roofline:.1f} %"
     )
     return Result(what, figure, f"at most {limit} %", found.ours <= limit)
 

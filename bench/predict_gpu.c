@@ -1,7 +1,8 @@
 /* What the gpu timing model says of kernels: predict_gpu FAMILY DEVICE CONSTANTS < rows.
  *
  * A row is "size... " as bench/gpu_kernels.py gives them. Prints predicted seconds and those of the datasheet roofline,
- * and at the end "ns N": nanoseconds of one prediction, in the fastest of five runs. CONSTANTS names the device whose fitted constants are used. */
+ * and at the end "ns N": nanoseconds of one prediction, in the fastest of five runs. CONSTANTS names the device whose
+ * fitted constants are used. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

@@ -233,10 +233,8 @@ def _held(model: nn.Module) -> list[LayerInfo]:
     def visit(name: str, module: nn.Module, parent: LayerInfo | None) -> None:
         found.append(LayerInfo(name, module, parent.depth + 1 if parent else 0, parent))
         last = found[-1]
-        for key, child in module.named_children():
-            visit(key, child, last)
         for key, child in module._modules.items():
-            if child is not None and key not in dict(module.named_children()):
+            if child is not None:
                 visit(key, child, last)
 
     visit(type(model).__name__, model, None)

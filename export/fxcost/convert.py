@@ -13,7 +13,7 @@ from .args import Arguments, Pair
 from .columns import NONE, Columns
 from .enums import enum
 from .kernels import is_launch, launch, schema
-from .modules import MARK, Call, Calls, Modules
+from .modules import MARK, OWNER, Call, Calls, Modules
 from .ops import Operator, Operators
 from .params import Params
 from .regions import REGION, Regions
@@ -122,6 +122,8 @@ class Converter:
         if stack is not None and _NO_MODULE in stack:
             stack = None
         self._node_call = call = self.calls.innermost(stack) if stack else self._default_call
+        if OWNER in meta and call != NONE:
+            self._node_call = call = self.calls.without_hooks(call, meta[OWNER])
         argname, encode = self.columns.argname, self.arguments.encode
         names, kinds, payloads = rows["arg_name"], rows["arg_kind"], rows["arg_payload"]
         for position, arg in enumerate(node.args):

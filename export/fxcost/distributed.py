@@ -35,7 +35,7 @@ def all_reduce_hook(state, bucket):  # type: ignore[no-untyped-def]  # noqa: ANN
 
     buffer = bucket.buffer()
     dist.all_reduce(buffer.div_(dist.get_world_size(state)), group=state)
-    done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+    done = torch.futures.Future()
     done.set_result(buffer)
     return done
 

@@ -163,7 +163,7 @@ def _from_module(
             with (
                 caches_known(model),
                 kernels_noted(),
-                watch.running(),
+                watch.running(None if strict else model),
                 packing(model, args, kwargs, strict) as inputs,
                 exporting.answered(denied=False),
             ):

@@ -181,15 +181,17 @@ class _Attempt:
         recording.name_inputs(named_tensors(args, kwargs))
         return recording
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What it gives: to be held until the recording has ended, since it is what ran for."""
         if self.method is None:
-            wait(self.model(*args, **kwargs))
-        elif callable(self.method):
-            self.method(*args, **kwargs)
-        elif callable(getattr(self.model, self.method, None)):
-            getattr(self.model, self.method)(*args, **kwargs)
-        else:
-            raise usage(f"{type(self.model).__name__} has no method {self.method!r}", "method='generate'")
+            result = self.model(*args, **kwargs)
+            wait(result)
+            return result
+        if callable(self.method):
+            return self.method(*args, **kwargs)
+        if callable(getattr(self.model, self.method, None)):
+            return getattr(self.model, self.method)(*args, **kwargs)
+        raise usage(f"{type(self.model).__name__} has no method {self.method!r}", "method='generate'")
 
     @contextlib.contextmanager
     def _on_fakes(self, mode: FakeTensorMode) -> Iterator[Run]:
@@ -198,7 +200,7 @@ class _Attempt:
 
         def run(recording: Recording | None) -> None:
             with mode, self._recorded(recording, args, kwargs):
-                self._call(args, kwargs)
+                result = self._call(args, kwargs)  # noqa: F841  alive until the recording has ended
 
         yield run
 
@@ -207,7 +209,7 @@ class _Attempt:
         def run(recording: Recording | None) -> None:
             args, kwargs = _copied((self.args, self.kwargs))  # what is written into inputs is not the caller's
             with mode or contextlib.nullcontext(), self._recorded(recording, args, kwargs):
-                self._call(args, kwargs)
+                result = self._call(args, kwargs)  # noqa: F841  alive until the recording has ended
 
         try:
             yield run
@@ -227,7 +229,7 @@ class _Attempt:
 
         def run(recording: Recording | None) -> None:
             with self._recorded(recording, args, kwargs):
-                self._call(args, kwargs)
+                result = self._call(args, kwargs)  # noqa: F841  alive until the recording has ended
 
         yield run
 

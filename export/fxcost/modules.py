@@ -22,6 +22,8 @@ _NOT_CONFIGURATION = frozenset({"training", "call_super_init", "dump_patches"})
 
 # Key of the mark in a node's meta.
 MARK = "fxcost_mark"
+# And of the path of a module whose forward was called without its hooks.
+OWNER = "fxcost_owner"
 
 
 def class_name(cls: type) -> str:
@@ -115,6 +117,7 @@ class Calls:
         self._by_number: dict[tuple[str, int], int] = {}
         self._counts: dict[str, int] = {}
         self._by_key: dict[tuple[str, str], int] = {}
+        self._unhooked: dict[tuple[int, str], int] = {}
 
     def _add(self, path: str, parent: int, flags: int) -> int:
         number = self._counts.get(path, 0)
@@ -152,6 +155,14 @@ class Calls:
         return self.columns.list_row(
             [(kind["none"], 0) if value is None else (kind["value"], value) for value in values]
         )
+
+    def without_hooks(self, parent: int, path: str) -> int:
+        """The call of a module whose forward another one calls, without hooks."""
+        row = self._unhooked.get((parent, path))
+        if row is None:
+            flags = self.flags["owner_view"] | (self.flags["training"] if self.training else 0)
+            row = self._unhooked[parent, path] = self._add(path, parent, flags)
+        return row
 
     def innermost(self, stack: dict[str, tuple[str, Any]]) -> int:
         """The call of the last entry of an nn_module_stack; made from the stack itself where none was recorded."""

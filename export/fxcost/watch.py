@@ -8,14 +8,16 @@ generator). Where a torch version lacks one, its part is missing from the file a
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from .forwards import Forwards
 from .functions import Functions, Seen
-from .modules import MARK, Call
+from .modules import MARK, OWNER, Call
 from .regions import REGION, Region
 from .structures import nested
 
@@ -30,13 +32,17 @@ class Watch:
         self.calls: list[Call] = []
         self.failed: tuple[str, str] | None = None
         self._open: list[int] = []
+        self._modules: list[Any] = []
+        self._forwards = Forwards(None)
         self._regions: list[Region] = []
         self._tracer: Any = None
         self._marks = 0
         self._thread = threading.get_ident()
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, model: torch.nn.Module | None = None) -> Iterator[None]:
+        """While a model is traced, its explicit forwards included where it is given."""
+        self._forwards = Forwards(model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._watch_calls())
             stack.enter_context(self._watch_checkpoints())
@@ -68,6 +74,7 @@ class Watch:
             watch._collect(tracer, args, call.inputs)
             watch._collect(tracer, kwargs, call.inputs)
             watch._open.append(index)
+            watch._modules.append(module)
             try:
                 result = original(tracer, module, forward, args, kwargs)
             except BaseException:
@@ -76,6 +83,7 @@ class Watch:
                 raise
             finally:
                 watch._open.pop()
+                watch._modules.pop()
             call.outputs = []
             watch._collect(tracer, result, call.outputs)
             return result
@@ -152,6 +160,7 @@ class Watch:
         if self._tracer is None:  # no module was called yet: a GraphModule may begin with functions
             self._tracer = _active_tracer()
         before = next(iter(reversed(self._tracer.graph.nodes)), None) if self._tracer is not None else None
+        owner = self._owner() if region.kind == "function" else None
         try:
             yield
         finally:
@@ -161,6 +170,13 @@ class Watch:
                     if node is before:
                         break
                     node.meta.setdefault(REGION, chain)
+                    if owner is not None:
+                        node.meta.setdefault(OWNER, owner)
+
+    def _owner(self) -> str | None:
+        """The path of the module whose forward runs, when that is not the one that was called."""
+        module = self._forwards.nearest(sys._getframe(2), self._modules[-1]) if self._modules else None
+        return None if module is None else self._path(self._tracer, module)
 
     def _function(self) -> Seen | None:
         """The function that is running, when nothing else has begun inside it."""

@@ -57,8 +57,9 @@ struct fxc_row {
     const char *label;      /* what the tree prints: last part, or "0-31 ×32" */
     const char *class_name; /* what the second title says: class of the module, operator of a node; "" */
     uint32_t depth;
-    int64_t folded; /* siblings in this row, 1 when not folded */
-    int64_t calls;  /* module calls, or node executions */
+    int64_t folded;   /* siblings in this row, 1 when not folded */
+    int64_t calls;    /* module calls, or node executions */
+    int64_t unhooked; /* module calls that were explicit calls of forward */
     int64_t params;
     uint32_t order; /* comes before the order of the program */
     struct fxc_sum sum;
@@ -68,6 +69,7 @@ struct fxc_row {
     uint8_t coverage, bound; /* of a node */
     uint8_t work, source;    /* likewise, as in fxc_node_cost */
     double efficiency, error;
+    bool dead, owner_view; /* of a node: nothing takes its result; its module's forward was called explicitly */
     int64_t live_before, live_after; /* of a node: bytes alive, where sum.peak_bytes is set */
     uint32_t node;                   /* its number, of a row of a node */
 };
@@ -133,5 +135,8 @@ void fxc_render_md(const struct fxc_analysis *analysis, const struct fxc_view_op
                    const struct fxc_rows *rows, struct fxc_stream *out);
 void fxc_render_latex(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                       const struct fxc_rows *rows, struct fxc_stream *out);
+
+/* What the head of a report says of explicit calls of forward; false without one. */
+bool fxc_unhooked_text(const struct fxc_analysis *analysis, char *text, size_t size);
 
 #endif

@@ -218,6 +218,8 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_node_time(json, row);
     fxc_json_string(json, "file", row->file);
     fxc_json_int(json, "line", row->line);
+    fxc_json_bool(json, "dead", row->dead);
+    fxc_json_bool(json, "owner_view", row->owner_view);
 }
 
 static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_row *row,
@@ -228,6 +230,7 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
     if (by == FXC_BY_MODULE) {
         fxc_json_string(json, "class", row->class_name);
         fxc_json_int(json, "depth", row->depth);
+        fxc_json_int(json, "calls_without_hooks", row->unhooked);
     } else if (by == FXC_BY_NODE) {
         put_node_fields(json, row);
     } else if (by == FXC_BY_OP_SHAPE) {

@@ -129,6 +129,9 @@ static void put_head(const struct face *face) {
     if (fxc_program_capture(face->analysis->program, "why", FXC_KIND_STRING, &why)) {
         put_field(face->out, "route", fxc_string(face->analysis->program, (uint32_t)why));
     }
+    if (fxc_unhooked_text(face->analysis, text, sizeof text)) {
+        put_field(face->out, "owner view", text);
+    }
     put_convention(face);
     put_corrections(face);
     if (face->tool != NULL) {

@@ -33,8 +33,9 @@ struct fxc_report {
     struct fxc_sum *module_self, *module_total;
     int64_t *module_params; /* elements of parameters owned by the module or one below, shared storages once */
     int64_t *module_calls;
-    uint32_t *node_module; /* per node */
-    struct fxc_sum *op;    /* per op of the program */
+    int64_t *module_unhooked; /* of them, explicit calls of forward, past the hooks */
+    uint32_t *node_module;    /* per node */
+    struct fxc_sum *op;       /* per op of the program */
 };
 
 /* The part of a training step that a node belongs to. */

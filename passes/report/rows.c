@@ -188,6 +188,9 @@ static fxc_status add_node(struct fxc_node_walk *walk, uint32_t node, const stru
         .source = cost->source == NULL ? 0 : cost->source[node],
         .efficiency = cost->efficiency == NULL ? NAN : cost->efficiency[node],
         .error = cost->error == NULL ? NAN : cost->error[node],
+        .dead = (p->node_flags[node] & FXC_NODE_FLAG_DEAD) != 0,
+        .owner_view =
+            p->node_call[node] != FXC_NONE && (p->call_flags[p->node_call[node]] & FXC_CALL_FLAG_OWNER_VIEW) != 0,
         .live_before = analysis->memory->before[node],
         .live_after = analysis->memory->after[node],
     };

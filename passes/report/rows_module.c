@@ -1,4 +1,5 @@
 /* Rows by module: the tree in pre-order, equal siblings folded into one row ("layers.0-31 ×32"). */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ static struct fxc_row module_row(const struct module_walk *walk, const uint32_t 
     struct fxc_row row = {
         .class_name = fxc_string(walk->p, walk->p->module_class[copies[0]]),
         .calls = report->module_calls[copies[0]],
+        .unhooked = report->module_unhooked[copies[0]],
         .params = report->module_params[copies[0]],
         .sum = report->module_total[copies[0]],
         .folded = times,
@@ -152,6 +154,7 @@ static struct fxc_row module_row(const struct module_walk *walk, const uint32_t 
         (void)fxc_sum_add(&row.sum, &report->module_total[copies[i]]); /* a part of the total, which was checked */
         row.params += report->module_params[copies[i]];
         row.calls += report->module_calls[copies[i]];
+        row.unhooked += report->module_unhooked[copies[i]];
     }
     return row;
 }
@@ -349,4 +352,21 @@ fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct 
         }
     }
     return FXC_OK;
+}
+
+bool fxc_unhooked_text(const struct fxc_analysis *analysis, char *text, size_t size) {
+    const struct fxc_program *p = analysis->program;
+    char path[200];
+    int64_t calls = 0;
+    uint32_t first = FXC_NONE;
+    for (uint32_t m = 0; m < FXC_COUNT(p, module); m++) {
+        first = first == FXC_NONE && analysis->report->module_unhooked[m] > 0 ? m : first;
+        calls += analysis->report->module_unhooked[m];
+    }
+    if (first == FXC_NONE) {
+        return false;
+    }
+    (void)snprintf(text, size, "%" PRId64 " explicit call%s of forward (%s%s), which no hook sees", calls,
+                   calls == 1 ? "" : "s", fxc_module_path(p, first, path, sizeof path), calls == 1 ? "" : " ...");
+    return true;
 }

@@ -69,7 +69,8 @@ static fxc_status match_calls(struct fxc_tool_walk *walk, fxc_error *err) {
     }
     for (uint32_t call = 0; call < calls; call++) {
         inferred &= (walk->p->call_flags[call] & FXC_CALL_FLAG_INFERRED) != 0;
-        walk->call_row[call] = is_below(walk, call) ? NULL : module_row(walk, walk->p->call_module[call]);
+        bool hooked = (walk->p->call_flags[call] & FXC_CALL_FLAG_OWNER_VIEW) == 0;
+        walk->call_row[call] = is_below(walk, call) || !hooked ? NULL : module_row(walk, walk->p->call_module[call]);
         uint32_t parent = walk->p->call_parent[call];
         while (parent != FXC_NONE && (walk->convention->flags & FXC_CONVENTION_OUTERMOST) != 0) {
             walk->call_row[call] = walk->call_row[parent] != NULL ? NULL : walk->call_row[call];

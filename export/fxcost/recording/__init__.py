@@ -14,6 +14,7 @@ import torch
 from ..distributed import groups, kind_of, local, propagation_unseen
 from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
+from ..forwards import Forwards
 from ..params import tensors_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Recording:
         from .calls import Calls
         from .tape import Attempts, Dispatch, Functions, Tape
 
-        tape = Tape()
+        tape = Tape(Forwards(self.model))
         calls = Calls(tape)
         self._state = ambient()
         # fully_shard exchanges parameters while it runs: a device owns what it has before.

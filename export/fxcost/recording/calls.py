@@ -25,7 +25,20 @@ class Calls:
 
     def __init__(self, tape: Tape) -> None:
         self.rows: list[tuple[torch.nn.Module, int, bool, int]] = []
+        self.without_hooks: set[int] = set()  # rows of what was reached by its forward alone
+        self._unhooked: dict[tuple[int, int], int] = {}
         self._tape = tape
+        tape.calls = self
+
+    def without_hook(self, module: torch.nn.Module) -> int:
+        """The row of a module whose forward runs inside the open call, though it was not called itself."""
+        key = (self._tape.call, id(module))
+        row = self._unhooked.get(key)
+        if row is None:
+            row = self._unhooked[key] = len(self.rows)
+            self.without_hooks.add(row)
+            self.rows.append((module, self._tape.call, module.training, len(self._tape.events)))
+        return row
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

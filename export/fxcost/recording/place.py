@@ -15,7 +15,7 @@ from ..modules import Modules, class_name
 from ..ops import function_name
 from .calls import Calls
 from .repeats import Fold
-from .tape import Tape
+from .tape import Ref, Tape
 
 
 def attribution(tape: Tape) -> tuple[list[int], list[Any]]:
@@ -46,6 +46,37 @@ def attribution(tape: Tape) -> tuple[list[int], list[Any]]:
             calls.append(-1)
             places.append((None, 0))
     return calls, places
+
+
+def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
+    """Which operators ran for nothing: they write to no argument, no live operator takes their result, and nobody held
+    it when the recording ended. What gives no tensor (a number, an assertion) ran for the code around it."""
+    dead, taken, mutable = [False] * len(events), [False] * len(events), dict[Any, bool]()
+
+    def take(arg: Any) -> None:
+        if type(arg) is Ref:
+            if arg.node >= 0:
+                taken[arg.node] = True
+        elif type(arg) is list:
+            for item in arg:
+                take(item)
+
+    for index in range(len(events) - 1, -1, -1):
+        func, args, named, result, *_ = events[index]
+        if not taken[index]:
+            refs = [ref for ref in (result if type(result) is list else (result,)) if type(ref) is Ref]
+            writes = mutable.get(func)
+            if writes is None:
+                schema = getattr(func, "_schema", None)
+                writes = mutable[func] = schema is None or schema.is_mutable or not func.namespace.startswith("aten")
+            if refs and not writes and not any(ref.storage < 0 or alive[ref.storage] for ref in refs):
+                dead[index] = True
+                continue
+        for arg in args:
+            take(arg)
+        for arg in named.values() if named else ():
+            take(arg)
+    return dead
 
 
 class Positions:
@@ -133,7 +164,7 @@ class CallRows:
                 keep.add(parent)
                 parent = self.calls.rows[parent][1]
         starts = [fold.start + fold.period for fold in folds]
-        training, rows = bits("call_flag")["training"], self.modules.columns.rows
+        flag, rows = bits("call_flag"), self.modules.columns.rows
         numbers: dict[int, int] = {}
         for index, (module, parent, trains, begin) in enumerate(self.calls.rows):
             if index not in keep and folds:
@@ -147,7 +178,8 @@ class CallRows:
             rows["call_module"].append(row)
             rows["call_parent"].append(self._rows[parent] if parent >= 0 else NONE)
             rows["call_number"].append(number)
-            rows["call_flags"].append(training if trains else 0)
+            unhooked = flag["owner_view"] if index in self.calls.without_hooks else 0
+            rows["call_flags"].append((flag["training"] if trains else 0) | unhooked)
             rows["call_inputs"].append(NONE)
             rows["call_outputs"].append(NONE)
 

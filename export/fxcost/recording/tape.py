@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..forwards import Forwards
 from .phases import Phases
 
 OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
@@ -64,7 +65,9 @@ class Tape:
     """Events in order. An event is (operator, arguments, keyword arguments, results, call, function, code, position in
     the code, flags, autograd number)."""
 
-    def __init__(self) -> None:
+    def __init__(self, forwards: Forwards) -> None:
+        self.forwards = forwards
+        self.calls: Any = None  # Calls, once they are watched
         self.events: list[tuple[Any, ...]] = []
         self.phases = Phases()
         self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
@@ -73,7 +76,8 @@ class Tape:
         self.call = -1
         self.function: tuple[Any, int] | None = None
         self.functions = 0
-        self.placed: Any = None  # the function call whose position is known
+        self.placed: Any = None  # the function call whose position and module call are known
+        self.placed_call = -1
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
@@ -81,7 +85,8 @@ class Tape:
         self._keys: dict[Any, int] = {}
         self._descriptions: list[Any] = []
         self._storage_rows: dict[int, int] = {}
-        self._pins: list[int] = []
+        self._pins: list[int] = []  # weak references to storages, by their rows
+        self._aliases: list[int] = []
         self._odd_refs: dict[int, tuple[Any, Ref]] = {}
 
     # ---- tensors ----------------------------------------------------------------------------------------------------
@@ -153,7 +158,7 @@ class Tape:
             return
         if storage._cdata not in self._storage_rows:
             self._storage_rows[storage._cdata] = ref.storage
-            self._pins.append(storage._weak_ref())  # type: ignore[arg-type]
+            self._aliases.append(storage._weak_ref())  # type: ignore[arg-type]
         number = self._keys.get(key)
         if number is None:
             number = self._keys[key] = len(self._keys)
@@ -167,11 +172,17 @@ class Tape:
         except _NO_STORAGE:
             return None
 
+    def alive(self) -> list[bool]:
+        """Whether anybody still holds a storage, by its row."""
+        expired = torch.UntypedStorage._expired  # type: ignore[attr-defined]
+        return [not expired(pin) for pin in self._pins]
+
     def free(self) -> None:
         """Lets go of the identities; the tape can be written after that, not recorded on."""
-        for pin in self._pins:
+        for pin in (*self._pins, *self._aliases):
             torch.UntypedStorage._free_weak_ref(pin)  # type: ignore[attr-defined]
         self._pins.clear()
+        self._aliases.clear()
         self._storage_rows.clear()
         self._refs.clear()
         self._odd_refs.clear()
@@ -194,19 +205,34 @@ class Tape:
             return [made(item, node, i) if isinstance(item, _TENSOR) else item for i, item in enumerate(out)]
         return out
 
-    def place(self, frame: Any) -> tuple[Any, int]:
-        """Code and position in it of the innermost frame outside torch and fxcost."""
-        files = self._user_files
+    def place(self, frame: Any) -> tuple[int, Any, int]:
+        """Module call, and code and position in it of the innermost frame outside torch and fxcost."""
+        files, forwards, call = self._user_files, self.forwards.codes, self.call
         while frame is not None:
             code = frame.f_code
+            if forwards and code in forwards:
+                call, forwards = self._call_in(frame), frozenset()
             user = files.get(code.co_filename)
             if user is None:
                 file = code.co_filename
                 user = files[file] = not file.startswith(_OWN_FILES) and not file.startswith("<")
             if user:
-                return code, frame.f_lasti
+                if forwards:  # a function that a forward calls
+                    call = self._call_around(frame.f_back)
+                return call, code, frame.f_lasti
             frame = frame.f_back
-        return None, 0
+        return call, None, 0
+
+    def _call_in(self, frame: Any) -> int:
+        """The open call, or that of the module whose forward this is, which nobody called."""
+        call = self.call
+        owner = self.forwards.owner(frame, self.calls.rows[call][0]) if call >= 0 else None
+        return call if owner is None else int(self.calls.without_hook(owner))
+
+    def _call_around(self, frame: Any) -> int:
+        call = self.call
+        owner = self.forwards.nearest(frame, self.calls.rows[call][0]) if call >= 0 else None
+        return call if owner is None else int(self.calls.without_hook(owner))
 
 
 _OWN_FILES = (
@@ -253,15 +279,16 @@ class Dispatch(TorchDispatchMode):
         index = len(events)
         flags, number = tape.phases.now(tape.call)
         function = tape.function
+        call = tape.call
         if flags & tape.phases.backward:  # has the position of its forward operator
             code, position = None, 0
         elif function is not None and function is tape.placed:  # one call of a function has one position
-            code, position = tape.code, tape.position
+            call, code, position = tape.placed_call, tape.code, tape.position
         else:
-            code, position = tape.place(sys._getframe(1))
-            tape.placed, tape.code, tape.position = function, code, position
+            call, code, position = tape.place(sys._getframe(1))
+            tape.placed, tape.placed_call, tape.code, tape.position = function, call, code, position
         result = tape.made(out, index, -1) if isinstance(out, _TENSOR) else tape.results(out, index)
-        events.append((func, taken, named, result, tape.call, function, code, position, flags, number))
+        events.append((func, taken, named, result, call, function, code, position, flags, number))
         return out
 
 
@@ -279,10 +306,10 @@ class Attempts(Dispatch):
             if not self.failed and isinstance(func, torch._ops.OpOverload):
                 self.failed, tape = True, self.tape
                 named = {key: tape.noted(arg) for key, arg in kwargs.items()} if kwargs else None
-                code, position = tape.place(sys._getframe(1))
+                call, code, position = tape.place(sys._getframe(1))
                 flags, number = tape.phases.now(tape.call)
                 taken = [tape.noted(arg) for arg in args]
-                tape.events.append((func, taken, named, None, tape.call, None, code, position, flags, number))
+                tape.events.append((func, taken, named, None, call, None, code, position, flags, number))
             raise
 
 

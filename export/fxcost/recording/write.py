@@ -17,7 +17,7 @@ from ..symbols import Symbols
 from ..values import Values
 from .calls import Calls
 from .describe import Describer
-from .place import CallRows, Functions, Positions, attribution
+from .place import CallRows, Functions, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
 from .tape import Ref, Tape
 
@@ -75,6 +75,7 @@ class Writer:
         """``inputs``: names of tensors that the caller knows, by storage."""
         events, rows = self.tape.events, self.columns.rows
         self._calls, self._places = attribution(self.tape)
+        self._dead = dead_events(events, self.tape.alive())
         folds = self._find_folds() if folding else []
         kept = _kept(len(events), folds)
         self.call_rows.add({self._calls[i] for i in kept if self._calls[i] >= 0}, folds)
@@ -191,6 +192,7 @@ class Writer:
                 value = self.describer.value(placeholder, self._name("input"), NONE, self.origin["intermediate"])
                 self._input_row(value, "user_input", "")
             for at, event in enumerate(fold.events):
+                self._dead[fold.start + at] = all(self._dead[fold.start + at : fold.end : fold.period])
                 self._add_node(event, fold.start + at)
             for ref in {id(first): first for first, _ in fold.outputs}.values():
                 self.columns.add("output", role=role, kind=kind, payload=ref.row, target=0)
@@ -229,7 +231,7 @@ class Writer:
         value = self.describer.result(result, self._name(base), len(rows["node_op"]))
         region = NONE if function is None else self.functions.row(function, base)
         call, source = self.call_rows.row(self._calls[at]), self.positions.row(self._places[at])
-        self._node_row(op.row, value, call, flags, region, source)
+        self._node_row(op.row, value, call, flags | self.flag["dead"] if self._dead[at] else flags, region, source)
 
     def _node_row(self, op: int, result: int, call: int, flags: int, region: int, source: int) -> None:
         rows = self.columns.rows

@@ -1,0 +1,52 @@
+"""Explicit calls of ``forward``, which pass by a module's hooks: ``self.layer.forward(x)``, not ``self.layer(x)``.
+
+torch sees no call there, and whoever replaced forward would be seen by code that asks for it. So the stack is read:
+an operator belongs to the module whose forward is the nearest frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+_FRAMES = 24  # that are looked at, from the operator outwards
+
+
+class Forwards:
+    """The forwards of the modules of a model, by their code."""
+
+    def __init__(self, model: torch.nn.Module | None) -> None:
+        modules = list(model.modules()) if model is not None else []
+        self.modules = {id(module) for module in modules}
+        self._of = {cls: _codes(cls) for cls in {type(module) for module in modules}}
+        self.codes = frozenset[Any]().union(*self._of.values())
+
+    def owner(self, frame: Any, innermost: torch.nn.Module | None) -> torch.nn.Module | None:
+        """The module whose forward runs in this frame, which is one of ``codes``; None when it is the innermost call's
+        own."""
+        code = frame.f_code
+        if innermost is None or code in self._of.get(type(innermost), ()):
+            return None
+        module = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        return module if module is not innermost and id(module) in self.modules else None
+
+    def nearest(self, frame: Any, innermost: torch.nn.Module | None) -> torch.nn.Module | None:
+        """The same of the nearest such frame, from this one outwards."""
+        for _ in range(_FRAMES):
+            if frame is None:
+                return None
+            if frame.f_code in self.codes:
+                return self.owner(frame, innermost)
+            frame = frame.f_back
+        return None
+
+
+def _codes(cls: type) -> frozenset[Any]:
+    """The code of a class's forward, and of what decorators have put it into."""
+    found = []
+    function = getattr(cls, "forward", None)
+    while function is not None:
+        found.append(getattr(function, "__code__", None))
+        function = getattr(function, "__wrapped__", None)
+    return frozenset(code for code in found if code is not None)

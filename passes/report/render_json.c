@@ -1,5 +1,6 @@
 /* The JSON face. Its schema is docs/report.schema.json; append fields, never change one. */
 #include <stdio.h>
+#include <string.h>
 
 #include "fxcost/backend.h"
 #include "passes/convention/convention.h"
@@ -222,6 +223,20 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_bool(json, "owner_view", row->owner_view);
 }
 
+/* The modules whose calls were open when a node ran, innermost first: where a module is shared, its callers are not
+ * those that own it. */
+static void put_callers(struct fxc_json *json, const struct fxc_program *p, const struct fxc_row *row) {
+    if (row->node >= FXC_COUNT(p, node) || strcmp(row->name, fxc_node_name(p, row->node)) != 0) {
+        return; /* a row of an optimiser's step */
+    }
+    fxc_json_open(json, "callers", '[');
+    for (uint32_t call = p->node_call[row->node]; call != FXC_NONE; call = p->call_parent[call]) {
+        char path[512];
+        fxc_json_string(json, NULL, fxc_module_path(p, p->call_module[call], path, sizeof path));
+    }
+    fxc_json_close(json, ']');
+}
+
 static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_row *row,
                     enum fxc_by by, const struct fxc_convention *tool, bool phased) {
     fxc_put(json->out, json->comma ? "" : "\n");
@@ -233,6 +248,7 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
         fxc_json_int(json, "calls_without_hooks", row->unhooked);
     } else if (by == FXC_BY_NODE) {
         put_node_fields(json, row);
+        put_callers(json, analysis->program, row);
     } else if (by == FXC_BY_OP_SHAPE) {
         fxc_json_string(json, "shapes", row->class_name);
     } else if (by == FXC_BY_MODULE_OP) {

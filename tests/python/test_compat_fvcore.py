@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import logging
+import os
 import re
+import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from fxcost.compat import fvcore
-from fxcost.errors import FxcostError
+
+PYTHON = (
+    Path(os.environ.get("FXC_PEERS", Path(__file__).resolve().parents[2] / "build" / "peers")) / "common/bin/python"
+)
 
 
 class Net(nn.Module):
@@ -85,8 +92,61 @@ def test_warnings_and_switches(net: Net, caplog: pytest.LogCaptureFixture) -> No
         quiet = fvcore.FlopCountAnalysis(net, X).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         quiet.tracer_warnings("none").ancestor_mode("owner").total()
     assert caplog.text == ""
-    with pytest.raises(FxcostError, match="ancestor_mode"):
-        quiet.ancestor_mode("caller")
+    with pytest.raises(ValueError, match="owner, caller"):
+        quiet.ancestor_mode("child")
+
+
+class Lender(torch.nn.Module):
+    """One part's layer is called by the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lender, self.borrower = torch.nn.Sequential(torch.nn.Linear(4, 4)), Borrower()
+        self.borrower.borrowed = [self.lender[0]]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.borrower(self.lender(x))
+
+
+class Borrower(torch.nn.Module):
+    borrowed: list[torch.nn.Module]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = torch.nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.own(self.borrowed[0](x))
+
+
+CALLED = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from fvcore.nn import FlopCountAnalysis
+from test_compat_fvcore import Lender
+for mode in ("owner", "caller"):
+    print(dict(FlopCountAnalysis(Lender().eval(), torch.ones(3, 4)).ancestor_mode(mode).by_module()))
+"""
+
+
+def test_callers_and_owners() -> None:
+    """A borrowed layer, 3 x 4 x 4: in both modes it counts for itself and the model; for its owner, or its caller."""
+    x, linear, own = torch.ones(3, 4), 48, 24
+    found = {
+        mode: dict(fvcore.FlopCountAnalysis(Lender().eval(), x).ancestor_mode(mode).by_module())
+        for mode in ("owner", "caller")
+    }
+    total = 2 * linear + own
+    layer = {"": total, "lender.0": 2 * linear, "borrower.own": own}
+    assert found["owner"] == {**layer, "lender": 2 * linear, "borrower": own}
+    assert found["caller"] == {**layer, "lender": linear, "borrower": linear + own}
+    if not PYTHON.exists():
+        pytest.skip(f"no environment of peers at {PYTHON}: fvcore itself was not asked")
+    code = CALLED.format(tests=str(Path(__file__).parent))
+    answer = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    assert [ast.literal_eval(line) for line in answer.stdout.splitlines()] == [found["owner"], found["caller"]]
 
 
 def test_tables(net: Net) -> None:

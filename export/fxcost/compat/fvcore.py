@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -12,7 +12,6 @@ from torch import nn
 
 from ..binding import Analysis, Program
 from ..conventions import rows as convention_rows
-from ..errors import usage
 from ..exporter import capture
 from ..formulas import Call, Corrections, OpFormula, TensorInfo
 from .fvcore_text import flop_count_str, flop_count_table, parameter_count, parameter_count_table
@@ -45,7 +44,7 @@ class _ModuleAnalysis:
         self._model = model
         self._inputs = inputs if isinstance(inputs, tuple) else (inputs,)
         self._handles: dict[str, Handle | None] = {}
-        self._cleared = False
+        self._cleared = self._by_caller = False
         self._warn_unsupported = self._warn_uncalled = True
         self._program: Program | None = None
         self._found: tuple[Counts, Counts] | None = None
@@ -112,15 +111,15 @@ class _ModuleAnalysis:
             self._model if new_model is None else new_model, self._inputs if new_inputs is None else new_inputs
         )
         made._handles, made._cleared = dict(self._handles), self._cleared
+        made._by_caller = self._by_caller
         made._warn_unsupported, made._warn_uncalled = self._warn_unsupported, self._warn_uncalled
         return made
 
     def ancestor_mode(self: Self, mode: str) -> Self:
-        """ "owner": a module counts for those whose name its own begins with. "caller" is not offered."""
-        if mode != "owner":
-            raise usage(
-                f"ancestor_mode({mode!r}): modules are attributed to their owners here", "ancestor_mode('owner')"
-            )
+        """ "owner": a module counts for those whose name its own begins with. "caller": for those that call it."""
+        if mode not in ("owner", "caller"):
+            raise ValueError(f"{mode!r} is none of owner, caller")
+        self._by_caller, self._found = mode == "caller", None
         return self
 
     def tracer_warnings(self: Self, mode: str) -> Self:
@@ -154,7 +153,7 @@ class _ModuleAnalysis:
             unsupported: Counts = {name: Counter() for name in self._names.values()}
             analysis = self._analysis()
             keys = {} if self._cleared else {row.name: row.key for row in convention_rows(self._convention)}
-            for row in analysis.report("module_op")["rows"]:
+            for row in self._rows(analysis):
                 kind, key = _kind(row["op"]), _key(row["op"], keys)
                 if kind in self._handles or row["name"] not in counts:
                     continue
@@ -167,6 +166,15 @@ class _ModuleAnalysis:
             self._warn(unsupported[""])
         return self._found
 
+    def _rows(self, analysis: Analysis) -> Iterator[dict[str, Any]]:
+        """Counts by module and operator: of owners as the library adds them up, of callers node by node."""
+        if not self._by_caller:
+            yield from analysis.report("module_op")["rows"]
+            return
+        for row in analysis.report("node")["rows"]:
+            for name in dict.fromkeys([*row.get("callers", ()), ""]):
+                yield {**row, "name": name}
+
     def _counts_key(self, key: str) -> bool:
         return True
 
@@ -174,7 +182,7 @@ class _ModuleAnalysis:
         handles = {kind: handle for kind, handle in self._handles.items() if handle is not None}
         analysis = Analysis(program)
         Corrections([_formula(kind, handle) for kind, handle in handles.items()]).apply(analysis)
-        for row in analysis.report("module_op")["rows"] if handles else []:
+        for row in self._rows(analysis) if handles else []:
             if _kind(row["op"]) in handles and row["name"] in counts:
                 counts[row["name"]][_kind(row["op"]).partition("::")[2]] += row["vector_flops"]
 

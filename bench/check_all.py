@@ -29,7 +29,7 @@ CHECKS = {
         *(shapes.shape_oracle, shapes.operator_sweeps),
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
-        *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes),
+        *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes, memory.llama_fits),
     )
 }
 

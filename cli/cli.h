@@ -20,6 +20,7 @@ struct cli_options {
     const char *operand;       /* the file, model or pattern; NULL when absent */
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *backend, *measured, *convention, *profile, *attention, *sequences, *optimizer, *allocator;
+    const char *fits;         /* a device */
     const char *forward_pass; /* file of the forward pass of a training step */
     const char *decode_step;  /* file of a step over a cache */
     bool generate;
@@ -92,6 +93,9 @@ fxc_status cli_sweep(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);
 fxc_status cli_print(struct cli_options *options, fxc_error *err);
 fxc_status cli_verify(struct cli_options *options, fxc_error *err);
+/* --fits: whether one run fits on a device (fits_command.c). */
+fxc_status cli_fits(const struct cli_options *options, const fxc_program *program, fxc_analysis *analysis,
+                    fxc_error *err);
 /* Commands that list things print text, or Markdown with --format md (list_commands.c). */
 bool cli_wants_markdown(const struct cli_options *options);
 fxc_status cli_check_list_format(struct cli_options *options, fxc_error *err);

@@ -44,6 +44,7 @@ static const struct option {
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
     {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
      AT(forward_pass)},
+    {"--fits", "DEVICE", "does it fit into the device's memory, and up to which sizes", TEXT, AT(fits)},
     {"--allocator", "NAME", "exact (default), or cuda: what torch's allocator would take for it too", TEXT,
      AT(allocator)},
     {"--optimizer", "NAME", "count its step too: sgd, momentum, adam, adamw, adafactor, lion", TEXT, AT(optimizer)},

@@ -45,7 +45,7 @@ fxc_status cli_report(struct cli_options *options, fxc_error *err) {
         status = cli_set_options(options, analysis, err);
     }
     if (status == FXC_OK) {
-        status = render(options, analysis, err);
+        status = options->fits != NULL ? cli_fits(options, program, analysis, err) : render(options, analysis, err);
     }
     fxc_analysis_free(analysis);
     fxc_program_free(program);

@@ -314,6 +314,17 @@ fxc_status fxc_program_get_info(const fxc_program *p, fxc_program_info *info, fx
     return FXC_OK;
 }
 
+const char *fxc_program_dimension(const fxc_program *p, uint32_t index) {
+    const uint8_t decided = FXC_SYMBOL_FLAG_UNBACKED | FXC_SYMBOL_FLAG_FLOAT | FXC_SYMBOL_FLAG_TRIP;
+    for (uint32_t i = 0; i < FXC_COUNT(p, symbol); i++) {
+        if ((p->symbol_flags[i] & decided) == 0 && index-- == 0) {
+            const char *dim = fxc_string(p, p->symbol_dim[i]);
+            return dim[0] == '\0' ? fxc_string(p, p->symbol_name[i]) : dim;
+        }
+    }
+    return NULL;
+}
+
 fxc_status fxc_program_get_node(const fxc_program *p, uint32_t node, fxc_node_info *info, fxc_error *err) {
     if (info->struct_size < sizeof *info) {
         return old_struct("fxc_program_get_node", err);

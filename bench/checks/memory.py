@@ -79,3 +79,16 @@ def live_bytes(folder: Path) -> Iterator[Result]:
         del model, found
         gc.collect()
     yield Result("models with an equal peak", f"{equal} of {models}", "at least 25", equal >= 25)
+
+
+def llama_fits(folder: Path) -> Iterator[Result]:
+    """Llama-3-8B and 70B in bfloat16, all layers: memory over batch and sequence, and the largest sizes that fit,
+    against a closed form."""
+    del folder
+    from llama_memory import LLAMA_8B, LLAMA_70B, disagreements
+
+    devices = {"h100-sxm": 80e9, "h200-sxm": 141e9, "b200": 180e9, "mi300x": 192e9, "mi355x": 288e9}
+    for name, model in (("8B", LLAMA_8B), ("70B", LLAMA_70B)):
+        found = disagreements(model, model.program(), devices)
+        figure = found[0] if found else "equal"
+        yield Result(f"Llama-3-{name}: 16 sizes, 5 devices", figure, "equal but for 64 bytes", not found)

@@ -140,6 +140,13 @@ class MemorySummary(_Sized):
     _fields_ += [(name, c_int64) for name in ("allocated_bytes", "reserved_bytes", "unsized", "untold")]
 
 
+class Fit(_Sized):
+    """``fxc_fit``: whether a run fits on a device."""
+
+    _fields_ = [("struct_size", c_size_t), ("fits", c_bool), ("needed", c_int64), ("capacity", c_int64)]
+    _fields_ += [("token_bytes", c_int64), ("bound", c_bool)]
+
+
 class MemoryAt(_Sized):
     """``fxc_memory_at``: bytes alive at a node."""
 
@@ -199,6 +206,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fxc_analysis_totals": (c_int32, [c_void_p, POINTER(Totals), _ERROR]),
     "fxc_analysis_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeCost), _ERROR]),
     "fxc_memory_get_summary": (c_int32, [c_void_p, POINTER(MemorySummary), _ERROR]),
+    "fxc_memory_fits": (c_int32, [c_void_p, POINTER(Fit), _ERROR]),
+    "fxc_memory_largest": (c_int32, [c_void_p, c_char_p, POINTER(c_int64), _ERROR]),
     "fxc_memory_get_node": (c_int32, [c_void_p, c_uint32, POINTER(MemoryAt), _ERROR]),
     "fxc_memory_get_tensor": (c_int32, [c_void_p, c_uint32, POINTER(MemoryTensor), _ERROR]),
     "fxc_formula_generation": (
@@ -404,6 +413,18 @@ class Analysis:
         at = MemoryAt()
         self.call("fxc_memory_get_node", node, byref(at))
         return at
+
+    def fits(self) -> Fit:
+        """Whether a run fits into the memory of the device that is set."""
+        fit = Fit()
+        self.call("fxc_memory_fits", byref(fit))
+        return fit
+
+    def largest(self, dimension: str) -> int:
+        """The largest size of a dynamic dimension with which a run fits, the others as they are; 0 for none."""
+        value = c_int64()
+        self.call("fxc_memory_largest", dimension.encode(), byref(value))
+        return value.value
 
     def peak_tensors(self) -> Iterator[MemoryTensor]:
         """What is alive at the peak, largest first."""

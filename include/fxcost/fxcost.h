@@ -114,6 +114,10 @@ typedef struct fxc_program_info {
 /* Head of a program; info->struct_size must be set. */
 FXC_API fxc_status fxc_program_get_info(const fxc_program *program, fxc_program_info *info, fxc_error *err);
 
+/* Name of dynamic dimension `index` by the user's name for it, else torch's symbol; NULL past the end. Sizes that data
+ * decide are none. */
+FXC_API const char *fxc_program_dimension(const fxc_program *program, uint32_t index);
+
 typedef struct fxc_node_info {
     size_t struct_size;
     uint32_t graph;

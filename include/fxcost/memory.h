@@ -49,6 +49,25 @@ typedef struct fxc_memory_tensor {
 FXC_API fxc_status fxc_memory_get_tensor(fxc_analysis *analysis, uint32_t index, fxc_memory_tensor *out,
                                          fxc_error *err);
 
+/* ---- does it fit? ------------------------------------------------------------------------------------------------ */
+
+typedef struct fxc_fit {
+    size_t struct_size;
+    bool fits;
+    int64_t needed;      /* peak_bytes, or reserved_bytes with the option "allocator" = "cuda" */
+    int64_t capacity;    /* memory of the device of the analysis */
+    int64_t token_bytes; /* of the keys and values that a cache would keep for each token of a sequence, over all
+                            attention of the program; 0 without attention */
+    bool bound; /* storages without a known size, or nodes that hold more than is known: `needed` is a lower bound */
+} fxc_fit;
+/* Whether one run fits into the memory of the device that the analysis names. FXC_DEVICE without one, or when the size
+ * of its memory is not known. What a driver, a context and libraries take is not in it. */
+FXC_API fxc_status fxc_memory_fits(fxc_analysis *analysis, fxc_fit *out, fxc_error *err);
+/* The largest value of a dimension with which a run fits, the others as they are: found by bisection of its captured
+ * range, for what is needed does not fall as sizes grow. *out is 0 when not even the smallest fits, and INT64_MAX when
+ * the range has no end and everything tried fits. FXC_USAGE when the program has no such dimension. */
+FXC_API fxc_status fxc_memory_largest(fxc_analysis *analysis, const char *dimension, int64_t *out, fxc_error *err);
+
 /* ---- the CUDA caching allocator ---------------------------------------------------------------------------------- */
 
 /* torch's allocator of device memory by its rules (c10/cuda/CUDACachingAllocator.cpp, default settings, one stream):

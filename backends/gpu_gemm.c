@@ -14,7 +14,9 @@ struct product {
     double slower, most;     /* 16-bit peak over this one, at least 1; share that the best tile reaches */
     double cache_seconds;    /* per byte from the last cache */
     double operand_bytes_a, operand_bytes_b, result_elements, size;
-    int64_t k;
+    double per_unit;      /* 1 / units */
+    int most_splits;      /* so many entries of `splits` leave each part a few steps of k */
+    double depth[SPLITS]; /* elements of k that a tile goes through, its start included */
 };
 
 static int64_t blocks(int64_t extent, int log) {
@@ -28,27 +30,29 @@ static double tile_share(const struct product *p, int row, int column) {
     return p->slower > 1 && share > p->most ? p->most : share;
 }
 
+/* One way to cut the result, before k is split. */
+struct cut {
+    double tiles;      /* of all products */
+    double tile_speed; /* seconds of a tile for each element of k */
+    double cache;      /* seconds of what tiles read again from the last cache */
+};
+
 /* Seconds of one tiling, without the launch. */
-static struct fxc_gpu_parts tiling(const struct product *p, double tiles_m, double tiles_n, double batch, int row,
-                                   int column, int64_t split) {
+static struct fxc_gpu_parts tiling(const struct product *p, const struct cut *cut, int s) {
     const struct fxc_gpu_gemm *fit = p->fit;
-    double tile_m = (double)(1 << (SMALLEST_TILE_LOG + row)), tile_n = (double)(1 << (SMALLEST_TILE_LOG + column));
-    double depth = (double)(blocks((p->k + split - 1) / split, 5) << 5) + fit->depth;
-    double tiles = tiles_m * tiles_n * batch * (double)split;
-    double share = tiles / p->units;
+    double share = cut->tiles * (double)splits[s] * p->per_unit;
     double waves =
         fit->quantised * (double)(int64_t)(share + 1 - 1e-9) + (1 - fit->quantised) * (share < 1 ? 1 : share);
-    double compute =
-        waves * (2 * tile_m * tile_n * depth / (tile_share(p, row, column) * p->unit_peak) + fit->prologue);
-    double asking = share < fit->subscription ? sqrt(share / fit->subscription) : 1;
-    double memory = p->traffic / asking;
-    double reread = p->operand_bytes_a * tiles_n + p->operand_bytes_b * tiles_m + p->size * p->result_elements;
-    double cache = reread * p->cache_seconds;
-    memory = cache > memory ? cache : memory;
-    double least = compute < memory ? compute : memory;
-    double seconds = compute + memory - fit->overlap * least;
-    if (split > 1) {
-        seconds += fit->split + 8 * (double)split * p->result_elements * p->cache_seconds;
+    double compute = waves * (cut->tile_speed * p->depth[s] + fit->prologue);
+    double memory = p->traffic;
+    if (share < fit->subscription) {
+        memory *= sqrt(fit->subscription / share);
+    }
+    double traffic = cut->cache > memory ? cut->cache : memory;
+    double least = compute < traffic ? compute : traffic;
+    double seconds = compute + traffic - fit->overlap * least;
+    if (s > 0) {
+        seconds += fit->split + 8 * (double)splits[s] * p->result_elements * p->cache_seconds;
     }
     return (struct fxc_gpu_parts){seconds, compute, memory};
 }
@@ -68,11 +72,41 @@ static double best_share(const struct fxc_gpu_gemm *fit) {
     return best < 1 ? best : 1;
 }
 
+/* The fastest of all cuts and splits, as a library that chooses well would run it. */
+static struct fxc_gpu_parts best_tiling(const struct product *p, const fxc_gemm_shape *shape) {
+    struct fxc_gpu_parts best = {INFINITY, 0, 0};
+    for (int row = 0; row < FXC_TILE_SIZES; row++) {
+        double tiles_m = (double)blocks(shape->m, SMALLEST_TILE_LOG + row);
+        for (int column = 0; column < FXC_TILE_SIZES; column++) {
+            if (p->fit->tile[row][column] <= 0) {
+                continue;
+            }
+            double tiles_n = (double)blocks(shape->n, SMALLEST_TILE_LOG + column);
+            struct cut cut = {tiles_m * tiles_n * (double)shape->batch, 0, 0};
+            cut.tile_speed =
+                (double)(2 << (2 * SMALLEST_TILE_LOG + row + column)) / (tile_share(p, row, column) * p->unit_peak);
+            cut.cache = p->cache_seconds *
+                        (p->operand_bytes_a * tiles_n + p->operand_bytes_b * tiles_m + p->size * p->result_elements);
+            for (int s = 0; s < p->most_splits; s++) {
+                /* Splitting is for products that leave units idle. */
+                if (s > 0 && cut.tiles * (double)splits[s - 1] >= p->units) {
+                    break;
+                }
+                struct fxc_gpu_parts parts = tiling(p, &cut, s);
+                best = parts.seconds < best.seconds ? parts : best;
+            }
+        }
+        if (tiles_m == 1) {
+            break; /* taller tiles would only compute rows that are not there */
+        }
+    }
+    return best;
+}
+
 struct fxc_gpu_parts fxc_gpu_gemm_time(const fxc_device *device, const struct fxc_gpu_gemm *fit,
                                        const fxc_gemm_shape *shape, double peak, double size) {
     double batch = (double)shape->batch, m = (double)shape->m, n = (double)shape->n, k = (double)shape->k;
-    struct product p = {
-        .fit = fit, .units = device->units, .unit_peak = peak / device->units, .size = size, .k = shape->k};
+    struct product p = {.fit = fit, .units = device->units, .unit_peak = peak / device->units, .size = size};
     p.slower = device->matrix_bf16 > peak ? device->matrix_bf16 / peak : 1;
     p.most = p.slower > 1 ? best_share(fit) : 1;
     p.operand_bytes_a = size * m * k * batch;
@@ -83,29 +117,15 @@ struct fxc_gpu_parts fxc_gpu_gemm_time(const fxc_device *device, const struct fx
     p.cache_seconds = 1 / (fit->cache * device->memory_bytes_per_second);
     p.traffic = operand_seconds(&p, p.operand_bytes_b, fit->held_weight * device->cache_bytes[1], bandwidth) +
                 operand_seconds(&p, bytes - p.operand_bytes_b, fit->held_rest * device->cache_bytes[1], bandwidth);
-    struct fxc_gpu_parts best = {INFINITY, 0, 0};
-    for (int row = 0; row < FXC_TILE_SIZES; row++) {
-        double tiles_m = (double)blocks(shape->m, SMALLEST_TILE_LOG + row);
-        for (int column = 0; column < FXC_TILE_SIZES; column++) {
-            if (fit->tile[row][column] <= 0) {
-                continue;
-            }
-            double tiles_n = (double)blocks(shape->n, SMALLEST_TILE_LOG + column);
-            double tiles = tiles_m * tiles_n * batch;
-            for (int s = 0; s < SPLITS; s++) {
-                /* Splitting is for products that leave units idle, and keeps a few steps of k in each part. */
-                if (s > 0 && (tiles * (double)splits[s - 1] >= p.units || shape->k < 64 * splits[s])) {
-                    break;
-                }
-                struct fxc_gpu_parts parts = tiling(&p, tiles_m, tiles_n, batch, row, column, splits[s]);
-                best = parts.seconds < best.seconds ? parts : best;
-            }
-        }
-        if (tiles_m == 1) {
-            break; /* taller tiles would only compute rows that are not there */
-        }
+    p.per_unit = 1 / device->units;
+    p.most_splits = 0;
+    for (int s = 0; s < SPLITS && (s == 0 || shape->k >= 64 * splits[s]); s++) {
+        /* Each part keeps a few steps of k. */
+        p.depth[s] = (double)(blocks((shape->k + splits[s] - 1) / splits[s], 5) << 5) + fit->depth;
+        p.most_splits = s + 1;
     }
-    /* At its limit of power a device lowers its clock: from a tenth of a millisecond of arithmetic on. */
+    struct fxc_gpu_parts best = best_tiling(&p, shape);
+    /* At its limit of power a device lowers its clock, for products of about a millisecond and more. */
     double lasting = best.compute / (best.compute + 1e-3);
     best.seconds = fit->launch + best.seconds * (1 + fit->sustained * lasting);
     return best;

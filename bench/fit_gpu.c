@@ -37,7 +37,7 @@ struct family {
 
 /* Weight of differences between collectives, in rows. */
 #ifndef APART
-#define APART 0.3
+#define APART 0.5
 #endif
 
 /* bfloat16, as all measured products and attentions. */

@@ -42,6 +42,29 @@ def seventy_billion(folder: Path) -> Iterator[Result]:
     yield at_most("Llama-3-70B, whole process", seconds, 40, "s", 1)
     yield at_most("Llama-3-70B, peak memory", peak, 1.2, "GB")
     yield at_most("Llama-3-70B, .fxir", path.stat().st_size / 1e6, 8, "MB")
+    program = Program.open(path)
+
+    def report() -> None:
+        analysis = Analysis(program)
+        analysis.set("device", "h200-sxm")
+        analysis.totals()
+
+    yield at_most("Llama-3-70B, totals with memory and time on a device", 1e3 * minimum(report, 20), 50, "ms", 1)
+    yield at_most("Llama-3-70B, time of a node", _cost_of_a_node(program), 1000, "ns", 0)
+
+
+def _cost_of_a_node(program: Program) -> float:
+    """Nanoseconds of the pass `cost` alone, for each node."""
+    times = []
+    for _ in range(20):
+        analysis = Analysis(program)
+        analysis.set("device", "h200-sxm")
+        analysis.require("memory")
+        analysis.require("traffic")
+        start = time.perf_counter()
+        analysis.require("cost")
+        times.append(time.perf_counter() - start)
+    return 1e9 * min(times) / program.info().nodes
 
 
 def against_flop_counter(folder: Path) -> Iterator[Result]:

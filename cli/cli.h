@@ -102,6 +102,7 @@ fxc_status cli_check_list_format(struct cli_options *options, fxc_error *err);
 fxc_status cli_ops(struct cli_options *options, fxc_error *err);
 fxc_status cli_passes(struct cli_options *options, fxc_error *err);
 fxc_status cli_devices(struct cli_options *options, fxc_error *err);
+fxc_status cli_profiles(struct cli_options *options, fxc_error *err);
 fxc_status cli_conventions(struct cli_options *options, fxc_error *err);
 fxc_status cli_compare(struct cli_options *options, fxc_error *err);
 fxc_status cli_check(struct cli_options *options, fxc_error *err);

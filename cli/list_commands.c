@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "fxcost/fusion.h"
 
 bool cli_wants_markdown(const struct cli_options *options) {
     return options->render.format != NULL && strcmp(options->render.format, "md") == 0;
@@ -113,6 +114,26 @@ fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
     }
     for (uint32_t i = 0; fxc_pass_get(i, &pass, NULL) == FXC_OK; i++) {
         put_pass(stdout, &pass, cli_wants_markdown(options));
+    }
+    return FXC_OK;
+}
+
+fxc_status cli_profiles(struct cli_options *options, fxc_error *err) {
+    fxc_profile_info profile = {.struct_size = sizeof profile};
+    fxc_status status = check_format(options, err);
+    if (status != FXC_OK) {
+        return status;
+    }
+    bool markdown = wants_markdown(options);
+    if (markdown) {
+        (void)fputs("| profile | what runs as one kernel | from |\n|---|---|---|\n", stdout);
+    }
+    for (uint32_t i = 0; fxc_profile_get(i, &profile, NULL) == FXC_OK; i++) {
+        if (markdown) {
+            (void)printf("| `%s` | %s | %s |\n", profile.name, profile.summary, profile.source);
+        } else {
+            (void)printf("%-13s %s\n%-13s from %s\n", profile.name, profile.summary, "", profile.source);
+        }
     }
     return FXC_OK;
 }

@@ -20,6 +20,7 @@ static const struct command {
     {"ops", "[PATTERN]", "list the operators that have a row in the table"},
     {"passes", "", "list the passes and what each needs"},
     {"devices", "[NAME]", "list the devices, or the figures of one as a device file"},
+    {"profiles", "", "list the fusion profiles: what runs as one kernel"},
     {"conventions", "[NAME]", "list how other counters count, or the rows of one"},
 };
 
@@ -32,7 +33,7 @@ static const struct option {
     enum value_kind kind;
     size_t field;
 } options[] = {
-    {"--by", "KIND", "module (default), class, op, node, op_shape, module_op", TEXT, AT(render.by)},
+    {"--by", "KIND", "module (default), class, op, node, op_shape, module_op, kernel", TEXT, AT(render.by)},
     {"--format", "F", "tree (default), table, json, csv, md or latex", TEXT, AT(render.format)},
     {"--depth", "N", "levels of the module tree", COUNT, AT(render.depth)},
     {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
@@ -48,7 +49,7 @@ static const struct option {
     {"--allocator", "NAME", "exact (default), or cuda: what torch's allocator would take for it too", TEXT,
      AT(allocator)},
     {"--optimizer", "NAME", "count its step too: sgd, momentum, adam, adamw, adafactor, lion", TEXT, AT(optimizer)},
-    {"--profile", "NAME", "what runs as one kernel: eager", TEXT, AT(profile)},
+    {"--fusion", "NAME", "what runs as one kernel, for --by kernel; see fxcost profiles", TEXT, AT(profile)},
     {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,
      AT(attention)},
     {"--sequences", "N,N,...", "lengths of the sequences packed for varlen attention, which are data", TEXT,

@@ -117,6 +117,9 @@ const char *fxc_phase_title(uint32_t phase);
 void fxc_put_missing(const struct fxc_analysis *analysis, struct fxc_stream *out);
 /* What the tool of the convention says, and what it leaves out. */
 struct fxc_convention;
+/* Kernels under the profile (fxc_render_options.by "kernel"). */
+fxc_status fxc_render_kernels(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_stream *out,
+                              fxc_error *err);
 void fxc_put_tool(const struct fxc_analysis *analysis, const struct fxc_convention *convention, bool raw,
                   struct fxc_stream *out);
 /* The line on the peak of memory; the table of the tensors alive then. */

@@ -1,14 +1,17 @@
 /* Bodies: what an element of a value takes, as loads from buffers and operations on them. */
 #include "passes/fusion/engine.h"
 
+enum { MANY = 1 << 16 }; /* more than this is not told apart */
+
 void fxc_body_start(struct fxc_engine *e, struct fxc_body *body) {
     *body = (struct fxc_body){.load_begin = e->load_count, .work_begin = e->work_count};
 }
 
 void fxc_body_load(struct fxc_engine *e, struct fxc_body *body, struct fxc_load load) {
     for (uint32_t i = 0; i < body->load_count; i++) {
-        const struct fxc_load *have = &e->load[body->load_begin + i];
+        struct fxc_load *have = &e->load[body->load_begin + i];
         if (have->buffer == load.buffer && have->at == load.at && have->address == load.address) {
+            have->times += have->times < MANY ? load.times : 0;
             return;
         }
     }
@@ -88,7 +91,7 @@ void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct f
     struct fxc_box box = e->box[view->box];
     if (view->address) {
         fxc_body_load(e, body,
-                      (struct fxc_load){box.buffer, fxc_index_substitute(&e->index, view->at, map, size), true});
+                      (struct fxc_load){box.buffer, fxc_index_substitute(&e->index, view->at, map, size), true, 1});
         return;
     }
     uint32_t coordinate[FXC_LOOP_RANK];
@@ -98,7 +101,7 @@ void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct f
     }
     if (box.buffer != FXC_NONE) {
         uint32_t at = fxc_index_tuple(&e->index, coordinate, box.rank);
-        fxc_body_load(e, body, (struct fxc_load){box.buffer, at, false});
+        fxc_body_load(e, body, (struct fxc_load){box.buffer, at, false, 1});
         return;
     }
     inline_box(e, body, &box, coordinate, size);

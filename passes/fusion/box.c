@@ -164,7 +164,7 @@ void fxc_buffer_decide(struct fxc_engine *e, uint32_t buffer) {
         loads++;
     }
     if (loads > 0) {
-        fxc_fill_order(stride, loads, e->size + b.shape, b.rank, order);
+        fxc_fill_order(stride, NULL, loads, e->size + b.shape, b.rank, order);
         fill(e, e->size + b.shape, b.rank, order, chosen);
         fxc_buffer_freeze_as(e, buffer, chosen);
     }

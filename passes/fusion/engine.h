@@ -23,6 +23,7 @@ struct fxc_load {
     uint32_t buffer; /* FXC_NONE: none is read, the address itself is used as a number */
     uint32_t at;     /* a tuple, or an expression */
     bool address;    /* `at` is an expression */
+    uint32_t times;  /* how often the body says it; it is loaded once */
 };
 
 /* Part `part` of what node `node` computes, at the elements that the tuple `at` gives. The same part at the same
@@ -241,8 +242,10 @@ struct fxc_tensor_view fxc_engine_require(struct fxc_engine *engine, const struc
  * ------------------------------------------------------------------------------
  */
 
-/* Order in which dimensions are filled, the fastest first: `stride`[a * rank + d] of each access a. */
-void fxc_fill_order(const int64_t *stride, uint32_t accesses, const int64_t *size, uint32_t rank, uint32_t *order);
+/* Order in which dimensions are filled, the fastest first: `stride`[a * rank + d] of each access a, which counts
+ * weight[a] times (NULL: once). */
+void fxc_fill_order(const int64_t *stride, const uint32_t *weight, uint32_t accesses, const int64_t *size,
+                    uint32_t rank, uint32_t *order);
 /* Simplifies the loops of an operation, and writes down its accesses; loops that could not be joined in the operations
  * `with`, which run over the same sizes, stay apart. */
 void fxc_operation_simplify(struct fxc_engine *engine, uint32_t operation, const uint32_t *with, uint32_t with_count);

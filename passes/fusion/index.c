@@ -219,7 +219,7 @@ void fxc_index_add(struct fxc_index_table *t, struct fxc_index_sum *sum, int64_t
 static bool continues(const struct fxc_index_table *t, const struct fxc_term *low, const struct fxc_term *high) {
     struct fxc_atom a = t->atom[low->atom], b = t->atom[high->atom];
     int64_t step, weight;
-    return a.kind == FXC_ATOM_PIECE && b.kind == FXC_ATOM_PIECE && a.of == b.of && a.mod > 0 &&
+    return low->coefficient != 0 && a.kind == FXC_ATOM_PIECE && b.kind == FXC_ATOM_PIECE && a.of == b.of && a.mod > 0 &&
            !fxc_mul(a.divisor, a.mod, &step) && !fxc_mul(low->coefficient, a.mod, &weight) && b.divisor == step &&
            high->coefficient == weight;
 }
@@ -233,12 +233,16 @@ static bool join_once(struct fxc_index_table *t, struct fxc_index_sum *sum, cons
             }
             struct fxc_atom low = t->atom[sum->term[i].atom], high = t->atom[sum->term[j].atom];
             int64_t coefficient = sum->term[i].coefficient, mod = 0;
-            if (high.mod > 0) {
-                t->overflowed |= fxc_mul(low.mod, high.mod, &mod);
+            if (high.mod > 0 && fxc_mul(low.mod, high.mod, &mod)) {
+                continue;
+            }
+            uint32_t joined = fxc_index_piece(t, low.of, low.divisor, mod, size);
+            if (t->row[joined].count > 1) {
+                continue; /* what it stands for is a sum again, maybe of the same two */
             }
             sum->term[i].coefficient = 0;
             sum->term[j].coefficient = 0;
-            fxc_index_add(t, sum, coefficient, fxc_index_piece(t, low.of, low.divisor, mod, size));
+            fxc_index_add(t, sum, coefficient, joined);
             return true;
         }
     }

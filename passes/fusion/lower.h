@@ -33,6 +33,7 @@
     X(product)                                                                                                         \
     X(convolution)                                                                                                     \
     X(attention)                                                                                                       \
+    X(scan)                                                                                                            \
     X(fallback)                                                                                                        \
     /* passes/fusion/lower_concat.c */                                                                                 \
     X(concat)                                                                                                          \

@@ -38,6 +38,24 @@ void fxc_lower_fallback(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
 }
 
+/* cumsum, cumprod: integers and booleans are made int64 first. */
+void fxc_lower_scan(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view view;
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t value = fxc_result_value(e, 0);
+    if (!fxc_operand(e, FXC_NAME_self, &view) || value == FXC_NONE) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    uint8_t dtype = e->analysis->shapes->dtype[value];
+    if (dtype != e->box[view.box].dtype) {
+        view = fxc_combine(e, &view, 1, view.shape, view.rank, dtype, 1, 1, 0);
+    }
+    fxc_engine_input(e, &view, &inputs);
+    library_kernel(e, &inputs, NULL, 1);
+    e->registered++;
+}
+
 /* mm, addmm, bmm, baddbmm: a row-major result. */
 void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view operand[FXC_MAX_INPUTS];

@@ -78,7 +78,7 @@ void fxc_lower_iota(struct fxc_engine *e, const struct fxc_lowering *how) {
         return;
     }
     if (rank == 1) {
-        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[0], true});
+        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[0], true, 1});
     }
     finish_result(e, &body, shape, rank, how->operations);
 }
@@ -101,7 +101,7 @@ void fxc_lower_pad(struct fxc_engine *e, const struct fxc_lowering *how) {
             (before == 0 && after == 0)) {
             continue;
         }
-        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[d], true});
+        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[d], true, 1});
         struct fxc_index_sum sum = {.offset = -before};
         fxc_index_add(&e->index, &sum, 1, map[d]);
         map[d] = fxc_index_of(&e->index, &sum, e->size + shape);

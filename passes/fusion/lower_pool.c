@@ -62,7 +62,7 @@ static void load_window(struct fxc_engine *e, const struct window *w, struct fxc
                 fxc_index_add(&e->index, &sum, w->stride[d], map[dim]);
                 at[dim] = fxc_view_size(e, &w->view)[dim] == 1 ? 0 : fxc_index_of(&e->index, &sum, size);
                 if (padded) {
-                    fxc_body_load(e, body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &sum, size), true});
+                    fxc_body_load(e, body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &sum, size), true, 1});
                 }
             }
             fxc_body_inline(e, body, &w->view, at, size);

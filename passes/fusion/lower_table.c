@@ -19,6 +19,7 @@ static const struct fxc_lowering rows[] = {
 
 /* Operators without a row of their own. */
 static const struct fxc_lowering as_pointwise = {"", fxc_lower_pointwise, 1, 0, false};
+static const struct fxc_lowering as_factory = {"", fxc_lower_pointwise, 0, 0, false};
 static const struct fxc_lowering as_nothing = {"", fxc_lower_nothing, 0, 0, false};
 static const struct fxc_lowering as_library = {"", fxc_lower_fallback, 0, 0, true};
 
@@ -29,8 +30,9 @@ static const struct fxc_lowering *by_kind(const struct fxc_program *p, uint32_t 
     }
     switch ((enum fxc_fuse)row->fuse) {
     case FXC_FUSE_POINTWISE:
-    case FXC_FUSE_FACTORY:
         return &as_pointwise;
+    case FXC_FUSE_FACTORY:
+        return &as_factory;
     case FXC_FUSE_NOTHING:
         return &as_nothing;
     default:

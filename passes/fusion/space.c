@@ -15,16 +15,17 @@ static int64_t magnitude(int64_t value) {
 }
 
 /* Which of two dimensions is filled first: below 0 for a. */
-static int compare(const int64_t *stride, uint32_t accesses, const int64_t *size, uint32_t rank, uint32_t a,
-                   uint32_t b) {
+static int compare(const int64_t *stride, const uint32_t *weight, uint32_t accesses, const int64_t *size, uint32_t rank,
+                   uint32_t a, uint32_t b) {
     if (size[a] == 1 || size[b] == 1) {
         return (size[a] == 1) - (size[b] == 1);
     }
     uint32_t a_first = 0, b_first = 0;
     for (uint32_t i = 0; i < accesses; i++) {
         int64_t at_a = magnitude(stride[i * rank + a]), at_b = magnitude(stride[i * rank + b]);
-        a_first += at_b == 0 || at_a < at_b;
-        b_first += at_a == 0 || at_b < at_a;
+        uint32_t counts = weight == NULL ? 1 : weight[i];
+        a_first += at_b == 0 || at_a < at_b ? counts : 0;
+        b_first += at_a == 0 || at_b < at_a ? counts : 0;
     }
     if (a_first != b_first) {
         return a_first > b_first ? -1 : 1;
@@ -34,7 +35,8 @@ static int compare(const int64_t *stride, uint32_t accesses, const int64_t *size
 
 /* The comparison is no order in the strict sense, so what comes out depends on how it is sorted: by runs and binary
  * insertion, as Python's list.sort does with lists as short as these. */
-void fxc_fill_order(const int64_t *stride, uint32_t accesses, const int64_t *size, uint32_t rank, uint32_t *order) {
+void fxc_fill_order(const int64_t *stride, const uint32_t *weight, uint32_t accesses, const int64_t *size,
+                    uint32_t rank, uint32_t *order) {
     for (uint32_t i = 0; i < rank; i++) {
         order[i] = rank - 1 - i;
     }
@@ -42,8 +44,8 @@ void fxc_fill_order(const int64_t *stride, uint32_t accesses, const int64_t *siz
         return;
     }
     uint32_t run = 2;
-    bool falls = compare(stride, accesses, size, rank, order[1], order[0]) < 0;
-    while (run < rank && (compare(stride, accesses, size, rank, order[run], order[run - 1]) < 0) == falls) {
+    bool falls = compare(stride, weight, accesses, size, rank, order[1], order[0]) < 0;
+    while (run < rank && (compare(stride, weight, accesses, size, rank, order[run], order[run - 1]) < 0) == falls) {
         run++;
     }
     for (uint32_t i = 0; falls && i < run / 2; i++) {
@@ -55,7 +57,7 @@ void fxc_fill_order(const int64_t *stride, uint32_t accesses, const int64_t *siz
         uint32_t pivot = order[i], low = 0, high = i;
         while (low < high) {
             uint32_t middle = low + (high - low) / 2;
-            if (compare(stride, accesses, size, rank, pivot, order[middle]) < 0) {
+            if (compare(stride, weight, accesses, size, rank, pivot, order[middle]) < 0) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -74,7 +76,7 @@ enum { EXPRESSIONS = 512, LOADED = 64 };
 /* Some loops of a space, and the expressions that must stay what they are. */
 struct loops {
     struct fxc_engine *e;
-    uint32_t expression[EXPRESSIONS], count;
+    uint32_t expression[EXPRESSIONS], weight[EXPRESSIONS], count;
     uint32_t variable[FXC_LOOP_RANK]; /* of the space, outermost first */
     int64_t size[FXC_LOOP_RANK];
     uint32_t rank;
@@ -150,13 +152,15 @@ static uint32_t row_major(struct loops *l) {
     return fxc_index_of(&l->e->index, &sum, l->all);
 }
 
-static void add_expression(struct loops *l, uint32_t expression) {
+static void add_expression(struct loops *l, uint32_t expression, uint32_t weight) {
     for (uint32_t i = 0; i < l->count; i++) {
         if (l->expression[i] == expression) {
+            l->weight[i] += weight;
             return;
         }
     }
     if (l->count < EXPRESSIONS) {
+        l->weight[l->count] = weight;
         l->expression[l->count++] = expression;
     }
 }
@@ -178,13 +182,13 @@ static uint32_t write_address(struct fxc_engine *e, const struct fxc_operation *
 static void addresses_of(struct fxc_engine *e, const struct fxc_operation *op, struct loops *memory,
                          struct loops *other) {
     const int64_t *size = e->size + op->shape;
-    add_expression(memory, write_address(e, op));
+    add_expression(memory, write_address(e, op), 1);
     for (uint32_t i = 0; i < op->body.load_count; i++) {
         struct fxc_load load = e->load[op->body.load_begin + i];
         if (load.buffer == FXC_NONE) {
-            add_expression(other, load.at);
+            add_expression(other, load.at, 1);
         } else {
-            add_expression(memory, fxc_load_address(e, &load, size));
+            add_expression(memory, fxc_load_address(e, &load, size), load.times);
         }
     }
 }
@@ -195,7 +199,10 @@ static uint32_t simplify(struct fxc_engine *e, const struct loops *memory, const
                          const struct fxc_operation *op, uint32_t first, uint32_t rank, uint32_t next, uint32_t *map,
                          int64_t *size) {
     uint32_t order[FXC_LOOP_RANK], total = (uint32_t)op->outer_rank + op->folded_rank;
-    struct loops l = {.e = e, .count = formulas->count, .all = e->size + op->shape};
+    struct loops l;
+    l.e = e;
+    l.count = formulas->count;
+    l.all = e->size + op->shape;
     uint32_t real[FXC_LOOP_RANK], count = 0;
     bool keeps[FXC_LOOP_RANK];
     for (uint32_t d = 0; d < rank; d++) {
@@ -217,7 +224,7 @@ static uint32_t simplify(struct fxc_engine *e, const struct loops *memory, const
     for (uint32_t d = 0; d < count; d++) {
         extent[d] = l.all[real[d]];
     }
-    fxc_fill_order(stride, memory->count, extent, count, order);
+    fxc_fill_order(stride, memory->weight, memory->count, extent, count, order);
     free(stride);
     l.rank = count;
     for (uint32_t d = 0; d < count; d++) {
@@ -225,7 +232,7 @@ static uint32_t simplify(struct fxc_engine *e, const struct loops *memory, const
         l.size[d] = extent[order[count - 1 - d]];
     }
     memcpy(l.expression, formulas->expression, formulas->count * sizeof *l.expression);
-    add_expression(&l, row_major(&l));
+    add_expression(&l, row_major(&l), 1);
     merge_loops(&l, total, keeps);
     uint32_t made = 0;
     for (uint32_t d = 0; d < count; d++) {
@@ -241,7 +248,12 @@ static uint32_t simplify(struct fxc_engine *e, const struct loops *memory, const
  */
 static struct fxc_access normalise(struct fxc_engine *e, uint32_t buffer, uint32_t address, const int64_t *size,
                                    uint32_t rank) {
-    struct loops l = {.e = e, .expression = {address}, .count = 1, .rank = rank, .all = size};
+    struct loops l;
+    l.e = e;
+    l.count = 0;
+    l.rank = rank;
+    l.all = size;
+    add_expression(&l, address, 1);
     bool keeps[FXC_LOOP_RANK];
     uint32_t map[FXC_LOOP_RANK] = {0}, sizes[FXC_LOOP_RANK], kept = 0;
     int64_t left[FXC_LOOP_RANK];
@@ -249,7 +261,7 @@ static struct fxc_access normalise(struct fxc_engine *e, uint32_t buffer, uint32
         l.variable[d] = d;
         l.size[d] = size[d];
     }
-    add_expression(&l, row_major(&l));
+    add_expression(&l, row_major(&l), 1);
     merge_loops(&l, rank, keeps);
     for (uint32_t d = 0; d < rank; d++) {
         if (keeps[d]) {
@@ -315,16 +327,18 @@ void fxc_operation_simplify(struct fxc_engine *e, uint32_t operation, const uint
         simplify_extern(e, &e->operation[operation]);
         return;
     }
-    struct loops memory = {.e = e}, formulas = {.e = e};
+    struct loops memory, formulas; /* large: what is not counted is not set */
+    memory.count = formulas.count = 0;
     addresses_of(e, &op, &memory, &formulas);
     for (uint32_t i = 0; i < memory.count; i++) {
-        add_expression(&formulas, memory.expression[i]);
+        add_expression(&formulas, memory.expression[i], 1);
     }
     for (uint32_t w = 0; w < with_count; w++) {
-        struct loops other = {.e = e};
+        struct loops other;
+        other.count = 0;
         addresses_of(e, &e->operation[with[w]], &other, &formulas);
         for (uint32_t i = 0; i < other.count; i++) {
-            add_expression(&formulas, other.expression[i]);
+            add_expression(&formulas, other.expression[i], 1);
         }
     }
     uint32_t map[FXC_LOOP_RANK * 2];

@@ -49,9 +49,9 @@ static bool is_contiguous(const int64_t *size, const int64_t *stride, uint32_t r
     return true;
 }
 
-/* Where dimension d of the old sizes is, over the new. */
-static void reshape_map(struct fxc_engine *e, const int64_t *old, uint32_t old_rank, const int64_t *size, uint32_t rank,
-                        uint32_t *map) {
+/* Where dimension d of the old sizes is, over the new: through one index over all elements. */
+static void reshape_flat(struct fxc_engine *e, const int64_t *old, uint32_t old_rank, const int64_t *size,
+                         uint32_t rank, uint32_t *map) {
     struct fxc_index_sum flat = {0};
     int64_t weight = 1;
     uint32_t variable[FXC_LOOP_RANK];
@@ -65,6 +65,38 @@ static void reshape_map(struct fxc_engine *e, const int64_t *old, uint32_t old_r
     for (uint32_t d = old_rank; d-- > 0;) {
         map[d] = old[d] <= 1 ? 0 : fxc_index_piece(&e->index, place, weight, old[d], size);
         weight *= old[d] > 0 ? old[d] : 1;
+    }
+}
+
+/* The same dimension by dimension from the last: old and new ones that have as many elements go together, so that their
+ * indices stay simple (View._dynamic_reshape_indexer of torch/_inductor/ir.py). */
+static void reshape_map(struct fxc_engine *e, const int64_t *old, uint32_t old_rank, const int64_t *size, uint32_t rank,
+                        uint32_t *map) {
+    uint32_t variable[FXC_LOOP_RANK], o = old_rank, n = rank;
+    fxc_engine_variables(e, size, rank, variable);
+    while (o > 0) {
+        int64_t has = old[o - 1], made = 1;
+        struct fxc_index_sum sum = {0};
+        if (has == 1) {
+            map[--o] = 0;
+            continue;
+        }
+        while (made < has && n > 0) {
+            n--;
+            fxc_index_add(&e->index, &sum, made, variable[n]);
+            e->overflowed |= fxc_mul(made, size[n], &made);
+        }
+        uint32_t place = fxc_index_of(&e->index, &sum, size);
+        int64_t divisor = 1;
+        while (o > 0 && divisor < made) {
+            has = old[--o];
+            map[o] = has == 1 ? 0 : fxc_index_piece(&e->index, place, divisor, has, size);
+            divisor *= has;
+        }
+        if (divisor != made || made <= 1) {
+            reshape_flat(e, old, old_rank, size, rank, map);
+            return;
+        }
     }
 }
 

@@ -38,7 +38,7 @@ void fxc_lower_fallback(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
 }
 
-/* cumsum, cumprod: integers and booleans are made int64 first. */
+/* cumsum, cumprod: booleans are made int64 first. */
 void fxc_lower_scan(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view view;
     struct fxc_inputs inputs = {.count = 0};
@@ -48,7 +48,7 @@ void fxc_lower_scan(struct fxc_engine *e, const struct fxc_lowering *how) {
         return;
     }
     uint8_t dtype = e->analysis->shapes->dtype[value];
-    if (dtype != e->box[view.box].dtype) {
+    if (dtype != e->box[view.box].dtype && e->box[view.box].dtype == FXC_DTYPE_BOOL) {
         view = fxc_combine(e, &view, 1, view.shape, view.rank, dtype, 1, 1, 0);
     }
     fxc_engine_input(e, &view, &inputs);

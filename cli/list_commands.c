@@ -120,7 +120,7 @@ fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
 
 fxc_status cli_profiles(struct cli_options *options, fxc_error *err) {
     fxc_profile_info profile = {.struct_size = sizeof profile};
-    fxc_status status = cli_check_format(options, err);
+    fxc_status status = cli_check_list_format(options, err);
     if (status != FXC_OK) {
         return status;
     }

@@ -53,6 +53,7 @@ def _program(lowering: Lowering, label: str, state: dict[str, Any]) -> Capture:
         if "nn_module_stack" not in node.meta and "fwd_nn_module_stack" in node.meta:
             node.meta["nn_module_stack"] = node.meta["fwd_nn_module_stack"]
     converter = Converter(lowering.part != "inference")
+    converter.modules.add("", "")
     converter.add_main(lowering.module, "lowered", {}, _outputs(graph, backward))
     rows = converter.columns.rows
     if backward:

@@ -68,6 +68,13 @@ def test_compiles_on_as_asked() -> None:
     assert programs == []
 
 
+def test_functions_without_modules_are_programs_too() -> None:
+    with fxcost.compiled(generate=False) as programs:
+        torch.compile(lambda x: x.exp() + 1)(torch.randn(4))
+    totals = fxcost.report.Report(Program.from_bytes(programs[0].to_bytes(), "p")).to_dict()["totals"]
+    assert (totals["flops"], totals["transcendentals"]) == (4, 4)
+
+
 def test_errors_of_the_block_are_the_callers() -> None:
     with pytest.raises(ZeroDivisionError), fxcost.compiled(generate=False):
         raise ZeroDivisionError

@@ -1,0 +1,153 @@
+"""Kernels of the profile inductor-cpu against the kernels that the installed Inductor schedules for the same models."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fxcost
+from checks import ROOT, Result, at_most, minimum
+from fxcost.binding import Program
+from fxcost.fusion import kernels
+
+sys.path.append(str(ROOT / "tests" / "inductor"))
+import models  # noqa: E402
+from compare import Comparison, Totals, compare, operators  # noqa: E402
+from corpus import PROGRAMS  # noqa: E402
+from truth import Truth, truth  # noqa: E402
+
+PROFILE = "inductor-cpu"
+BASELINES = ("eager", "spans")
+Builders = dict[str, Callable[[], Any]]
+
+
+def fusion_micro(folder: Path) -> Iterator[Result]:
+    """Small programs, each about one decision of Inductor's lowering or scheduler; graphs as caught inside the compiler
+    and as plain export lowers them."""
+    yield from _against_inductor("small programs", PROGRAMS, folder, _Limits(None, 0.98, 0.98, None))
+
+
+def fusion_models(folder: Path) -> Iterator[Result]:
+    """Models of transformers and a U-Net, which were looked at while the pass was written."""
+    yield from _against_inductor("models", models.MODELS, folder, _Limits(0.01, 0.95, 0.97, 0.005))
+
+
+def fusion_unseen(folder: Path) -> Iterator[Result]:
+    """Models that were written down before any of them was compared. What is found is not to be mended after."""
+    yield from _against_inductor("unseen models", models.UNSEEN, folder, _Limits(0.02, 0.0, 0.97, None))
+
+
+def fusion_training(folder: Path) -> Iterator[Result]:
+    """Forward and backward graphs of a training step, caught inside the compiler."""
+    yield from _against_inductor("training steps", models.TRAINED, folder, _Limits(0.03, 0.0, 0.92, None), train=True)
+
+
+def lowered_views(_: Path) -> Iterator[Result]:
+    """The lowered view of plain export holds the operators that torch.compile fuses, in the same number."""
+    for name, build in models.MODELS.items():
+        module, inputs = build()
+        theirs: Counter[str] = Counter()
+        for graph in truth(module, inputs).graphs:
+            theirs += operators(graph)
+        ours = operators(_exported(module, inputs))
+        difference = [f"{op} {ours[op]} for {theirs[op]}" for op in sorted(ours | theirs) if ours[op] != theirs[op]]
+        known = _OTHER_GRAPHS.get(name, "")
+        figure = "equal" if not difference else ", ".join(difference) + (f" ({known})" if known else "")
+        yield Result(
+            f"{name}: {theirs.total()} nodes that torch.compile fuses",
+            figure,
+            "the same operators, or a known difference",
+            not difference or bool(known),
+        )
+
+
+# Models that torch.compile sees otherwise than torch.export does.
+_OTHER_GRAPHS = {
+    "deberta": "the square root of torch.tensor(size) is folded by Dynamo into a constant, by export into an operator",
+}
+
+
+def fusion_speed(folder: Path) -> Iterator[Result]:
+    """One analysis: of BERT base's lowered graph, and of that graph many times over; beside torch.compile's own time."""
+    module, inputs = models.MODELS["bert"]()
+    found = truth(module, inputs)
+    program = Program.from_bytes(_exported(module, inputs), "bert")
+    seconds = minimum(lambda: kernels(program, PROFILE))
+    yield at_most("fusion of BERT base with all facts before it, read into Python", 1e3 * seconds, 3, "ms")
+    ratio = found.seconds / seconds
+    yield Result("torch.compile up to its schedule, beside it", f"{ratio:,.0f} times as long", "stated", True)
+
+
+class _Limits:
+    def __init__(self, count: float | None, members: float, of_kernels: float, total: float | None) -> None:
+        self.count, self.members, self.of_kernels, self.total = count, members, of_kernels, total
+
+    def __str__(self) -> str:
+        count = "counts equal" if self.count is None else f"count within {self.count:.0%}"
+        rest = [f"member sets {self.members:.0%}"] if self.members else []
+        rest += [f"bytes {self.of_kernels:.0%}"]
+        rest += [f"sum within {self.total:.1%}"] if self.total is not None else []
+        return ", ".join([count, *rest])
+
+    def hold(self, totals: Totals) -> bool:
+        counts = totals.count_error <= self.count if self.count is not None else totals.equal_counts == totals.programs
+        return (
+            counts
+            and totals.member_share >= self.members
+            and totals.byte_share >= self.of_kernels
+            and (self.total is None or totals.byte_error <= self.total)
+        )
+
+
+def _against_inductor(
+    what: str, builders: Builders, folder: Path, limits: _Limits, train: bool = False
+) -> Iterator[Result]:
+    inside, exported = Totals(), Totals()
+    baselines = {profile: Totals() for profile in BASELINES}
+    misses: list[str] = []
+    start = time.perf_counter()
+    for name, build in builders.items():
+        module, inputs = build()
+        if train:
+            module.train()
+        found = truth(module, inputs, train=train)
+        for one in _inside(name, found, PROFILE):
+            inside.add(one)
+            misses += [f"inside the compiler: {line}" for line in one.misses()]
+        for profile, totals in baselines.items():
+            for one in _inside(name, found, profile):
+                totals.add(one)
+        if not train and len(found.graphs) == 1:
+            module, inputs = build()
+            one = compare(name, found.graphs[0], _exported(module, inputs), PROFILE)
+            exported.add(one)
+            misses += [f"plain export: {line}" for line in one.misses()]
+    (folder / f"misses of {what}.txt").write_text("\n".join(misses))
+    for line in misses:
+        print(f"     {line}")
+    yield Result(
+        f"{what}, {inside.programs} graphs caught inside the compiler", str(inside), str(limits), limits.hold(inside)
+    )
+    if not train:
+        yield Result(f"{what}, {exported.programs} by plain export", str(exported), str(limits), limits.hold(exported))
+    for profile, totals in baselines.items():
+        yield Result(f"{what}, baseline {profile}", str(totals), "stated", True)
+    yield Result(f"{what}, time", f"{time.perf_counter() - start:.0f} s", "stated", True)
+
+
+def _inside(name: str, found: Truth, profile: str) -> Iterator[Comparison]:
+    for number, graph in enumerate(found.graphs):
+        assert graph.program is not None
+        label = name if len(found.graphs) == 1 else f"{name}/{number}"
+        yield compare(label, graph, graph.program.to_bytes(), profile)
+
+
+def _exported(module: torch.nn.Module, inputs: tuple[Any, ...]) -> bytes:
+    with torch.no_grad():
+        return fxcost.capture(module, inputs, lowered=True).to_bytes()

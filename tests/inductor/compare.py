@@ -12,9 +12,10 @@ from __future__ import annotations
 import difflib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from truth import Graph, Kernel
 
@@ -119,8 +120,21 @@ def compare(name: str, graph: Graph, program: bytes, profile: str) -> Comparison
         for kernel in kernels(Program.from_bytes(program, name), profile)
     ]
     found = Comparison(name, bytes=graph.bytes, our_bytes=sum(kernel.bytes for kernel in ours))
-    found.pairs = list(_paired(graph.kernels, ours))
+    found.pairs = list(_paired(_unlabelled(graph.kernels), _unlabelled(ours)))
     return found
+
+
+_Either = TypeVar("_Either", Kernel, Mine)
+
+
+def _unlabelled(kernels: Sequence[_Either]) -> list[_Either]:
+    """A copy that is made for a library call carries the call's name beside those of what it evaluates, or alone: the
+    name is a label then, and kept only where there is no other."""
+    calls = frozenset().union(*(kernel.members for kernel in kernels if kernel.kind == "extern"))
+    return [
+        kernel if kernel.kind == "extern" else replace(kernel, members=kernel.members - calls or kernel.members)
+        for kernel in kernels
+    ]
 
 
 def lowered_graph(program: Fxir) -> int:

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import functools
 import importlib.util
+import operator
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -231,8 +232,9 @@ class _Collector:
 
 
 def _current_node() -> str | None:
+    """The graph's node that is being lowered; picking a part of a result computes nothing."""
     node = getattr(V, "current_node", None)
-    return node.name if isinstance(node, torch.fx.Node) else None
+    return node.name if isinstance(node, torch.fx.Node) and node.target is not operator.getitem else None
 
 
 # ---- kernels --------------------------------------------------------------------------------------------------------

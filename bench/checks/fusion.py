@@ -74,7 +74,7 @@ _OTHER_GRAPHS = {
 
 
 def fusion_speed(folder: Path) -> Iterator[Result]:
-    """One analysis: of BERT base's lowered graph, and of that graph many times over; beside torch.compile's own time."""
+    """One analysis of BERT base's lowered graph, beside the time that torch.compile takes for the same decisions."""
     module, inputs = models.MODELS["bert"]()
     found = truth(module, inputs)
     program = Program.from_bytes(_exported(module, inputs), "bert")

@@ -1,0 +1,58 @@
+"""The profile inductor-cpu against the kernels that the installed Inductor schedules: counts, members, bytes.
+
+A part of the corpus; ``python bench/check_all.py --only fusion_micro`` runs all of it, ``fusion_models`` whole models.
+A new torch that schedules otherwise shows here, kernel by kernel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "inductor"))
+from compare import compare, operators  # noqa: E402
+from corpus import PROGRAMS  # noqa: E402
+from truth import truth  # noqa: E402
+
+import fxcost  # noqa: E402
+
+CHOSEN = [
+    *("pointwise_chain", "pointwise_horizontal", "sum_of_14_inputs", "reuse_of_5_reads", "heavy_reused"),
+    *("heavy_broadcast", "squeeze_excite", "sum_of_7", "sum_of_8", "reduction_into_reduction", "softmax"),
+    *("residual_and_layer_norm", "group_norm", "variance", "cat_of_9", "slice_of_computed", "rotate_half"),
+    *("transposed_read", "copy_into_input", "embedding_and_norm", "residual_block", "conv1d", "tiny_matmul"),
+    *("two_matmuls_of_one_input", "sdpa_of_computed_views", "attention_block", "rms_norm_in_bfloat16", "top_k"),
+]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_kernels_are_inductors(name: str) -> None:
+    module, inputs = PROGRAMS[name]()
+    (graph,) = truth(module, inputs).graphs
+    assert graph.program is not None
+    found = compare(name, graph, graph.program.to_bytes(), "inductor-cpu")
+    assert list(found.misses()) == []
+    assert found.our_bytes == found.bytes > 0
+
+
+@pytest.mark.parametrize("name", ["residual_and_layer_norm", "attention_block", "residual_block"])
+def test_a_capture_has_them_too(name: str) -> None:
+    module, inputs = PROGRAMS[name]()
+    (graph,) = truth(module, inputs).graphs
+    with torch.no_grad():
+        program = fxcost.capture(module, inputs, lowered=True).to_bytes()
+    assert operators(program) == operators(graph)
+    assert list(compare(name, graph, program, "inductor-cpu").misses()) == []
+
+
+def test_a_miss_is_told() -> None:
+    """What the comparison says where the kernels are not Inductor's: the unfused profile gives a kernel per node."""
+    module, inputs = PROGRAMS["softmax"]()
+    (graph,) = truth(module, inputs).graphs
+    assert graph.program is not None
+    found = compare("softmax", graph, graph.program.to_bytes(), "none")
+    assert (found.kernels, found.our_kernels) == (1, 5)
+    misses = list(found.misses())
+    assert len(misses) == 5 and sum("only ours" in miss for miss in misses) == 4

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from checks import ROOT, Result, conventions, counts, gpu_kernels, hostile, memory, recording, shapes, speed  # noqa: E402
+from checks import ROOT, Result, conventions, counts, fusion, gpu_kernels, hostile, memory, recording, shapes, speed  # noqa: E402
 
 import fxcost  # noqa: E402
 

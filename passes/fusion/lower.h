@@ -23,6 +23,10 @@
     X(pointwise)                                                                                                       \
     X(iota)                                                                                                            \
     X(pad)                                                                                                             \
+    X(slice_scatter)                                                                                                   \
+    X(select_scatter)                                                                                                  \
+    X(seed)                                                                                                            \
+    X(random)                                                                                                          \
     X(flip)                                                                                                            \
     X(repeat)                                                                                                          \
     /* passes/fusion/lower_reduce.c */                                                                                 \
@@ -42,6 +46,8 @@
     X(embedding)                                                                                                       \
     X(index)                                                                                                           \
     X(gather)                                                                                                          \
+    X(scatter)                                                                                                         \
+    X(index_put)                                                                                                       \
     /* passes/fusion/lower_pool.c */                                                                                   \
     X(max_pool)                                                                                                        \
     X(avg_pool)

@@ -55,8 +55,9 @@ static uint32_t place_part(struct fxc_engine *e, const struct fxc_tensor_view *p
         buffer = fxc_box_realise(e, part->box);
         fxc_buffer_freeze_as(e, buffer, stride);
     } else {
-        struct fxc_tensor_view copy = fxc_engine_copy(e, part, stride);
-        buffer = e->box[copy.box].buffer;
+        struct fxc_tensor_view copy = fxc_combine(e, part, 1, part->shape, part->rank, box->dtype, 0, 0, 0);
+        buffer = fxc_box_realise(e, copy.box);
+        fxc_buffer_freeze_as(e, buffer, stride);
     }
     e->buffer[buffer].offset = offset;
     e->buffer[buffer].within = whole;

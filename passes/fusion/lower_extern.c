@@ -76,6 +76,7 @@ void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
         next *= size[d];
     }
     library_kernel(e, &inputs, stride, 1);
+    e->buffer[e->box[e->view[value].box].buffer].flexible = true; /* it can write into a part of another buffer */
 }
 
 static void channels_last(const int64_t *size, uint32_t rank, int64_t *stride) {

@@ -110,10 +110,35 @@ void fxc_lower_pad(struct fxc_engine *e, const struct fxc_lowering *how) {
     finish_result(e, &body, shape, rank, how->operations);
 }
 
+/* One of the seeds that a graph draws at its start. */
+void fxc_lower_seed(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view seeds;
+    struct fxc_rule rule = fxc_engine_rule(e);
+    int64_t index;
+    if (fxc_operands(e, &seeds, 1) != 1 || seeds.rank != 1 || !fxc_rule_int(&rule, FXC_NAME_index, 0, &index)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    struct fxc_tensor_view one = fxc_view_slice(e, &seeds, 0, index, 1, 1);
+    one = fxc_view_reshape(e, &one, NULL, 0);
+    struct fxc_tensor_view out =
+        fxc_combine(e, &one, 1, fxc_engine_sizes(e, NULL, 0), 0, e->box[seeds.box].dtype, 0, how->operations, 0);
+    fxc_give(e, 0, &out);
+}
+
+/* Random numbers are in memory, so that all who use them use the same. */
+void fxc_lower_random(struct fxc_engine *e, const struct fxc_lowering *how) {
+    fxc_lower_pointwise(e, how);
+    uint32_t value = fxc_result_value(e, 0);
+    if (value != FXC_NONE && e->view[value].box != FXC_NONE) {
+        (void)fxc_box_realise(e, e->view[value].box);
+    }
+}
+
 void fxc_lower_flip(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view view;
     uint32_t map[FXC_LOOP_RANK];
-    if (!fxc_operand(e, FXC_NAME_self, &view)) {
+    if (!fxc_operand(e, FXC_NAME_self, &view) && !fxc_operand(e, FXC_NAME_a, &view)) {
         fxc_lower_fallback(e, how);
         return;
     }
@@ -148,4 +173,48 @@ void fxc_lower_repeat(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
     fxc_body_inline(e, &body, &view, at, e->size + shape);
     finish_result(e, &body, shape, rank, how->operations);
+}
+
+/* src where the index lies in the slice, self elsewhere. */
+static void scatter_slice(struct fxc_engine *e, const struct fxc_lowering *how, bool selects) {
+    struct fxc_tensor_view self, source;
+    struct fxc_rule rule = fxc_engine_rule(e);
+    struct fxc_body body;
+    uint32_t shape, map[FXC_LOOP_RANK], at[FXC_LOOP_RANK];
+    uint8_t rank;
+    int64_t dim, start, step = 1;
+    if (!fxc_operand(e, FXC_NAME_self, &self) || !fxc_operand(e, FXC_NAME_src, &source) ||
+        !fxc_rule_int(&rule, FXC_NAME_dim, 0, &dim) ||
+        !fxc_rule_int(&rule, selects ? FXC_NAME_index : FXC_NAME_start, 0, &start) ||
+        (!selects && !fxc_rule_int(&rule, FXC_NAME_step, 1, &step)) || !start_result(e, &body, &shape, &rank, map) ||
+        self.rank != rank || source.rank + selects != rank) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    dim = dim < 0 ? dim + rank : dim;
+    int64_t extent = e->size[shape + dim];
+    start = start < 0 ? start + extent : start;
+    uint32_t to = 0;
+    for (uint32_t d = 0; d < rank; d++) {
+        if (d != (uint32_t)dim) {
+            at[to++] = map[d];
+        } else if (!selects) {
+            struct fxc_index_sum sum = {.offset = -start};
+            fxc_index_add(&e->index, &sum, 1, map[d]);
+            uint32_t moved = fxc_index_of(&e->index, &sum, e->size + shape);
+            at[to++] = step == 1 ? moved : fxc_index_piece(&e->index, moved, step, 0, e->size + shape);
+        }
+    }
+    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[dim], true, 1});
+    fxc_body_inline(e, &body, &source, at, e->size + shape);
+    fxc_body_inline(e, &body, &self, map, e->size + shape);
+    finish_result(e, &body, shape, rank, how->operations);
+}
+
+void fxc_lower_slice_scatter(struct fxc_engine *e, const struct fxc_lowering *how) {
+    scatter_slice(e, how, false);
+}
+
+void fxc_lower_select_scatter(struct fxc_engine *e, const struct fxc_lowering *how) {
+    scatter_slice(e, how, true);
 }

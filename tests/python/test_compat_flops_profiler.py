@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import fxcost
-from fxcost.compat.calflops import calculate_flops
+from fxcost.compat.calflops import calculate_flops, calculate_flops_hf
 from fxcost.compat.flops_profiler import FlopsProfiler, get_model_profile
 from fxcost.errors import FxcostError
 
@@ -247,6 +247,26 @@ def test_a_layer_that_several_hold_counts_in_each() -> None:
     assert once == 3 * 2 * 2 * 16 * 16
     with pytest.raises(FxcostError, match="deepspeed or calflops"):
         FlopsProfiler(Shared(), convention="thop")
+
+
+def test_calculate_flops_of_a_named_model(tmp_path: Path) -> None:
+    """A folder with a configuration and a tokenizer, as a name on the hub is; the count is that of the model itself."""
+    hf = pytest.importorskip("transformers", reason="transformers is needed for models by name")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    config = hf.BertConfig(
+        vocab_size=6, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    config.save_pretrained(tmp_path)
+    tokenizer = hf.BertTokenizer(str(tmp_path / "vocab.txt"))
+    tokenizer.save_pretrained(tmp_path)
+    plain = {"output_as_string": False, "print_results": False}
+    named = calculate_flops_hf(str(tmp_path), input_shape=(2, 16), **plain)
+    model = hf.BertModel(config)
+    assert named == calculate_flops(model, (2, 16), transformer_tokenizer=tokenizer, **plain)
+    assert named[2] == sum(p.numel() for p in model.parameters())
+    linear = 2 * 16 * (2 * (4 * 32 * 32 + 2 * 32 * 64)) + 2 * 32 * 32  # MACs of both layers' products, and the pooler
+    assert named[1] >= linear
 
 
 def test_calculate_flops(capsys: pytest.CaptureFixture[str]) -> None:

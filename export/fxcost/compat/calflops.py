@@ -12,7 +12,14 @@ from ..errors import usage
 from .flops_profiler import FlopsProfiler
 from .flops_profiler_text import annotated
 
-__all__ = ["calculate_flops", "flops_to_string", "generate_transformer_input", "macs_to_string", "params_to_string"]
+__all__ = [
+    "calculate_flops",
+    "calculate_flops_hf",
+    "flops_to_string",
+    "generate_transformer_input",
+    "macs_to_string",
+    "params_to_string",
+]
 
 _LINE = "{:<70}  {:<8}"
 _UNITS = {"T": 1e12, "G": 1e9, "M": 1e6, "K": 1e3, "": 1, "m": 1e-3, "u": 1e-6}
@@ -106,6 +113,32 @@ def calculate_flops(
         return flops, macs, params
     how = output_unit, output_precision
     return flops_to_string(flops, *how), macs_to_string(macs, *how), params_to_string(params, *how)
+
+
+def calculate_flops_hf(
+    model_name: str,
+    empty_model: nn.Module | None = None,
+    input_shape: tuple[int, int] | None = None,
+    trust_remote_code: bool = False,
+    access_token: str = "",
+    **options: Any,
+) -> tuple[Any, Any, Any]:
+    """:func:`calculate_flops` of a model of transformers by the name or folder of its configuration and tokenizer, on
+    the meta device: no weights. ``options`` are calculate_flops's; code of a repository is not run unless
+    ``trust_remote_code`` says so (calflops runs it)."""
+    import transformers
+
+    how: dict[str, Any] = {"trust_remote_code": trust_remote_code, "token": access_token or None}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model_name, **how)
+    if empty_model is None:
+        config = transformers.AutoConfig.from_pretrained(model_name, **how)
+        with torch.device("meta"):
+            empty_model = transformers.AutoModel.from_config(config, trust_remote_code=trust_remote_code)
+    device = next(empty_model.parameters()).device
+    inputs = generate_transformer_input(tokenizer, input_shape, device)
+    if device.type == "meta":
+        inputs.pop("attention_mask", None)  # models ask it for its values; without one all positions count
+    return calculate_flops(empty_model, kwargs=inputs, **options)
 
 
 def _moved(value: Any, device: torch.device) -> Any:

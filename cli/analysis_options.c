@@ -77,6 +77,12 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
         status = set(analysis, "sequences", options->sequences, err);
     }
     if (status == FXC_OK) {
+        status = set(analysis, "world_size", options->world_size, err);
+    }
+    if (status == FXC_OK) {
+        status = set(analysis, "model_parallel", options->model_parallel, err);
+    }
+    if (status == FXC_OK) {
         status = set(analysis, "optimizer", options->optimizer, err);
     }
     if (status == FXC_OK) {

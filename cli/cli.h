@@ -19,7 +19,8 @@ struct cli_options {
     const char *command;       /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
     const char *operand;       /* the file, model or pattern; NULL when absent */
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
-    const char *device, *backend, *measured, *convention, *profile, *attention, *sequences, *optimizer, *allocator;
+    const char *device, *backend, *measured, *convention, *profile, *attention, *sequences, *world_size,
+        *model_parallel, *optimizer, *allocator;
     const char *fits;         /* a device */
     const char *forward_pass; /* file of the forward pass of a training step */
     const char *decode_step;  /* file of a step over a cache */

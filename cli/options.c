@@ -43,6 +43,8 @@ static const struct option {
     {"--backend", "FILE.so", "a plug-in with devices or a timing model; see docs/cost.md", TEXT, AT(backend)},
     {"--measured", "SECONDS", "that one run took: achieved FLOP/s and utilisation", TEXT, AT(measured)},
     {"--convention", "NAME", "count as another tool does beside; see fxcost conventions", TEXT, AT(convention)},
+    {"--world-size", "N", "devices in all, for the head of the report", TEXT, AT(world_size)},
+    {"--model-parallel", "N", "of these, devices that one copy of the model is spread over", TEXT, AT(model_parallel)},
     {"--forward-pass", "FILE", "of a training step that is a file: its forward pass, for --convention", TEXT,
      AT(forward_pass)},
     {"--fits", "DEVICE", "does it fit into the device's memory, and up to which sizes", TEXT, AT(fits)},

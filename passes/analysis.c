@@ -66,6 +66,8 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->probability = analysis->probability;
     copy->custom = analysis->custom;
     copy->shape_policy = analysis->shape_policy;
+    copy->world_size = analysis->world_size;
+    copy->model_parallel = analysis->model_parallel;
     copy->attention_window = analysis->attention_window;
     copy->sequences = analysis->sequences;
     copy->sequence_count = analysis->sequence_count;
@@ -310,6 +312,18 @@ static fxc_status set_attention(struct fxc_analysis *analysis, const char *value
     return FXC_OK;
 }
 
+/* Devices: what one of them does is what is counted; the head of a report says what all of a copy do. */
+static fxc_status set_devices(const char *option, const char *value, int64_t *out, fxc_error *err) {
+    char *end;
+    errno = 0;
+    int64_t number = strtoll(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || number < 1 || number > INT32_MAX) {
+        return one_of(err, option, "a number of devices, from 1 on", value);
+    }
+    *out = number;
+    return FXC_OK;
+}
+
 /* "128,64,256": the lengths of packed sequences, "" for none. */
 static fxc_status set_sequences(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
     uint32_t count = 0, most = value[0] == '\0' ? 0 : 1;
@@ -371,6 +385,12 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
     if (strcmp(option, "attention") == 0) {
         return set_attention(analysis, value, err);
     }
+    if (strcmp(option, "world_size") == 0) {
+        return set_devices(option, value, &analysis->world_size, err);
+    }
+    if (strcmp(option, "model_parallel") == 0) {
+        return set_devices(option, value, &analysis->model_parallel, err);
+    }
     if (strcmp(option, "sequences") == 0) {
         return set_sequences(analysis, value, err);
     }
@@ -389,7 +409,8 @@ fxc_status fxc_analysis_set(fxc_analysis *analysis, const char *option, const ch
         return set_probability(analysis, option + 12, value, err);
     }
     return one_of(err, "name",
-                  "convention, profile, backend, device, measured, optimizer, shapes, attention, sequences, allocator, "
+                  "convention, profile, backend, device, measured, optimizer, shapes, attention, sequences, "
+                  "world_size, model_parallel, allocator, "
                   "dim.NAME or probability.NAME",
                   option);
 }

@@ -56,6 +56,7 @@ struct fxc_analysis {
     uint32_t facts;                         /* bits of facts that are present */
     struct fxc_arena arena[FXC_FACT_COUNT]; /* owns each fact */
     struct fxc_binding *bindings;           /* per symbol */
+    int64_t world_size, model_parallel;     /* devices in all, and that one copy of the model is spread over; 0: one */
     int64_t attention_window;               /* 0: every pair of positions counts (struct fxc_rule) */
     int64_t *sequences;                     /* lengths of packed sequences; NULL: not told */
     uint32_t sequence_count;

@@ -156,6 +156,8 @@ FXC_API void fxc_analysis_free(fxc_analysis *analysis);
  *                 pairs with a key at or before the query; "window:N": of these the last N keys of each query
  *   "sequences"   "128,64,256": the lengths of the sequences that varlen attention finds packed, which are data; "" for
  *                 none told
+ *   "world_size", "model_parallel"  devices in all, and devices that one copy of the model is spread over: a report's
+ *                 head gives the whole model's FLOPs and parameters, those counted times model_parallel
  *   "probability.NAME"  that the condition of the cond named NAME is true, from 0 to 1: both branches then count by
  *                 their share, rounded per node ("" counts the dearer branch, the default)
  * Errors: FXC_USAGE, FXC_DEVICE. */

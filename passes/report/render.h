@@ -115,6 +115,8 @@ void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_
 const char *fxc_phase_title(uint32_t phase);
 /* The lines on operators without a formula and on shapes. */
 void fxc_put_missing(const struct fxc_analysis *analysis, struct fxc_stream *out);
+/* Devices in all and of one copy of the model, and what a whole copy does (render_devices.c). */
+void fxc_put_devices(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 /* What the tool of the convention says, and what it leaves out. */
 struct fxc_convention;
 /* Kernels under the profile (fxc_render_options.by "kernel"). */

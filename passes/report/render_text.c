@@ -133,6 +133,7 @@ static void put_head(const struct face *face) {
         put_field(face->out, "owner view", text);
     }
     put_convention(face);
+    fxc_put_devices(face->analysis, face->options->raw, face->out);
     put_corrections(face);
     if (face->tool != NULL) {
         (void)snprintf(text, sizeof text, "%s (%s, in %ss: %s)", face->tool->name, face->tool->tool, face->tool->unit,

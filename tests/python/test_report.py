@@ -180,3 +180,15 @@ def test_latex_is_a_table_that_compiles_by_its_own_rules(stack_file: Path, run: 
     assert "\\begin{tabular}{llrrrrr}" in lines
     assert all(line.count("&") == 6 and line.endswith("\\\\") for line in rows)
     assert all("_" not in line.replace("\\_", "") for line in rows)
+
+
+def test_devices_in_the_head(stack_file: Path, run: Run) -> None:
+    """What is counted is one device's; a copy of the model is as much on each of its devices."""
+    totals = fxcost.open(stack_file).to_dict()["totals"]
+    shown = run(stack_file, "--world-size", "8", "--model-parallel", "2", "--raw").stdout
+    whole = f"the whole model {2 * totals['flops']} FLOPs, {2 * totals['params']} parameters"
+    assert f"world size 8, data parallel 4, model parallel 2; {whole}" in shown
+    assert "world size 4, data parallel 4, model parallel 1\n" in run(stack_file, "--world-size", "4").stdout
+    assert "no multiple of model parallel 3" in run(stack_file, "--world-size", "8", "--model-parallel", "3").stdout
+    assert "devices" not in run(stack_file).stdout.splitlines()[4]
+    assert run(stack_file, "--world-size", "0").returncode == 2

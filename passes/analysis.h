@@ -191,6 +191,9 @@ struct fxc_cost {
     uint8_t *work;                        /* fxc_work_kind (fxcost/backend.h) */
     uint8_t *bound;                       /* fxc_bound */
     uint8_t *source;                      /* fxc_time_source (fxcost/backend.h) */
+    /* Per param row, of the optimiser's step; seconds 0 where none updates it. */
+    double *step_seconds;
+    uint8_t *step_bound, *step_source;
 };
 
 /* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */

@@ -5,6 +5,7 @@
 #include "backends/peaks.h"
 #include "passes/cost/backend.h"
 #include "passes/cost/work.h"
+#include "passes/optimizer.h"
 #include "passes/report/report.h"
 
 /* The first floating-point tensor among the arguments decides which peak applies; else the result does. */
@@ -24,7 +25,10 @@ static uint8_t work_dtype(const struct fxc_analysis *analysis, uint32_t node) {
 
 static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_cost *cost) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_cost];
-    uint32_t nodes = FXC_COUNT(analysis->program, node);
+    uint32_t nodes = FXC_COUNT(analysis->program, node), params = FXC_COUNT(analysis->program, param);
+    cost->step_seconds = FXC_NEW(arena, double, params);
+    cost->step_bound = FXC_NEW(arena, uint8_t, params);
+    cost->step_source = FXC_NEW(arena, uint8_t, params);
     cost->seconds = FXC_NEW(arena, double, nodes);
     cost->efficiency = FXC_NEW(arena, double, nodes);
     cost->error = FXC_NEW(arena, double, nodes);
@@ -33,22 +37,27 @@ static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_cost *cost)
     cost->bound = FXC_NEW(arena, uint8_t, nodes);
     cost->source = FXC_NEW(arena, uint8_t, nodes);
     bool done = cost->seconds != NULL && cost->efficiency != NULL && cost->error != NULL &&
-                cost->peak_seconds != NULL && cost->work != NULL && cost->bound != NULL && cost->source != NULL;
+                cost->peak_seconds != NULL && cost->work != NULL && cost->bound != NULL && cost->source != NULL &&
+                cost->step_seconds != NULL && cost->step_bound != NULL && cost->step_source != NULL;
     return done ? FXC_OK : FXC_MEMORY;
 }
 
-/* A figure that is missing makes the time of this node unknown, and the sum says so; anything else is an error. */
-static fxc_status predict(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work,
-                          struct fxc_cost *cost, uint32_t node, fxc_error *err) {
-    fxc_time time = {.struct_size = sizeof time, .seconds = NAN, .efficiency = NAN, .error = NAN};
-    fxc_status status = model(analysis->device, work, &time);
+/* A figure that is missing makes this time unknown, and the sum says so; anything else is an error. */
+static fxc_status predict(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work, uint32_t node,
+                          fxc_time *time, fxc_error *err) {
+    *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
+    fxc_status status = model(analysis->device, work, time);
     if (status == FXC_DEVICE) {
-        time.seconds = NAN;
-        time.bound = FXC_BOUND_UNKNOWN;
-        time.source = FXC_TIME_NONE;
-    } else {
-        FXC_TRY(fxc_check_time(analysis, node, status, &time, err));
+        *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
+        return FXC_OK;
     }
+    return fxc_check_time(analysis, node, status, time, err);
+}
+
+static fxc_status time_node(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work,
+                            struct fxc_cost *cost, uint32_t node, fxc_error *err) {
+    fxc_time time;
+    FXC_TRY(predict(analysis, model, work, node, &time, err));
     cost->seconds[node] = time.seconds;
     cost->bound[node] = work->counted ? time.bound : FXC_BOUND_UNKNOWN;
     cost->source[node] = time.source;
@@ -57,6 +66,34 @@ static fxc_status predict(const struct fxc_analysis *analysis, fxc_timing_fn mod
     cost->work[node] = work->kind;
     cost->peak_seconds[node] =
         fxc_seconds_of((double)work->counts.matrix_flops, fxc_matrix_peak(analysis->device, work->dtype));
+    return FXC_OK;
+}
+
+/* The step reads parameter, gradient and state and writes parameter and state, once: fused over many parameters, as
+ * torch's foreach and fused implementations are, so that no launch counts for a single one. */
+static fxc_status time_step(const struct fxc_analysis *analysis, fxc_timing_fn model, struct fxc_cost *cost,
+                            fxc_error *err) {
+    const struct fxc_optimizer_row *row = analysis->optimizer_row;
+    for (uint32_t param = 0; row != NULL && param < FXC_COUNT(analysis->program, param); param++) {
+        if (!analysis->optimizer->updated[param]) {
+            continue;
+        }
+        fxc_time time;
+        int64_t bytes = analysis->params->bytes[param];
+        fxc_work work = {.struct_size = sizeof work,
+                         .counts = analysis->optimizer->counts[param],
+                         .dtype = FXC_DTYPE_FLOAT32,
+                         .counted = true,
+                         .kind = FXC_WORK_POINTWISE};
+        if (fxc_mul(bytes, 2 + row->state, &work.counts.bytes_read) ||
+            fxc_mul(bytes, 1 + row->state, &work.counts.bytes_written)) {
+            return fxc_fail(err, FXC_OVERFLOW, "cost of the optimizer's step");
+        }
+        FXC_TRY(predict(analysis, model, &work, FXC_NONE, &time, err));
+        cost->step_seconds[param] = time.seconds;
+        cost->step_bound[param] = time.bound;
+        cost->step_source[param] = time.source;
+    }
     return FXC_OK;
 }
 
@@ -83,7 +120,7 @@ fxc_status fxc_run_cost(struct fxc_analysis *analysis, fxc_error *err) {
                          .dtype = work_dtype(analysis, rule.node),
                          .counted = analysis->flops->coverage[rule.node] != FXC_COVERAGE_UNKNOWN};
         fxc_describe_work(&rule, &work);
-        FXC_TRY(predict(analysis, model, &work, cost, rule.node, err));
+        FXC_TRY(time_node(analysis, model, &work, cost, rule.node, err));
     }
-    return FXC_OK;
+    return time_step(analysis, model, cost, err);
 }

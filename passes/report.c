@@ -241,7 +241,11 @@ struct fxc_sum fxc_optimizer_sum(const struct fxc_analysis *analysis, uint32_t p
     struct fxc_sum sum = fxc_sum_zero(analysis);
     sum.counts = analysis->optimizer->counts[param];
     sum.phase_flops[FXC_PHASE_OPTIMIZER] = fxc_flops_of(&sum.counts);
-    sum.seconds = 0;
+    if (analysis->cost->seconds != NULL) {
+        sum.seconds = analysis->cost->step_seconds[param];
+        sum.seconds_by_bound[analysis->cost->step_bound[param]] = sum.seconds;
+        sum.seconds_by_source[analysis->cost->step_source[param]] = sum.seconds;
+    }
     return sum;
 }
 

@@ -189,7 +189,11 @@ fxc_status fxc_check_time(const struct fxc_analysis *analysis, uint32_t node, fx
         return FXC_OK;
     }
     status = status == FXC_OK ? FXC_INTERNAL : status;
-    (void)fxc_fail_node(err, status, analysis->program, node);
+    if (node == FXC_NONE) {
+        (void)fxc_fail(err, status, "the step of the optimizer");
+    } else {
+        (void)fxc_fail_node(err, status, analysis->program, node);
+    }
     fxc_expected(err, "a time from the timing model of %s",
                  handle != NULL && handle->backend->predict != NULL ? handle->path : analysis->device->name);
     fxc_found(err, "status %d (%s), %g seconds, bound %u, source %u, efficiency %g, error %g", (int)status,

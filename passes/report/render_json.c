@@ -273,6 +273,7 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
     fxc_json_int(json, "nodes", row->sum.nodes);
     fxc_json_int(json, "unknown_nodes", row->sum.unknown_nodes);
     fxc_json_double(json, "seconds", row->sum.seconds);
+    fxc_json_double(json, "peak_seconds", row->sum.peak_seconds);
     if (row->sum.peak_bytes > 0) {
         fxc_json_int(json, "peak_bytes", row->sum.peak_bytes);
     }

@@ -31,10 +31,32 @@ def test_analyze_toy() -> None:
 
 def test_device_gives_seconds() -> None:
     """The roofline by hand: 132 bytes read and 32 written are slower than 44 FLOPs on this data sheet."""
-    report = fxcost.analyze(Toy().eval(), (torch.randn(1, 5),), device="a100-sxm-80gb")
-    assert report.seconds == pytest.approx((132 + 32) / 2039e9)
+    report = fxcost.analyze(Toy().eval(), (torch.randn(1, 5),), device="epyc-9654")
+    assert report.seconds == pytest.approx((132 + 32) / 460.8e9)
     with pytest.raises(fxcost.FxcostError, match="fxcost devices"):
         fxcost.analyze(Toy(), (torch.randn(1, 5),), device="abacus")
+
+
+def test_step_of_the_optimizer_has_a_time() -> None:
+    """AdamW moves 28 bytes an FP32 parameter: it reads p, g, m, v and writes p, m, v. The roofline by hand."""
+    model, args = torch.nn.Linear(64, 256, bias=False), (torch.randn(2, 64),)
+    plain = fxcost.analyze(model, args, mode="train", device="epyc-9654")
+    stepped = fxcost.analyze(model, args, mode="train", device="epyc-9654", optimizer="adamw")
+    assert plain.seconds is not None and stepped.seconds is not None
+    assert stepped.seconds - plain.seconds == pytest.approx(28 * 64 * 256 / 460.8e9)
+
+
+def test_times_say_what_they_rest_on() -> None:
+    """Shares add up to the whole, and the utilisation is the FLOPs by hand over peak and seconds."""
+    model = torch.nn.Linear(4096, 4096, bias=False).to(torch.bfloat16).eval()
+    report = fxcost.analyze(model, (torch.randn(2048, 4096, dtype=torch.bfloat16),), device="h200-sxm")
+    totals = report.to_dict()["totals"]
+    for parts in ("seconds_by_bound", "seconds_by_source"):
+        assert sum(totals[parts].values()) == pytest.approx(totals["seconds"])
+    assert totals["seconds_by_source"]["fitted"] == totals["seconds"]
+    assert totals["peak_seconds"] == pytest.approx(2 * 2048 * 4096 * 4096 / 989.4e12)
+    assert 0 < totals["seconds_error"] < 0.15 * totals["seconds"] and totals["mfu"] is None
+    assert totals["peak_seconds"] < totals["seconds"]
 
 
 def test_same_totals_everywhere(run: Run, stack_file: Path) -> None:

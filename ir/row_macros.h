@@ -131,6 +131,7 @@
 #define RNN(nonlinearity) FXC_FLOPS(rnn, "rnn(" #nonlinearity ")", FXC_CELL_##nonlinearity, 0, 0)
 #define RNN_LAYER FXC_FLOPS(rnn_layer, "rnn_layer", 0, 0, 0)
 #define RNN_LAYER_BACKWARD FXC_FLOPS(rnn_layer_backward, "rnn_layer_backward", 0, 0, 0)
+#define ISIN FXC_FLOPS(isin, "isin", 0, 0, 0)
 #define COMBINE FXC_FLOPS(combine, "combine", 0, 0, 0)
 #define CELL(kind) FXC_FLOPS(cell, "cell(" #kind ")", FXC_CELL_##kind, 0, 0)
 

@@ -295,6 +295,7 @@
     X(cell)                                                                                                            \
     X(rnn_layer)                                                                                                       \
     X(rnn_layer_backward)                                                                                              \
+    X(isin)                                                                                                            \
     /* passes/flops/rules_collective.c */                                                                              \
     X(combine)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 _PREFIX = "triton_kernel_wrapper_"
 
@@ -41,6 +42,42 @@ def kernels_noted() -> Iterator[None]:
         interface.__getitem__ = original
 
 
+@contextlib.contextmanager
+def launches_told(note: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
+    """Launches of Triton kernels while a model runs, which torch does not dispatch: ``note`` is told each one's name
+    and arguments. On fake tensors it is not launched."""
+    interface = getattr(sys.modules.get("triton.runtime.jit"), "KernelInterface", None)
+    if interface is None:
+        yield
+        return
+    original = interface.__getitem__
+
+    def launched(kernel: Any, grid: Any) -> Any:
+        launcher = original(kernel, grid)
+
+        def launch(*args: Any, **kwargs: Any) -> Any:
+            names = getattr(kernel, "arg_names", None) or [f"operand{i}" for i in range(len(args))]
+            arguments = dict(zip(names, args, strict=False)) | {key: kwargs[key] for key in kwargs if key in names}
+            note(_name(kernel), arguments)
+            if any(isinstance(value, FakeTensor) for value in arguments.values()):
+                return None
+            return launcher(*args, **kwargs)
+
+        return launch
+
+    interface.__getitem__ = launched
+    try:
+        yield
+    finally:
+        interface.__getitem__ = original
+
+
+def _name(kernel: Any) -> str:
+    while hasattr(kernel, "fn") and not hasattr(kernel, "__name__"):  # autotuners hold the kernel
+        kernel = kernel.fn
+    return f"triton.{getattr(kernel, '__name__', None) or type(kernel).__name__}"
+
+
 def is_launch(node: torch.fx.Node) -> bool:
     target = node.target
     return isinstance(target, torch._ops.HigherOrderOperator) and target.name().startswith(_PREFIX)
@@ -52,11 +89,8 @@ def launch(node: torch.fx.Node) -> tuple[str, dict[str, Any]]:
 
     kwargs: Any = node.kwargs
     kernel: Any = kernel_side_table.get_kernel(kwargs["kernel_idx"])
-    while hasattr(kernel, "fn") and not hasattr(kernel, "__name__"):  # autotuners hold the kernel
-        kernel = kernel.fn
-    name = getattr(kernel, "__name__", None) or type(kernel).__name__
     constants = kernel_side_table.get_constant_args(kwargs["constant_args_idx"])
-    return f"triton.{name}", {**kwargs["kwargs"], **constants}
+    return _name(kernel), {**kwargs["kwargs"], **constants}
 
 
 def schema(arguments: dict[str, Any]) -> str:

@@ -245,3 +245,20 @@ fxc_status fxc_flops_adaptive_pool(const struct fxc_rule *rule, const int32_t pa
     fxc_tally_work(&tally, result.dtype, visited > saved ? visited - saved : 0, 0);
     return fxc_tally_end(&tally, rule, err);
 }
+
+/* isin: (elements[..., None] == test_elements).any(-1), and a negation of each where it is inverted. */
+fxc_status fxc_flops_isin(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tensor elements = {.numel = 1}, tests = {.numel = 1};
+    struct fxc_tally tally = {.out = out};
+    bool given = fxc_has_tensor(rule, FXC_NAME_elements), several = fxc_has_tensor(rule, FXC_NAME_test_elements),
+         invert;
+    (void)params;
+    FXC_NEED(!given || fxc_known_tensor(rule, FXC_NAME_elements, &elements));
+    FXC_NEED(!several || fxc_known_tensor(rule, FXC_NAME_test_elements, &tests));
+    FXC_NEED((given || several) && fxc_rule_bool(rule, FXC_NAME_invert, false, &invert));
+    int64_t pairs = fxc_times(&tally, elements.numel, tests.numel);
+    int64_t any = pairs > elements.numel ? pairs - elements.numel : 0;
+    fxc_tally_work(&tally, given ? elements.dtype : tests.dtype, pairs, 0);
+    fxc_tally_work(&tally, FXC_DTYPE_BOOL, invert ? fxc_plus(&tally, any, elements.numel) : any, 0);
+    return fxc_tally_end(&tally, rule, err);
+}

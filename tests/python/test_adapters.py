@@ -5,7 +5,10 @@ Expected numbers are written out from the sizes of the products.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import torch
 from conftest import Run
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F  # noqa: N812
 
 import fxcost
@@ -224,6 +228,53 @@ class Adds(nn.Module):
 def model():
     return Adds(), (torch.ones(64), torch.ones(64))
 """
+
+
+class _Interface:
+    """What triton.runtime.jit.KernelInterface is to a launch: an index with the grid, then a call."""
+
+    def __getitem__(self, grid: Any) -> Any:
+        return lambda *args, **kwargs: self.run(*args, grid=grid, **kwargs)
+
+
+class _Double(_Interface):
+    """A kernel without Triton: doubles x into out."""
+
+    __name__, arg_names = "double", ["x", "out", "n", "BLOCK"]
+
+    def run(self, x: torch.Tensor, out: torch.Tensor, n: int, grid: Any, BLOCK: int) -> None:
+        del n, BLOCK, grid
+        out.numpy()[:] = 2 * x.numpy()  # nothing that torch dispatches
+
+
+class _Doubles(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = torch.empty_like(x)
+        _Double()[(4,)](x, out, x.numel(), BLOCK=16)
+        return out.sin()
+
+
+@pytest.fixture(name="launches")
+def _launches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module in Triton's place with what a launch goes through; where Triton is installed, that is used above."""
+    stand_in = types.ModuleType("triton.runtime.jit")
+    stand_in.KernelInterface = _Interface  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "triton.runtime.jit", stand_in)
+
+
+@pytest.mark.parametrize("fake", [False, True], ids=["real", "fake"])
+@pytest.mark.usefixtures("launches")
+def test_launches_in_a_recording_are_named(fake: bool) -> None:
+    mode = FakeTensorMode() if fake else contextlib.nullcontext()
+    with mode, fxcost.record() as recording:
+        result = _Doubles()(torch.ones(64))
+    report = recording.report()
+    assert report.unknown == {"triton.double": 1}
+    order = [row.op for row in report.nodes()]
+    assert order.index("aten.empty_like.default") < order.index("triton.double") < order.index("aten.sin.default")
+    if not fake:
+        assert torch.equal(result, torch.full((64,), 2.0).sin())  # it was launched
+    assert _Interface.__getitem__.__qualname__ == "_Interface.__getitem__"
 
 
 def test_triton_kernels_are_named(run: Run, tmp_path: Path) -> None:

@@ -85,3 +85,20 @@ def test_nothing_is_recorded_yet() -> None:
         recording.report()
     with pytest.raises(fxcost.FxcostError, match="has not started"):
         recording.stop()
+
+
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_isin_is_its_definition(dtype: torch.dtype, invert: bool) -> None:
+    """What generation asks of every token, against its definition written with other operators."""
+    x, ends = torch.arange(12, dtype=dtype).reshape(3, 4), torch.tensor([2, 5, 7], dtype=dtype)
+    with fxcost.record() as short:
+        found = torch.isin(x, ends, invert=invert)
+    with fxcost.record() as written:
+        expected = (x[..., None] == ends).any(-1)
+        expected = expected.logical_not() if invert else expected
+    assert torch.equal(found, expected)
+    one, two = short.report().to_dict()["totals"], written.report().to_dict()["totals"]
+    assert (one["flops"], one["int_ops"]) == (two["flops"], two["int_ops"])
+    assert one["flops"] + one["int_ops"] > 0
+    assert short.report().unknown == {}

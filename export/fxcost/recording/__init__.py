@@ -15,6 +15,7 @@ from ..distributed import groups, kind_of, local, propagation_unseen
 from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
 from ..forwards import Forwards
+from ..kernels import launches_told
 from ..params import tensors_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Recording:
         with contextlib.ExitStack() as stack:
             stack.enter_context(tape.phases.watching(lambda: tape.call))
             stack.enter_context(propagation_unseen())
+            stack.enter_context(launches_told(tape.launched))
             stack.enter_context(calls.watching())
             stack.enter_context(Functions(tape))
             self._dispatch = stack.enter_context(Attempts(tape) if self._attempts else Dispatch(tape))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..forwards import Forwards
+from ..kernels import schema
 from .phases import Phases
 
 OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
@@ -59,6 +60,13 @@ class Odd:
         self.layout = "nested" if tensor.is_nested else tensor.layout
         self.device, self.quantized = str(tensor.device), tensor.is_quantized
         self.subclass = type(tensor) not in (torch.Tensor, torch.nn.Parameter, FakeTensor)
+
+
+class Kernel(NamedTuple):
+    """The operator that a launched kernel is."""
+
+    name: str
+    schema: str
 
 
 class Tape:
@@ -204,6 +212,14 @@ class Tape:
             made = self.made
             return [made(item, node, i) if isinstance(item, _TENSOR) else item for i, item in enumerate(out)]
         return out
+
+    def launched(self, name: str, arguments: dict[str, Any]) -> None:
+        """A kernel that torch does not dispatch."""
+        call, code, position = self.place(sys._getframe(1))
+        flags, number = self.phases.now(self.call)
+        kernel = Kernel(name, schema(arguments))
+        named = {key: self.noted(value) for key, value in arguments.items()}
+        self.events.append((kernel, [], named, None, call, None, code, position, flags, number))
 
     def place(self, frame: Any) -> tuple[int, Any, int]:
         """Module call, and code and position in it of the innermost frame outside torch and fxcost."""

@@ -19,7 +19,7 @@ from .calls import Calls
 from .describe import Describer
 from .place import CallRows, Functions, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
-from .tape import Ref, Tape
+from .tape import Kernel, Ref, Tape
 
 Event = tuple[Any, ...]
 Tensors = dict[str, tuple[str, torch.Tensor, bool]]  # role, tensor, persistence by name
@@ -209,7 +209,8 @@ class Writer:
         func, taken, named, result, _, function, _, _, flags, _ = event
         known = self._ops.get(func)
         if known is None:
-            known = self._ops[func] = (self.operators.get(func), _base_name(func))
+            made = self.operators.kernel(*func) if isinstance(func, Kernel) else self.operators.get(func)
+            known = self._ops[func] = (made, _base_name(func))
         op, base = known
         rows, encode = self.columns.rows, self.describer.encode
         argnames = self._argnames.get((func, len(taken)))
@@ -268,6 +269,8 @@ class Writer:
 def _base_name(func: Any) -> str:
     if isinstance(func, torch._ops.OpOverload):
         return str(func._schema.name.partition("::")[2])
+    if isinstance(func, Kernel):
+        return func.name.rpartition(".")[2]
     return str(getattr(func, "__name__", "call"))
 
 

@@ -89,11 +89,39 @@ static const face_fn faces[] = {
     [FXC_FORMAT_CSV] = fxc_render_csv,   [FXC_FORMAT_MD] = fxc_render_md,      [FXC_FORMAT_LATEX] = fxc_render_latex,
 };
 
+/* Faces write a few bytes at a time, and the caller's function may be a slow one. */
+struct buffer {
+    fxc_write_fn write;
+    void *context;
+    size_t used;
+    char bytes[16384];
+};
+
+static bool flush(struct buffer *buffer) {
+    size_t used = buffer->used;
+    buffer->used = 0;
+    return used == 0 || buffer->write(buffer->context, buffer->bytes, used);
+}
+
+static bool write_buffered(void *context, const char *bytes, size_t size) {
+    struct buffer *buffer = context;
+    if (size > sizeof buffer->bytes - buffer->used && !flush(buffer)) {
+        return false;
+    }
+    if (size > sizeof buffer->bytes) {
+        return buffer->write(buffer->context, bytes, size);
+    }
+    memcpy(buffer->bytes + buffer->used, bytes, size);
+    buffer->used += size;
+    return true;
+}
+
 fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                void *context, fxc_error *err) {
     struct fxc_view_options view;
     struct fxc_rows rows = {0};
-    struct fxc_stream out = {write, context, false};
+    struct buffer buffer = {.write = write, .context = context};
+    struct fxc_stream out = {write_buffered, &buffer, false};
     if (options->struct_size < sizeof *options) {
         return fxc_fail(err, FXC_USAGE, "fxc_analysis_render: struct_size is smaller than this version's structure");
     }
@@ -106,7 +134,7 @@ fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options 
     fxc_status status = fxc_rows_build(analysis, &view, &rows, err);
     if (status == FXC_OK) {
         faces[view.format](analysis, &view, &rows, &out);
-        if (out.failed) {
+        if (out.failed || !flush(&buffer)) {
             status = fxc_fail(err, FXC_IO, "writing the report");
         }
     }

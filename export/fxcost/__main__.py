@@ -96,7 +96,8 @@ def main() -> int:
 
         sizes = arguments.batch, arguments.seq, arguments.image
         settings = parse_settings(arguments.set)
-        options = Options(*sizes, arguments.dtype, settings, arguments.dynamic, arguments.fx, arguments.input)
+        options = Options(*sizes, arguments.dtype, settings, arguments.dynamic)
+        options.fx, options.inputs = arguments.fx, arguments.input
         options.architecture, options.trust_pickle = arguments.architecture, arguments.trust_pickle
         options.real = arguments.measure
         progress = Progress()

@@ -24,10 +24,10 @@ class Options:
     settings: dict[str, Any] = field(default_factory=dict)
     dynamic: list[str] = field(default_factory=list)
     fx: bool = False  # no example inputs are wanted
-    real: bool = False  # weights and inputs with memory, to run on
     inputs: list[str] = field(default_factory=list)  # NAME=f32[1,3,224,224]
     architecture: str | None = None  # model argument of the class that a checkpoint file is for
     trust_pickle: bool = False  # a checkpoint file may run code
+    real: bool = False  # weights and inputs with memory, to run on
 
     def __post_init__(self) -> None:
         if self.batch is None and "batch" in words_of(self.dynamic):

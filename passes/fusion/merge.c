@@ -17,7 +17,7 @@ struct pair {
 struct round {
     struct pair *pair;
     uint32_t pair_count, pair_capacity;
-    uint64_t *seen; /* pairs that were tried, plus 1 */
+    uint64_t *seen; /* pairs that were refused, plus 1; in all rounds */
     uint32_t seen_count, seen_capacity;
     uint32_t *order, count;      /* live groups */
     uint32_t *user_begin, *user; /* per buffer: the groups that touch it, in order */
@@ -173,13 +173,15 @@ enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *m, uint32_t a, uint3
 /* ---- rounds ---------------------------------------------------------------------------------------------------------
  */
 
-static bool remember(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t b) {
+/* A pair of groups that was refused stays so, for groups never change. True when it is remembered as refused; else
+ * remembers it if `refused`. */
+static bool is_refused(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t b, bool refused) {
     if ((uint64_t)r->seen_count * 2 >= r->seen_capacity) {
         uint32_t capacity = r->seen_capacity == 0 ? 1024 : r->seen_capacity * 2;
         uint64_t *seen = calloc(capacity, sizeof *seen);
         if (seen == NULL) {
             m->e->failed = true;
-            return false;
+            return true;
         }
         for (uint32_t i = 0; i < r->seen_capacity; i++) {
             if (r->seen[i] != 0) {
@@ -197,17 +199,23 @@ static bool remember(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t 
     uint64_t key = ((uint64_t)a << 32 | b) + 1, at = key * 0x9e3779b97f4a7c15u >> 20;
     for (; r->seen[at & (r->seen_capacity - 1)] != 0; at++) {
         if (r->seen[at & (r->seen_capacity - 1)] == key) {
-            return false;
+            return true;
         }
     }
-    r->seen[at & (r->seen_capacity - 1)] = key;
-    r->seen_count++;
-    return true;
+    if (refused) {
+        r->seen[at & (r->seen_capacity - 1)] = key;
+        r->seen_count++;
+    }
+    return false;
 }
 
 static void try_pair(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t b, bool *outer_only) {
     enum fxc_merge_reason reason = fxc_merge_reason_of(m, a, b);
-    if (reason >= FXC_MERGE_LIBRARY || (reason == FXC_MERGE_OUTER_LOOPS && !*outer_only)) {
+    if (reason >= FXC_MERGE_LIBRARY) {
+        (void)is_refused(m, r, a, b, true);
+        return;
+    }
+    if (reason == FXC_MERGE_OUTER_LOOPS && !*outer_only) {
         return;
     }
     if (reason != FXC_MERGE_OUTER_LOOPS && *outer_only) {
@@ -301,9 +309,7 @@ static bool run_round(struct fxc_merge *m, struct round *r) {
     r->count = fxc_merge_order(m, r->order);
     list_users(m, r);
     r->pair_count = 0;
-    r->seen_count = 0;
     memset(r->cursor, 0, ((size_t)m->e->buffer_count + 1) * sizeof *r->cursor);
-    memset(r->seen, 0, r->seen_capacity * sizeof *r->seen);
     for (uint32_t i = 0; i < r->count && !m->e->failed; i++) {
         const struct fxc_kernel_group *g = &m->group[r->order[i]];
         uint32_t last = FXC_NONE;
@@ -315,8 +321,13 @@ static bool run_round(struct fxc_merge *m, struct round *r) {
             last = buffer;
             uint32_t at = r->user_begin[buffer] + r->cursor[buffer]++, end = r->user_begin[buffer + 1];
             for (uint32_t j = at + 1; j < end && j <= at + m->e->profile->attempts; j++) {
-                if (remember(m, r, r->order[i], r->user[j])) {
-                    try_pair(m, r, r->order[i], r->user[j], &outer_only);
+                uint32_t a = r->order[i], b = r->user[j];
+                uint32_t maker = m->e->buffer[buffer].operation;
+                bool feeds = maker != FXC_NONE && m->group_of[maker] == a;
+                /* If one feeds the other through another buffer, the pair is met there. */
+                if ((feeds || distance(&m->group[a], &m->group[b]) <= m->e->profile->max_distance) &&
+                    !is_refused(m, r, a, b, false)) {
+                    try_pair(m, r, a, b, &outer_only);
                 }
             }
         }

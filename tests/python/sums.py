@@ -10,7 +10,7 @@ from typing import Any
 from fxcost.binding import Analysis
 
 Rows = list[dict[str, Any]]
-NOT_SUMS = ("seconds", "peak_bytes")  # compared below; a maximum over time
+NOT_SUMS = ("seconds", "peak_seconds", "peak_bytes")  # compared below; a maximum over time
 
 
 def _table(analysis: Analysis, by: str) -> dict[str, Any]:
@@ -63,9 +63,10 @@ def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
         compare(f"module {name}", _summed([row], columns), within.get(name, Counter()))
         compare(f"operators of module {name}", _summed(cells.get(name, []), columns), _summed([row], columns))
     compare("whole model", _summed(tables["module"]["rows"][:1], columns), expected)
-    seconds = totals.get("seconds")
-    for by in ("node", "op") if seconds is not None else ():
-        found = sum(row["seconds"] or 0 for row in tables[by]["rows"])
-        if abs(found - seconds) > 1e-9 * abs(seconds) + 1e-12:
-            wrong.append(f"{by}: seconds {found}, not {seconds}")
+    for name in ("seconds", "peak_seconds"):
+        seconds = totals.get(name)
+        for by in ("node", "op") if seconds is not None else ():
+            found = sum(row[name] or 0 for row in tables[by]["rows"])
+            if abs(found - seconds) > 1e-9 * abs(seconds):
+                wrong.append(f"{by}: {name} {found}, not {seconds}")
     return columns, wrong

@@ -85,7 +85,7 @@ class Tape:
         self.function: tuple[Any, int] | None = None
         self.functions = 0
         self.placed: Any = None  # the function call whose position and module call are known
-        self.placed_call = -1
+        self.placed_in = self.placed_call = -1
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
@@ -298,11 +298,13 @@ class Dispatch(TorchDispatchMode):
         call = tape.call
         if flags & tape.phases.backward:  # has the position of its forward operator
             code, position = None, 0
-        elif function is not None and function is tape.placed:  # one call of a function has one position
+        elif function is not None and function is tape.placed and call == tape.placed_in:
+            # One call of a function has one position; what a checkpoint computes again runs inside another.
             call, code, position = tape.placed_call, tape.code, tape.position
         else:
+            tape.placed, tape.placed_in = function, call
             call, code, position = tape.place(sys._getframe(1))
-            tape.placed, tape.placed_call, tape.code, tape.position = function, call, code, position
+            tape.placed_call, tape.code, tape.position = call, code, position
         result = tape.made(out, index, -1) if isinstance(out, _TENSOR) else tape.results(out, index)
         events.append((func, taken, named, result, call, function, code, position, flags, number))
         return out

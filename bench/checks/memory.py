@@ -40,7 +40,7 @@ def _built(kind: str, settings: dict[str, Any]) -> tuple[torch.nn.Module, tuple[
     config = fake.module.config
     if hasattr(config, "use_cache"):
         config.use_cache = False
-    inputs = {key: value for key, value in tree_map(_real, dict(fake.kwargs)).items() if not key.startswith("past")}
+    inputs = {key: value for key, value in tree_map(_real, dict(fake.kwargs)).items() if not key.startswith("past_key")}
     return type(fake.module)(config).eval(), tree_map(_real, fake.args), inputs
 
 

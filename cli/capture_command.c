@@ -47,6 +47,19 @@ static fxc_status no_python(fxc_error *err) {
                     "  found: this command without Python\n  install it with: pip install fxcost");
 }
 
+/* Is the compiler's own graph wanted? The profiles of a compiler fuse it, where the way to capture has one. */
+static bool wants_lowered(const struct cli_options *options) {
+    static const char *const without[] = {"--train", "--record", "--method", "--fx", "--lowered", "--check"};
+    for (int i = 0; i < options->capture_arg_count; i++) {
+        for (size_t j = 0; j < sizeof without / sizeof without[0]; j++) {
+            if (strcmp(options->capture_args[i], without[j]) == 0) {
+                return false;
+            }
+        }
+    }
+    return options->profile != NULL && strncmp(options->profile, "inductor-", strlen("inductor-")) == 0;
+}
+
 /* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. A
  * second file is for a training step's forward pass, or for a decode step. */
 static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
@@ -61,6 +74,9 @@ static fxc_status run_python(const char *python, const struct cli_options *optio
     if (second != NULL) {
         arguments[count++] = options->generate ? "--decode-step" : "--forward-pass";
         arguments[count++] = second;
+    }
+    if (wants_lowered(options)) {
+        arguments[count++] = "--lowered";
     }
     if (is_checkpoint(options->operand)) { /* it may come to a listing, which Python prints */
         if (options->render.depth != 0) {

@@ -127,7 +127,7 @@ fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options 
     }
     if (options->by != NULL && strcmp(options->by, "kernel") == 0) {
         FXC_TRY(fxc_render_kernels(analysis, options, &out, err));
-        return out.failed ? fxc_fail(err, FXC_IO, "writing the report") : FXC_OK;
+        return out.failed || !flush(&buffer) ? fxc_fail(err, FXC_IO, "writing the report") : FXC_OK;
     }
     FXC_TRY(check(analysis, options, &view, err));
     FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));

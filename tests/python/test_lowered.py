@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,18 @@ def test_text_form_round_trips(tmp_path: Path) -> None:
     assert b'graph "lowered" lowered' in text
     assert subprocess.run([NATIVE, "print", tmp_path / "a.txt"], capture_output=True, check=True).stdout == text
     subprocess.run([NATIVE, "verify", tmp_path / "a.txt"], check=True, capture_output=True)
+
+
+def test_the_command_lowers_for_the_profile_of_a_compiler(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\ndef model():\n    return torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(-1)), "
+        "(torch.ones(2, 4),)\n"
+    )
+    shell = {**os.environ, "FXCOST_PYTHON": sys.executable}
+    command = [NATIVE, tmp_path / "net.py", "--fusion", "inductor-cpu", "--by", "kernel", "--format", "csv"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=shell)
+    assert ran.returncode == 0, ran.stderr
+    assert "amax" in ran.stdout and "addmm" in ran.stdout  # of the lowered graph
 
 
 def test_says_what_it_cannot_lower(monkeypatch: pytest.MonkeyPatch) -> None:

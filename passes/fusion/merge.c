@@ -332,7 +332,9 @@ static bool run_round(struct fxc_merge *m, struct round *r) {
             }
         }
     }
-    qsort(r->pair, r->pair_count, sizeof *r->pair, compare_pairs);
+    if (r->pair_count > 1) {
+        qsort(r->pair, r->pair_count, sizeof *r->pair, compare_pairs);
+    }
     for (uint32_t i = 0; i < r->pair_count && !m->e->failed; i++) {
         uint32_t a = m->group_of[m->member[m->group[r->pair[i].a].member_begin]];
         uint32_t b = m->group_of[m->member[m->group[r->pair[i].b].member_begin]];

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from truth import Graph, Kernel
 
+import fxcost.fusion
 from fxcost.binding import Program
 from fxcost.fusion import kernels
 
@@ -116,12 +117,17 @@ class Totals:
 def compare(name: str, graph: Graph, program: bytes, profile: str) -> Comparison:
     names = _names(graph, program)
     ours = [
-        Mine(kernel.kind, frozenset(names.get(node, node) for node in kernel.nodes), kernel.inductor_bytes)
+        Mine(kernel.kind, frozenset(names.get(node, node) for node in kernel.nodes), _bytes(kernel, profile))
         for kernel in kernels(Program.from_bytes(program, name), profile)
     ]
     found = Comparison(name, bytes=graph.bytes, our_bytes=sum(kernel.bytes for kernel in ours))
     found.pairs = list(_paired(_unlabelled(graph.kernels), _unlabelled(ours)))
     return found
+
+
+def _bytes(kernel: fxcost.fusion.Kernel, profile: str) -> int:
+    """Inductor's own accounting, which only its own profiles have; of a baseline what it reads and writes."""
+    return kernel.inductor_bytes if profile.startswith("inductor") else kernel.bytes_read + kernel.bytes_written
 
 
 _Either = TypeVar("_Either", Kernel, Mine)

@@ -359,12 +359,15 @@ static fxc_status check_lists(const struct fxc_program *p, fxc_error *err) {
 
 /* What was measured is told whole, and is never negative. */
 static fxc_status check_measures(const struct fxc_program *p, fxc_error *err) {
-    uint32_t rows = FXC_COUNT(p, measure),
-             columns = (p->measure_node != NULL) + (p->measure_what != NULL) + (p->measure_value != NULL);
-    if (rows > 0 && columns != 3) {
+    const void *const columns[] = {p->measure_node, p->measure_what, p->measure_value};
+    uint32_t rows = FXC_COUNT(p, measure), present = 0;
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        present += columns[i] != NULL;
+    }
+    if (rows > 0 && present != 3) {
         fxc_status status = fxc_fail(err, FXC_FORMAT, "%s", p->file);
         fxc_expected(err, "the columns measure_node, measure_what and measure_value, or none of them");
-        fxc_found(err, "%u of the three", columns);
+        fxc_found(err, "%u of the three", present);
         return status;
     }
     for (uint32_t i = 0; i < rows; i++) {

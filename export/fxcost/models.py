@@ -180,7 +180,7 @@ def _from_checkpoint(spec: str, options: Options) -> Model:
 
 
 def _refuse_options(spec: str, options: Options) -> None:
-    if options != Options():
+    if options != Options(real=options.real):
         raise usage(
             f"{spec}: --input, --batch, --seq, --image, --dtype, --dynamic and --set do not apply to a captured program"
         )
@@ -313,7 +313,7 @@ def _unpack(spec: str, result: Any, options: Options) -> Model:
 def _invented_inputs(spec: str, module: torch.nn.Module, options: Options) -> tuple[Any, ...]:
     """For a bare module the sizes say what it reads: --image an image, --seq tokens."""
     batch = options.batch or 1
-    if isinstance(module, torch.fx.GraphModule) and options == Options():
+    if isinstance(module, torch.fx.GraphModule) and options == Options(real=options.real):
         return ()
     if options.image:
         height, width = (options.image, options.image) if isinstance(options.image, int) else options.image

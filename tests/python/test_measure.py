@@ -100,3 +100,10 @@ def test_command(run: Run, tmp_path: Path) -> None:
     assert json.loads(again.stdout)["measured"]["runs"] == 2
     refused = run("measure", kept)
     assert refused.returncode == 2 and "a model that can run" in refused.stderr
+
+
+def test_a_pt2_cannot_be_measured(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "linear.pt2"
+    torch.export.save(torch.export.export(nn.Linear(4, 4), (torch.ones(2, 4),)), path)
+    refused = run("measure", path, FXCOST_PYTHON=sys.executable)
+    assert refused.returncode == 2 and "cannot be measured" in refused.stderr

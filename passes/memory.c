@@ -162,6 +162,15 @@ static fxc_status walk_bodies(struct walk *w, uint32_t node, uint32_t graph_end,
     return FXC_OK;
 }
 
+/* A loop whose sizes grow is walked at the sizes of its first trip: a lower bound, which the report says. */
+static bool grows(const struct walk *w, uint32_t node) {
+    struct fxc_rule rule = {
+        .program = w->p, .shapes = w->analysis->shapes, .bindings = w->analysis->bindings, .node = node};
+    enum fxc_kind kind;
+    int64_t payload;
+    return fxc_rule_arg(&rule, FXC_NAME_trip, &kind, &payload) && kind != FXC_KIND_NONE;
+}
+
 /* What the kernels of a node hold beside its results. */
 static fxc_status find_temporaries(struct walk *w, uint32_t node, struct fxc_temporaries *found, fxc_error *err) {
     const struct fxc_temporary_row *row = w->row[w->p->node_op[node]];
@@ -185,6 +194,7 @@ static fxc_status walk_node(struct walk *w, uint32_t node, uint32_t graph_end, f
     struct fxc_temporaries found = {0};
     int64_t before = w->now, most = 0, at_most;
     FXC_TRY(walk_bodies(w, node, graph_end, &most, err));
+    memory->untold += grows(w, node);
     FXC_TRY(find_temporaries(w, node, &found, err));
     w->step++;
     give_block(w, take_block(w, found.ahead));

@@ -48,7 +48,8 @@ void fxc_put_peak(const struct fxc_analysis *analysis, bool raw, struct fxc_stre
         fxc_putf(out, ", %s reserved by torch's CUDA allocator\n", fxc_human_bytes(memory->reserved_bytes, raw, b));
     }
     if (memory->untold > 0) {
-        fxc_putf(out, "            %" PRIu32 " nodes hold more while they run than is known\n", memory->untold);
+        fxc_putf(out, "            %" PRIu32 " node%s more while running than is known\n", memory->untold,
+                 memory->untold == 1 ? " holds" : "s hold");
     }
     if (memory->unsized > 0) {
         fxc_putf(out, "            %" PRIu32 " storages have no known size, and are left out\n", memory->unsized);

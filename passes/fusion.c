@@ -90,6 +90,13 @@ static bool list_users(struct fxc_engine *e, struct fxc_arena *arena) {
 /* ---- the loop engine ------------------------------------------------------------------------------------------------
  */
 
+/* Pools are pointed into even where a program puts nothing there. */
+static bool reserve_pools(struct fxc_engine *e) {
+    return FXC_ROOM(e->load, e->load_capacity, 1) && FXC_ROOM(e->work, e->work_capacity, 1) &&
+           FXC_ROOM(e->access, e->access_capacity, 1) && FXC_ROOM(e->size, e->size_capacity, 1) &&
+           FXC_ROOM(e->number, e->number_capacity, 1);
+}
+
 static bool start(struct fxc_engine *e, struct fxc_analysis *analysis, uint32_t graph) {
     const struct fxc_program *p = analysis->program;
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_fusion];
@@ -105,7 +112,7 @@ static bool start(struct fxc_engine *e, struct fxc_analysis *analysis, uint32_t 
     e->user_begin = FXC_NEW(arena, uint32_t, values + 1);
     e->is_output = FXC_NEW(arena, bool, values);
     if (e->view == NULL || e->users == NULL || e->user_begin == NULL || e->is_output == NULL ||
-        !fxc_index_init(&e->index)) {
+        !fxc_index_init(&e->index) || !reserve_pools(e)) {
         return false;
     }
     for (uint32_t v = 0; v < values; v++) {

@@ -18,11 +18,12 @@ static int compare_access(const void *a, const void *b) {
     return fxc_access_order(a, b);
 }
 
+/* One more than is asked for: an operation may touch and follow nothing, and arrays that are copied must exist. */
 static bool room(struct fxc_merge *m, uint32_t members, uint32_t accesses, uint32_t edges) {
     bool ok = FXC_ROOM(m->group, m->group_capacity, m->group_count + 1) &&
               FXC_ROOM(m->member, m->member_capacity, m->member_count + members) &&
-              FXC_ROOM(m->access, m->access_capacity, m->access_count + accesses) &&
-              FXC_ROOM(m->edge, m->edge_capacity, m->edge_count + edges);
+              FXC_ROOM(m->access, m->access_capacity, m->access_count + accesses + 1) &&
+              FXC_ROOM(m->edge, m->edge_capacity, m->edge_count + edges + 1);
     m->e->failed |= !ok;
     return ok;
 }
@@ -73,8 +74,9 @@ uint32_t fxc_group_new(struct fxc_merge *m, uint32_t operation) {
                                  .fixed = op->kind > FXC_OPERATION_REDUCTION,
                                  .live = true};
     m->member[m->member_count++] = operation;
-    memcpy(m->access + m->access_count, e->access + op->access_begin, accesses * sizeof *m->access);
-    m->access_count += accesses;
+    for (uint32_t i = 0; i < accesses; i++) {
+        m->access[m->access_count++] = e->access[op->access_begin + i];
+    }
     for (uint32_t i = 0; i < op->read_count; i++) {
         uint32_t source = e->buffer[e->access[op->access_begin + op->write_count + i].buffer].operation;
         if (source != FXC_NONE && source != operation) {

@@ -143,7 +143,7 @@ uint32_t fxc_index_intern(struct fxc_index_table *t, int64_t offset, const struc
 
 uint32_t fxc_index_tuple(struct fxc_index_table *t, const uint32_t *items, uint32_t count) {
     if (!make_room(t, &t->tuples, hash_of_tuple) || !FXC_ROOM(t->tuple_begin, t->tuple_capacity, t->tuple_count + 2) ||
-        !FXC_ROOM(t->item, t->item_capacity, t->item_count + count)) {
+        !FXC_ROOM(t->item, t->item_capacity, t->item_count + count + 1)) { /* the items of the empty tuple exist too */
         t->failed = true;
         return 0;
     }

@@ -116,11 +116,36 @@ static void test_profiles(void **state) {
     }
 }
 
+/* Programs in which there is nothing to merge, touch or order; for the sanitizers, in every profile. */
+static void test_little(void **state) {
+    static const char *const graphs[] = {
+        "input %x: f32[2] @0\nreturn %x\n",
+        "return []\n",
+        "input %x: f32[] @0\n%y = aten.neg.default(self=%x) -> f32[] @1\nreturn %y\n",
+        "input %x: f32[0, 3] @0\n%y = aten.neg.default(self=%x) -> f32[0, 3] @1\nreturn %y\n",
+        "%y = aten.ones.default(size=[4]) -> f32[4] @0\nreturn %y\n",
+        "input %x: f32[2, 2] @0\n%t = aten.t.default(self=%x) -> f32[2, 2]{1, 2} @0\nreturn %t\n",
+        "input %x: f32[2] @0\n%y = aten.neg.default(self=%x) -> f32[2] @1\nreturn %x\n",
+    };
+    static const uint32_t kernels[] = {0, 0, 1, 1, 1, 0, 0};
+    fxc_profile_info info = {.struct_size = sizeof info};
+    (void)state;
+    for (uint32_t i = 0; fxc_profile_get(i, &info, NULL) == FXC_OK; i++) {
+        for (size_t g = 0; g < sizeof graphs / sizeof graphs[0]; g++) {
+            struct totals totals = run(graphs[g], info.name);
+            if (strcmp(info.name, "inductor-cpu") == 0) {
+                assert_int_equal(totals.kernels, kernels[g]);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elements),
         cmocka_unit_test(test_recomputation),
         cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

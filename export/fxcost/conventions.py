@@ -7,47 +7,48 @@ from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_int64, c_size_t,
 from dataclasses import dataclass, field
 from typing import Any
 
-from .binding import _ERROR, Analysis, Program, _call, _Sized, declare
+from .abi import ERROR, Sized
+from .binding import Analysis, Program, _call, declare
 from .errors import FxcostError
 
 
-class _Info(_Sized):
+class _Info(Sized):
     _fields_ = [("struct_size", c_size_t)]
     _fields_ += [(name, c_char_p) for name in ("name", "tool", "unit", "mark", "summary", "functions")]
     _fields_ += [("rows", c_uint32), ("both", c_bool)]
 
 
-class _Row(_Sized):
+class _Row(Sized):
     _fields_ = [("struct_size", c_size_t)]
     _fields_ += [(name, c_char_p) for name in ("sight", "name", "key", "formula", "source")]
 
 
-class _Totals(_Sized):
+class _Totals(Sized):
     _fields_ = [("struct_size", c_size_t)]
     _fields_ += [(name, c_int64) for name in ("count", "macs", "left_out_flops", "left_out_macs", "unknown_nodes")]
     _fields_ += [("failed_node", c_uint32), ("failure", c_char_p), ("forward", c_int64)]
 
 
-class _Op(_Sized):
+class _Op(Sized):
     _fields_ = [("struct_size", c_size_t), ("key", c_char_p)]
     _fields_ += [(name, c_int64) for name in ("calls", "count", "macs")]
 
 
-class _LeftOut(_Sized):
+class _LeftOut(Sized):
     _fields_ = [("struct_size", c_size_t), ("op", c_char_p)]
     _fields_ += [(name, c_int64) for name in ("nodes", "flops", "macs")] + [("listed", c_bool)]
 
 
-_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
-    "fxc_convention_get": (c_int32, [c_uint32, POINTER(_Info), _ERROR]),
-    "fxc_convention_get_row": (c_int32, [c_uint32, c_uint32, POINTER(_Row), _ERROR]),
-    "fxc_analysis_tool": (c_int32, [c_void_p, POINTER(_Totals), _ERROR]),
-    "fxc_analysis_tool_op": (c_int32, [c_void_p, c_uint32, POINTER(_Op), _ERROR]),
-    "fxc_analysis_left_out": (c_int32, [c_void_p, c_uint32, POINTER(_LeftOut), _ERROR]),
+SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "fxc_convention_get": (c_int32, [c_uint32, POINTER(_Info), ERROR]),
+    "fxc_convention_get_row": (c_int32, [c_uint32, c_uint32, POINTER(_Row), ERROR]),
+    "fxc_analysis_tool": (c_int32, [c_void_p, POINTER(_Totals), ERROR]),
+    "fxc_analysis_tool_op": (c_int32, [c_void_p, c_uint32, POINTER(_Op), ERROR]),
+    "fxc_analysis_left_out": (c_int32, [c_void_p, c_uint32, POINTER(_LeftOut), ERROR]),
 }
 
 
-declare(_SIGNATURES)
+declare(SIGNATURES)
 
 
 def _all(make: Callable[[], Any], name: str, *first: Any) -> Iterator[Any]:

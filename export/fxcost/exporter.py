@@ -6,7 +6,6 @@ import contextlib
 import operator
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from . import pt2
 from .caches import caches_known
+from .captured import Capture
 from .convert import Converter, Input, Output
 from .dynamic import export
 from .errors import FxcostError, first_line, usage
@@ -42,40 +42,6 @@ _ROLE_OF_OUTPUT = {"LOSS_OUTPUT": "loss"}
 
 # A part of a file beside the captured graph, made of the converter and the exported program; entries for the head.
 Part = Callable[[Converter, Any], dict[str, Any]]
-
-
-class Capture:
-    """A captured program: the bytes of a .fxir file."""
-
-    def __init__(self, data: bytes, model: str) -> None:
-        self._data = data
-        self.model = model
-
-    def to_bytes(self) -> bytes:
-        return self._data
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the file whole or not at all: under a temporary name first, then renamed."""
-        target = Path(path)
-        try:
-            descriptor, temporary = tempfile.mkstemp(prefix=target.name + ".", suffix=".part", dir=target.parent)
-        except OSError as error:
-            raise FxcostError(f"{target}: cannot be written: {error.strerror}", status="IO") from None
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._data)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise FxcostError(f"{target}: cannot be written: {error.strerror}", status="IO") from None
-        return target
-
-    def __repr__(self) -> str:
-        return f"<fxcost.Capture of {self.model}, {len(self._data):,} bytes>"
 
 
 def capture(

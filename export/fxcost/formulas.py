@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .binding import _ERROR, Analysis, Counts, Status, declare, enumeration, function
+from .abi import ERROR, Counts
+from .binding import Analysis, Status, declare, enumeration, function
 from .errors import FxcostError, usage
 
 Answer = int | Mapping[str, int] | None
@@ -31,11 +32,11 @@ class _OpDesc(ctypes.Structure):
 
 declare(
     {
-        "fxc_analysis_add_op": (c_int32, [c_void_p, POINTER(_OpDesc), _ERROR]),
-        "fxc_analysis_add_formulas": (c_int32, [c_void_p, c_char_p, c_size_t, c_char_p, _ERROR]),
-        "fxc_analysis_ignore_op": (c_int32, [c_void_p, c_char_p, _ERROR]),
-        "fxc_analysis_ignore_module": (c_int32, [c_void_p, c_char_p, _ERROR]),
-        "fxc_analysis_scale_op": (c_int32, [c_void_p, c_char_p, c_char_p, _ERROR]),
+        "fxc_analysis_add_op": (c_int32, [c_void_p, POINTER(_OpDesc), ERROR]),
+        "fxc_analysis_add_formulas": (c_int32, [c_void_p, c_char_p, c_size_t, c_char_p, ERROR]),
+        "fxc_analysis_ignore_op": (c_int32, [c_void_p, c_char_p, ERROR]),
+        "fxc_analysis_ignore_module": (c_int32, [c_void_p, c_char_p, ERROR]),
+        "fxc_analysis_scale_op": (c_int32, [c_void_p, c_char_p, c_char_p, ERROR]),
         "fxc_op_call_name": (c_char_p, [c_void_p]),
         "fxc_op_call_tensor": (c_bool, [c_void_p, c_char_p, POINTER(_TensorInfo)]),
         "fxc_op_call_result": (c_bool, [c_void_p, c_uint32, POINTER(_TensorInfo)]),

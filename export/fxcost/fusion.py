@@ -5,10 +5,11 @@ from __future__ import annotations
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 
-from .binding import _ERROR, Analysis, Program, _Sized, declare
+from .abi import ERROR, Sized
+from .binding import Analysis, Program, declare
 
 
-class KernelInfo(_Sized):
+class KernelInfo(Sized):
     """``fxc_kernel_info``: what runs as one under the profile."""
 
     _fields_ = [("struct_size", c_size_t), ("kind", c_uint8), ("kind_text", c_char_p), ("nodes", POINTER(c_uint32))]
@@ -19,14 +20,14 @@ class KernelInfo(_Sized):
     _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64), ("intensity", c_double)]
 
 
-class KernelAccess(_Sized):
+class KernelAccess(Sized):
     """``fxc_kernel_access_info``: a buffer that a kernel touches."""
 
     _fields_ = [("struct_size", c_size_t), ("value", c_uint32), ("node", c_uint32), ("buffer", c_uint32)]
     _fields_ += [("name", c_char_p), ("written", c_bool), ("bytes", c_int64), ("inductor_bytes", c_int64)]
 
 
-class NodeInfo(_Sized):
+class NodeInfo(Sized):
     """``fxc_node_info``: name, operator and place of a node."""
 
     _fields_ = [("struct_size", c_size_t), ("graph", c_uint32), ("name", c_char_p), ("op", c_char_p)]
@@ -35,10 +36,10 @@ class NodeInfo(_Sized):
 
 declare(
     {
-        "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), _ERROR]),
-        "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), _ERROR]),
-        "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), _ERROR]),
-        "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), _ERROR]),
+        "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), ERROR]),
+        "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), ERROR]),
+        "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), ERROR]),
+        "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), ERROR]),
     }
 )
 

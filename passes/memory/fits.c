@@ -83,7 +83,7 @@ static int64_t needed(const struct fxc_memory *memory) {
 }
 
 fxc_status fxc_memory_fits(fxc_analysis *analysis, fxc_fit *out, fxc_error *err) {
-    int64_t capacity, token;
+    int64_t capacity = 0, token = 0;
     if (out->struct_size < sizeof *out) {
         return fxc_fail(err, FXC_USAGE, "fxc_memory_fits: struct_size is smaller than this version's structure");
     }

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from fxcost import binding
+from fxcost import abi, binding
 from fxcost.errors import FxcostError
 
 NONE = 0xFFFFFFFF
@@ -215,27 +215,27 @@ def input_names(program: torch.export.ExportedProgram) -> set[str]:
 # ---- what fxcost says -----------------------------------------------------------------------------------------------
 
 
-class NodeInfo(binding._Sized):
+class NodeInfo(abi.Sized):
     _fields_ = [("struct_size", c_size_t), ("graph", c_uint32), ("name", c_char_p), ("op", c_char_p)]
     _fields_ += [("file", c_char_p), ("line", c_uint32), ("call", c_uint32)]
 
 
-class MemoryInfo(binding._Sized):
+class MemoryInfo(abi.Sized):
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("producer", c_uint32), ("memory", c_uint32)]
     _fields_ += [("origin", c_uint32), ("relation", c_uint8)]
 
 
-class WriteInfo(binding._Sized):
+class WriteInfo(abi.Sized):
     _fields_ = [("struct_size", c_size_t), ("node", c_uint32), ("value", c_uint32), ("memory", c_uint32)]
     _fields_ += [("version", c_uint32), ("whole", c_bool), ("metadata", c_bool)]
 
 
-class WritebackInfo(binding._Sized):
+class WritebackInfo(abi.Sized):
     _fields_ = [("struct_size", c_size_t), ("input", c_uint32), ("value", c_uint32), ("node", c_uint32)]
     _fields_ += [("kind", c_uint8), ("name", c_char_p), ("target", c_char_p)]
 
 
-class DependencyInfo(binding._Sized):
+class DependencyInfo(abi.Sized):
     _fields_ = [("struct_size", c_size_t), ("node", c_uint32), ("kind", c_uint8)]
 
 
@@ -285,8 +285,8 @@ def _get(function: str, kind: Any, handle: c_void_p, *index: int) -> Any:
     info = kind()
     call = getattr(binding.library(), function)
     call.restype = c_int32
-    call.argtypes = [c_void_p, *[c_uint32] * len(index), POINTER(kind), POINTER(binding._Error)]
-    error = binding._Error()
+    call.argtypes = [c_void_p, *[c_uint32] * len(index), POINTER(kind), POINTER(abi.Error)]
+    error = abi.Error()
     status = call(handle, *index, byref(info), byref(error))
     if status != 0:
         raise FxcostError(error.message.decode() or function, binding.Status(status).name)

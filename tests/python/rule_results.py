@@ -9,7 +9,7 @@ from typing import Any
 from operator_calls import Calls
 from shape_sources import RECORDED, RULE, ValueInfo, _get, _told
 
-from fxcost import binding
+from fxcost import abi, binding
 
 SIZES, DTYPE, STRIDES, OTHERWISE = 1, 2, 4, 8  # enum fxc_shape_told
 PARTS = {"sizes": SIZES, "type": DTYPE, "strides": STRIDES}
@@ -35,7 +35,7 @@ class Results:
         analysis.require("shapes")
         self.nodes = [Node() for _ in calls.ops]
         agrees = binding.library().fxc_analysis_value_agrees
-        agrees.restype, agrees.argtypes = c_int32, [c_void_p, c_uint32, POINTER(binding._Error)]
+        agrees.restype, agrees.argtypes = c_int32, [c_void_p, c_uint32, POINTER(abi.Error)]
         for value in range(program.info().values):
             info = _get("fxc_analysis_value", ValueInfo, analysis._handle, value)
             if info.source not in (RULE, RECORDED) or info.numel < 0:
@@ -45,7 +45,7 @@ class Results:
             for part, bit in PARTS.items():
                 node.told[part] += bool(bits & bit)
             if bits & OTHERWISE:
-                error = binding._Error()
+                error = abi.Error()
                 agrees(analysis._handle, value, byref(error))
                 node.contradiction = f"expected {error.expected.decode()}, found {error.found.decode()}"
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from alias_oracle import NodeInfo
 
-from fxcost import binding
+from fxcost import abi, binding
 from fxcost.errors import FxcostError
 
 INPUT, RULE, RECORDED, TAGGED = 1, 2, 3, 4  # enum fxc_value_source
 DTYPE, STRIDES, OTHERWISE = 2, 4, 8  # bits of enum fxc_shape_told
 
 
-class ValueInfo(binding._Sized):
+class ValueInfo(abi.Sized):
     """``fxc_value_info``."""
 
     _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("producer", c_uint32)]
@@ -63,9 +63,9 @@ class Sources:
 
 
 def _get(function: str, kind: Any, handle: c_void_p, index: int) -> Any:
-    info, error = kind(), binding._Error()
+    info, error = kind(), abi.Error()
     call = getattr(binding.library(), function)
-    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(kind), POINTER(binding._Error)]
+    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(kind), POINTER(abi.Error)]
     status = call(handle, index, byref(info), byref(error))
     if status != 0:
         raise FxcostError(error.message.decode() or function, binding.Status(status).name)
@@ -73,9 +73,9 @@ def _get(function: str, kind: Any, handle: c_void_p, index: int) -> Any:
 
 
 def _told(handle: c_void_p, value: int) -> int:
-    told, error = c_uint32(), binding._Error()
+    told, error = c_uint32(), abi.Error()
     call = binding.library().fxc_analysis_value_told
-    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(c_uint32), POINTER(binding._Error)]
+    call.restype, call.argtypes = c_int32, [c_void_p, c_uint32, POINTER(c_uint32), POINTER(abi.Error)]
     status = call(handle, value, byref(told), byref(error))
     if status != 0:
         raise FxcostError(error.message.decode(), binding.Status(status).name)
@@ -98,11 +98,11 @@ def _derived(program: binding.Program, number: int | None) -> binding.Analysis:
 def _contradictions(program: binding.Program, analysis: binding.Analysis) -> list[str]:
     """What rules tell of values otherwise than the recording."""
     agrees = binding.library().fxc_analysis_value_agrees
-    agrees.restype, agrees.argtypes = c_int32, [c_void_p, c_uint32, POINTER(binding._Error)]
+    agrees.restype, agrees.argtypes = c_int32, [c_void_p, c_uint32, POINTER(abi.Error)]
     found = []
     for value in range(program.info().values):
         if _told(analysis._handle, value) & OTHERWISE:
-            error = binding._Error()
+            error = abi.Error()
             agrees(analysis._handle, value, byref(error))
             found.append(" ".join(error.message.decode().split()))
     return found

@@ -14,7 +14,7 @@ from shape_models import WRITTEN
 from torch import nn
 
 import fxcost
-from fxcost import binding
+from fxcost import abi, binding
 
 MB = 1 << 20
 
@@ -74,7 +74,7 @@ class Allocator:
         return self.allocated, self.reserved, self.most_allocated, self.most_reserved
 
 
-class State(binding._Sized):
+class State(abi.Sized):
     """``fxc_allocator_state``."""
 
     _fields_ = [("struct_size", ctypes.c_size_t)]

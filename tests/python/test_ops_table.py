@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fxcost.binding import _Sized, library
+from fxcost.abi import Sized
+from fxcost.binding import library
 
 TEXTS = ("name", "schema", "shape_rule", "flop_rule", "fuse", "touch", "eager", "autocast", "alias", "doc")
 
 
-class OpInfo(_Sized):
+class OpInfo(Sized):
     """``fxc_op_info``."""
 
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in TEXTS] + [("activation", c_bool)]

@@ -15,7 +15,8 @@ import torch
 from conftest import Run
 
 import fxcost
-from fxcost.binding import Analysis, Program, Status, _Error, library, package_file
+from fxcost.abi import Error
+from fxcost.binding import Analysis, Program, Status, library, package_file
 
 INTEGERS = ("flops", "macs", "matrix_flops", "vector_flops", "transcendentals", "int_ops")
 INTEGERS += ("bytes_read", "bytes_written", "unknown_nodes")
@@ -71,7 +72,7 @@ def sweep(file: Path, axes: dict[str, list[int]], threads: int | None) -> tuple[
         count *= len(points)
     cells = {name: (c_int64 * count)() for name in INTEGERS}
     columns = Columns(ctypes.sizeof(Columns), *cells.values(), None)
-    error = _Error()
+    error = Error()
     if threads is None:
         first, total = c_size_t(0), c_size_t(count)
         status = library().fxc_sweep(program._handle, byref(grid), first, total, byref(columns), byref(error))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import FxcostError
 
 if TYPE_CHECKING:
-    from .compiled import compiled
+    from .compiling import compiled
     from .exporter import Capture, capture
     from .formulas import formula
     from .measuring import measure
@@ -35,7 +35,7 @@ __all__ = [
 _HOME = {
     "capture": "exporter",
     "Capture": "exporter",
-    "compiled": "compiled",
+    "compiled": "compiling",
     "analyze": "report",
     "Report": "report",
     "open": "report",

@@ -39,3 +39,11 @@ def test_contributing_names_files_that_exist() -> None:
     paths = {path for path in re.findall(r"`([\w./-]+/[\w.-]+\.\w+)`", text) if "*" not in path}
     assert len(paths) > 10
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_no_public_name_is_a_module_too() -> None:
+    """``import fxcost.NAME`` would put the module in the place of what the name stands for."""
+    import fxcost
+
+    modules = {path.stem for path in (ROOT / "export" / "fxcost").glob("*.py")}
+    assert not modules & set(fxcost.__all__)

@@ -16,8 +16,10 @@ struct cli_list {
 };
 
 struct cli_options {
-    const char *command;       /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
-    const char *operand;       /* the file, model or pattern; NULL when absent */
+    const char *command; /* "report", "print", "verify", "ops", "passes", "devices", "capture" */
+    const char *operand; /* the file, model or pattern; NULL when absent */
+    const char *more[2]; /* operands after it, of commands that take them */
+    int more_count;
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *backend, *measured, *convention, *profile, *attention, *sequences, *world_size,
         *model_parallel, *optimizer, *allocator;
@@ -89,6 +91,7 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
 
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
 fxc_status cli_formula(struct cli_options *options, fxc_error *err);
+fxc_status cli_explain(struct cli_options *options, fxc_error *err);
 fxc_status cli_stubs(struct cli_options *options, fxc_error *err);
 fxc_status cli_sweep(struct cli_options *options, fxc_error *err);
 fxc_status cli_report(struct cli_options *options, fxc_error *err);

@@ -7,21 +7,23 @@
 
 static const struct command {
     const char *name, *operand, *help;
+    int more; /* operands after the first */
 } commands[] = {
-    {"report", "MODEL", "print what a model costs; the default: fxcost MODEL is fxcost report MODEL"},
-    {"capture", "MODEL", "capture a model into a .fxir file (-o FILE)"},
-    {"measure", "MODEL", "run a model and its operators here, and report times beside costs (-o FILE keeps them)"},
-    {"print", "MODEL", "print the program in text form"},
-    {"check", "MODEL", "run torch's FlopCounterMode on the same inputs and compare"},
-    {"verify", "MODEL", "check a program and say what is in it"},
-    {"sweep", "MODEL", "totals over a grid of sizes: --dim batch=1..256 --dim seq=128,512"},
-    {"formula", "MODEL", "totals as exact formulas in the dynamic dimensions"},
-    {"stubs", "MODEL", "stubs of formulas to complete, for operators that have none"},
-    {"ops", "[PATTERN]", "list the operators that have a row in the table"},
-    {"passes", "", "list the passes and what each needs"},
-    {"devices", "[NAME]", "list the devices, or the figures of one as a device file"},
-    {"profiles", "", "list the fusion profiles: what runs as one kernel"},
-    {"conventions", "[NAME]", "list how other counters count, or the rows of one"},
+    {"report", "MODEL", "print what a model costs; the default: fxcost MODEL is fxcost report MODEL", 0},
+    {"capture", "MODEL", "capture a model into a .fxir file (-o FILE)", 0},
+    {"measure", "MODEL", "run a model and its operators here, and report times beside costs (-o FILE keeps them)", 0},
+    {"print", "MODEL", "print the program in text form", 0},
+    {"check", "MODEL", "run torch's FlopCounterMode on the same inputs and compare", 0},
+    {"verify", "MODEL", "check a program and say what is in it", 0},
+    {"sweep", "MODEL", "totals over a grid of sizes: --dim batch=1..256 --dim seq=128,512", 0},
+    {"formula", "MODEL", "totals as exact formulas in the dynamic dimensions", 0},
+    {"explain", "MODEL A B", "why nodes A and B are or are not one kernel under --fusion (inductor-cpu)", 2},
+    {"stubs", "MODEL", "stubs of formulas to complete, for operators that have none", 0},
+    {"ops", "[PATTERN]", "list the operators that have a row in the table", 0},
+    {"passes", "", "list the passes and what each needs", 0},
+    {"devices", "[NAME]", "list the devices, or the figures of one as a device file", 0},
+    {"profiles", "", "list the fusion profiles: what runs as one kernel", 0},
+    {"conventions", "[NAME]", "list how other counters count, or the rows of one", 0},
 };
 
 /* CAPTURE and CAPTURE_FLAG are handed to the Python side as they are. */
@@ -231,13 +233,13 @@ static fxc_status parse_option(int argc, char **argv, int *i, struct cli_options
     return set_option(option, value, out, err);
 }
 
-static bool is_command(const char *text) {
+static const struct command *find_command(const char *text) {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, text) == 0) {
-            return true;
+            return &commands[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 fxc_status cli_parse(int argc, char **argv, struct cli_options *out, fxc_error *err) {
@@ -248,10 +250,12 @@ fxc_status cli_parse(int argc, char **argv, struct cli_options *out, fxc_error *
             if (status != FXC_OK) {
                 return status;
             }
-        } else if (out->command == NULL && out->operand == NULL && is_command(argv[i])) {
+        } else if (out->command == NULL && out->operand == NULL && find_command(argv[i]) != NULL) {
             out->command = argv[i];
         } else if (out->operand == NULL) {
             out->operand = argv[i];
+        } else if (out->command != NULL && out->more_count < find_command(out->command)->more) {
+            out->more[out->more_count++] = argv[i];
         } else {
             return usage(err, "one operand", argv[i]);
         }

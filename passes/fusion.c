@@ -133,11 +133,12 @@ static void stop(struct fxc_engine *e) {
     free(e->number);
 }
 
-static fxc_status run_loops(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err) {
+fxc_status fxc_fusion_with_loops(struct fxc_analysis *analysis, uint32_t graph, fxc_loops_fn visit, void *context,
+                                 fxc_error *err) {
     struct fxc_engine e;
     struct fxc_merge merge = {0};
     fxc_status status = FXC_OK;
-    if (!start(&e, analysis, fusion->graph)) {
+    if (!start(&e, analysis, graph)) {
         status = fxc_fail_memory(err, "fusion");
     }
     if (status == FXC_OK) {
@@ -150,7 +151,7 @@ static fxc_status run_loops(struct fxc_analysis *analysis, struct fxc_fusion *fu
         status = fxc_merge_run(&e, &merge, err);
     }
     if (status == FXC_OK) {
-        status = fxc_account(&merge, fusion, err);
+        status = visit(&merge, context, err);
     }
     if (status == FXC_OK && (e.failed || e.index.failed)) {
         status = fxc_fail_memory(err, "fusion");
@@ -163,6 +164,10 @@ static fxc_status run_loops(struct fxc_analysis *analysis, struct fxc_fusion *fu
     fxc_merge_free(&merge);
     stop(&e);
     return status;
+}
+
+static fxc_status account(struct fxc_merge *merge, void *context, fxc_error *err) {
+    return fxc_account(merge, context, err);
 }
 
 /* ---- the pass -------------------------------------------------------------------------------------------------------
@@ -203,8 +208,9 @@ fxc_status fxc_run_fusion(struct fxc_analysis *analysis, fxc_error *err) {
     memset(home, 0xff, nodes * sizeof *home);
     *fusion = (struct fxc_fusion){
         .profile = analysis->profile, .graph = graph_of(analysis->program, analysis->profile), .home = home};
-    fxc_status status = analysis->profile->engine == FXC_ENGINE_LOOPS ? run_loops(analysis, fusion, err)
-                                                                      : fxc_nodes_run(analysis, fusion, err);
+    fxc_status status = analysis->profile->engine == FXC_ENGINE_LOOPS
+                            ? fxc_fusion_with_loops(analysis, fusion->graph, account, fusion, err)
+                            : fxc_nodes_run(analysis, fusion, err);
     if (!keep_all(arena, fusion) && status == FXC_OK) {
         status = fxc_fail_memory(err, "fusion");
     }

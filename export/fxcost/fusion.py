@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
+from ctypes import (
+    POINTER,
+    byref,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_double,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_void_p,
+)
 from dataclasses import dataclass
 
 from .abi import ERROR, Sized
@@ -27,6 +40,13 @@ class KernelAccess(Sized):
     _fields_ += [("name", c_char_p), ("written", c_bool), ("bytes", c_int64), ("inductor_bytes", c_int64)]
 
 
+class _Explanation(Sized):
+    """``fxc_explanation``: why two nodes are or are not one kernel."""
+
+    _fields_ = [("struct_size", c_size_t), ("together", c_bool), ("reason", c_char_p)]
+    _fields_ += [("kernel_a", c_uint32), ("kernel_b", c_uint32), ("text", c_char * 4096)]
+
+
 class NodeInfo(Sized):
     """``fxc_node_info``: name, operator and place of a node."""
 
@@ -39,6 +59,7 @@ declare(
         "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), ERROR]),
         "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), ERROR]),
         "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), ERROR]),
+        "fxc_fusion_explain": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(_Explanation), ERROR]),
         "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), ERROR]),
     }
 )
@@ -123,3 +144,23 @@ def kernels(program: Program, profile: str) -> list[Kernel]:
     count = c_uint32()
     analysis.call("fxc_analysis_kernel_count", byref(count))
     return [_kernel(analysis, index) for index in range(count.value)]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why two nodes are or are not one kernel. ``kernels`` are the two that were compared, None for a node in none;
+    ``reason`` is a word of the table in docs/fusion.md, ``text`` says it with its limits."""
+
+    together: bool
+    reason: str
+    kernels: tuple[int | None, int | None]
+    text: str
+
+
+def explain(program: Program, profile: str, a: str, b: str) -> Explanation:
+    """Why nodes ``a`` and ``b`` are or are not one kernel. A captured node stands for what was lowered from it."""
+    found = _Explanation()
+    Analysis(program, profile=profile).call("fxc_fusion_explain", a.encode(), b.encode(), byref(found))
+    none = 2**32 - 1
+    first, second = (None if kernel == none else kernel for kernel in (found.kernel_a, found.kernel_b))
+    return Explanation(found.together, found.reason.decode(), (first, second), found.text.decode())

@@ -65,6 +65,19 @@ typedef struct fxc_kernel_access_info {
 FXC_API fxc_status fxc_analysis_kernel_access(fxc_analysis *analysis, uint32_t kernel, uint32_t index,
                                               fxc_kernel_access_info *out, fxc_error *err);
 
+typedef struct fxc_explanation {
+    size_t struct_size;
+    bool together;               /* a kernel computes both */
+    const char *reason;          /* the rule as a word: "same_loops", "too_many", ... (docs/fusion.md) */
+    uint32_t kernel_a, kernel_b; /* the kernels that were compared, FXC_NONE where there is none */
+    char text[4096];             /* the answer, the rule, its limits and the kernels, a line each */
+} fxc_explanation;
+/* Why nodes `a` and `b` are or are not one kernel. Names are those of the graph that the profile fuses, or of captured
+ * nodes, each of which stands for all that was lowered from it; FXC_USAGE with near names for one that does not exist.
+ * Where a node is computed in several kernels, the pair of kernels that is nearest to being one is explained. */
+FXC_API fxc_status fxc_fusion_explain(fxc_analysis *analysis, const char *a, const char *b, fxc_explanation *out,
+                                      fxc_error *err);
+
 typedef struct fxc_profile_info {
     size_t struct_size;
     const char *name, *summary, *source;

@@ -70,6 +70,8 @@ uint32_t fxc_group_new(struct fxc_merge *m, uint32_t operation) {
                                  .head = {op->outer, op->folded},
                                  .tail = {op->outer, op->folded},
                                  .edge_begin = m->edge_count,
+                                 .into = FXC_NONE,
+                                 .from = {FXC_NONE, FXC_NONE},
                                  .reduces = op->kind == FXC_OPERATION_REDUCTION,
                                  .fixed = op->kind > FXC_OPERATION_REDUCTION,
                                  .live = true};
@@ -112,6 +114,8 @@ uint32_t fxc_group_join(struct fxc_merge *m, uint32_t first, uint32_t second, ui
                                  .lowest = a->lowest < b->lowest ? a->lowest : b->lowest,
                                  .highest = a->highest > b->highest ? a->highest : b->highest,
                                  .edge_begin = m->edge_count,
+                                 .into = FXC_NONE,
+                                 .from = {first, second},
                                  .live = true};
     choose_sizes(&g, a, b);
     if (depth > 0) {
@@ -145,6 +149,7 @@ uint32_t fxc_group_join(struct fxc_merge *m, uint32_t first, uint32_t second, ui
     }
     tidy(m, &g);
     m->group[first].live = m->group[second].live = false;
+    m->group[first].into = m->group[second].into = m->group_count;
     m->group[m->group_count] = g;
     return m->group_count++;
 }

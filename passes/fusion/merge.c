@@ -60,7 +60,7 @@ int64_t fxc_merge_shared(struct fxc_merge *m, uint32_t a, uint32_t b) {
     return total;
 }
 
-static uint32_t distance(const struct fxc_kernel_group *a, const struct fxc_kernel_group *b) {
+uint32_t fxc_merge_distance(const struct fxc_kernel_group *a, const struct fxc_kernel_group *b) {
     uint32_t x = a->lowest > b->highest ? a->lowest - b->highest : b->highest - a->lowest;
     uint32_t y = b->lowest > a->highest ? b->lowest - a->highest : a->highest - b->lowest;
     return x > y ? x : y;
@@ -135,7 +135,7 @@ static enum fxc_merge_reason horizontal(struct fxc_merge *m, uint32_t a, uint32_
     if (shared < (int64_t)profile->min_shared) {
         return FXC_MERGE_LITTLE_SHARED;
     }
-    if (distance(x, y) > profile->max_distance) {
+    if (fxc_merge_distance(x, y) > profile->max_distance) {
         return FXC_MERGE_FAR;
     }
     if (x->member_count + y->member_count > profile->max_siblings) {
@@ -231,7 +231,7 @@ static void try_pair(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t 
                                            .b = b,
                                            .found = r->pair_count,
                                            .shared = fxc_merge_shared(m, a, b),
-                                           .distance = distance(x, y),
+                                           .distance = fxc_merge_distance(x, y),
                                            .same_type = x->reduces == y->reduces};
     r->pair_count++;
 }
@@ -325,7 +325,7 @@ static bool run_round(struct fxc_merge *m, struct round *r) {
                 uint32_t maker = m->e->buffer[buffer].operation;
                 bool feeds = maker != FXC_NONE && m->group_of[maker] == a;
                 /* If one feeds the other through another buffer, the pair is met there. */
-                if ((feeds || distance(&m->group[a], &m->group[b]) <= m->e->profile->max_distance) &&
+                if ((feeds || fxc_merge_distance(&m->group[a], &m->group[b]) <= m->e->profile->max_distance) &&
                     !is_refused(m, r, a, b, false)) {
                     try_pair(m, r, a, b, &outer_only);
                 }
@@ -348,7 +348,8 @@ static bool run_round(struct fxc_merge *m, struct round *r) {
         if (reason == FXC_MERGE_SAME_SIZES) {
             fxc_loops_align(m, a, b);
         }
-        (void)fxc_group_join(m, a, b, reason == FXC_MERGE_OUTER_LOOPS ? fxc_outer_depth(m, a, b) : 0);
+        uint32_t joined = fxc_group_join(m, a, b, reason == FXC_MERGE_OUTER_LOOPS ? fxc_outer_depth(m, a, b) : 0);
+        m->group[joined].reason = (uint8_t)reason;
         merged = true;
     }
     return merged;

@@ -4,30 +4,30 @@
 
 #include "passes/fusion/engine.h"
 
-/* Why two groups of operations are or are not one kernel. X(NAME, text). */
+/* Why two groups of operations are or are not one kernel. X(NAME, token, text): the token is what users are given. */
 #define FXC_MERGE_REASON_LIST(X)                                                                                       \
-    X(NONE, "not tried")                                                                                               \
-    X(SAME_LOOPS, "they run the same loops")                                                                           \
-    X(INTO_REDUCTION, "the first runs over what the second folds")                                                     \
-    X(SAME_SIZES, "their loops, written otherwise, are the same")                                                      \
-    X(OUTER_LOOPS, "they share their outer loops")                                                                     \
-    X(LIBRARY, "one of them is a library kernel")                                                                      \
-    X(ORDER, "the second must run first")                                                                              \
-    X(NOTHING_SHARED, "they have no access in common")                                                                 \
-    X(TOO_MANY, "together they are more operations than a kernel may hold")                                            \
-    X(TOO_MANY_SIBLINGS,                                                                                               \
+    X(NONE, "not_tried", "not tried")                                                                                  \
+    X(SAME_LOOPS, "same_loops", "they run the same loops")                                                             \
+    X(INTO_REDUCTION, "into_reduction", "the first runs over what the second folds")                                   \
+    X(SAME_SIZES, "same_sizes", "their loops, written otherwise, are the same")                                        \
+    X(OUTER_LOOPS, "outer_loops", "they share their outer loops")                                                      \
+    X(LIBRARY, "library", "one of them is a library kernel")                                                           \
+    X(ORDER, "order", "the second must run first")                                                                     \
+    X(NOTHING_SHARED, "nothing_shared", "they have no access in common")                                               \
+    X(TOO_MANY, "too_many", "together they are more operations than a kernel may hold")                                \
+    X(TOO_MANY_SIBLINGS, "too_many_siblings",                                                                          \
       "together they are more operations than a kernel may hold whose parts do not feed each other")                   \
-    X(MEMORY, "memory that could be used again would not be")                                                          \
-    X(OTHER_ELEMENTS, "the second reads other elements than the first has just written")                               \
-    X(BETWEEN, "another kernel must run between them")                                                                 \
-    X(OTHER_LOOPS, "their loops differ")                                                                               \
-    X(LITTLE_SHARED, "what they share is too little")                                                                  \
-    X(FAR, "they are too far apart")                                                                                   \
-    X(CYCLE, "each would have to run before the other")                                                                \
-    X(NOT_NEIGHBOURS, "they do not touch a common buffer, or others that do were tried first")
+    X(MEMORY, "memory", "memory that could be used again would not be")                                                \
+    X(OTHER_ELEMENTS, "other_elements", "the second reads other elements than the first has just written")             \
+    X(BETWEEN, "between", "another kernel must run between them")                                                      \
+    X(OTHER_LOOPS, "other_loops", "their loops differ")                                                                \
+    X(LITTLE_SHARED, "little_shared", "what they share is too little")                                                 \
+    X(FAR, "far", "they are too far apart")                                                                            \
+    X(CYCLE, "cycle", "each would have to run before the other")                                                       \
+    X(NOT_NEIGHBOURS, "not_neighbours", "they do not touch a common buffer, or others that do were tried first")
 
 enum fxc_merge_reason {
-#define X(name, text) FXC_MERGE_##name,
+#define X(name, token, text) FXC_MERGE_##name,
     FXC_MERGE_REASON_LIST(X)
 #undef X
         FXC_MERGE_REASON_COUNT
@@ -44,6 +44,9 @@ struct fxc_kernel_group {
     uint32_t head[2], tail[2];           /* the same of the first and of the last loop nest */
     uint32_t edge_begin, edge_count;     /* operations outside that must run before, at merge->edge */
     uint32_t stamp;
+    uint32_t into;       /* the group that this one merged into, FXC_NONE for a kernel */
+    uint32_t from[2];    /* the two that it was made of, in the order in which they run; FXC_NONE */
+    uint8_t reason;      /* enum fxc_merge_reason: why these two merged */
     bool reduces, fixed; /* fixed: a library kernel, or nothing */
     bool live;
 };
@@ -72,8 +75,16 @@ uint32_t fxc_merge_order(struct fxc_merge *merge, uint32_t *order);
 void fxc_merge_free(struct fxc_merge *merge);
 /* Why group b can run with group a, which comes first, or not. Below FXC_MERGE_LIBRARY: it can. */
 enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *merge, uint32_t a, uint32_t b);
+/* Operations between the places of two groups. */
+uint32_t fxc_merge_distance(const struct fxc_kernel_group *a, const struct fxc_kernel_group *b);
 /* Bytes of the accesses that two groups have in common. */
 int64_t fxc_merge_shared(struct fxc_merge *merge, uint32_t a, uint32_t b);
+
+/* Lowers a graph and merges its operations, and lets `visit` see the outcome (passes/fusion.c). What is kept lies in
+ * the arena of the fact. */
+typedef fxc_status (*fxc_loops_fn)(struct fxc_merge *merge, void *context, fxc_error *err);
+fxc_status fxc_fusion_with_loops(struct fxc_analysis *analysis, uint32_t graph, fxc_loops_fn visit, void *context,
+                                 fxc_error *err);
 
 /* passes/fusion/relate.c: how loops relate. */
 enum fxc_merge_reason fxc_loops_relate(struct fxc_merge *merge, uint32_t a, uint32_t b);

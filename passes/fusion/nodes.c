@@ -171,17 +171,21 @@ static void join(struct fxc_node_groups *g, uint32_t a, uint32_t b) {
     }
 }
 
+static bool any_rule_holds(struct fxc_node_groups *g, uint32_t source, uint32_t node) {
+    bool holds = false;
+    for (uint32_t r = 0; r < FXC_NODE_RULES && !holds; r++) {
+        holds = g->profile->rule[r].producer != 0 && rule_holds(g, &g->profile->rule[r], source, node);
+    }
+    return holds;
+}
+
 static void try_join(struct fxc_node_groups *g, uint32_t source, void *context) {
     uint32_t node = *(uint32_t *)context, a = fxc_nodes_root(g, source), b = fxc_nodes_root(g, node);
     if (a == b || !g->runs[source - g->first] ||
         g->count[a - g->first] + g->count[b - g->first] > g->profile->max_nodes) {
         return;
     }
-    bool holds = false;
-    for (uint32_t r = 0; r < FXC_NODE_RULES && !holds; r++) {
-        holds = g->profile->rule[r].producer != 0 && rule_holds(g, &g->profile->rule[r], source, node);
-    }
-    if (holds && !lies_between(g, a, b) && !lies_between(g, b, a)) {
+    if (any_rule_holds(g, source, node) && !lies_between(g, a, b) && !lies_between(g, b, a)) {
         join(g, a, b);
     }
 }
@@ -245,19 +249,51 @@ static bool allocate(struct fxc_node_groups *g, struct fxc_arena *arena) {
            g->use_count != NULL;
 }
 
-fxc_status fxc_nodes_run(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err) {
+static void note_read(struct fxc_node_groups *g, uint32_t source, void *context) {
+    uint32_t *sought = context;
+    (void)g;
+    if (source == *sought) {
+        *sought = FXC_NONE;
+    }
+}
+
+enum fxc_node_reason fxc_nodes_reason(struct fxc_node_groups *g, uint32_t source, uint32_t node) {
+    uint32_t a = fxc_nodes_root(g, source), b = fxc_nodes_root(g, node), sought = source;
+    if (g->profile->everything) {
+        return FXC_NODES_EVERYTHING;
+    }
+    if (a == b) {
+        return FXC_NODES_RULE;
+    }
+    if (g->profile->max_nodes == 1) {
+        return FXC_NODES_ALONE;
+    }
+    fxc_nodes_each_source(g, node, note_read, &sought);
+    if (sought != FXC_NONE) {
+        return FXC_NODES_NOT_NEIGHBOURS;
+    }
+    return any_rule_holds(g, source, node) ? FXC_NODES_BETWEEN : FXC_NODES_NO_RULE;
+}
+
+fxc_status fxc_nodes_group(struct fxc_analysis *analysis, uint32_t graph, struct fxc_node_groups *g, fxc_error *err) {
     const struct fxc_program *p = analysis->program;
-    struct fxc_node_groups g = {.analysis = analysis,
-                                .p = p,
-                                .profile = analysis->profile,
-                                .first = p->graph_node_begin[fusion->graph],
-                                .end = p->graph_node_begin[fusion->graph + 1]};
-    if (!allocate(&g, &analysis->arena[FXC_FACT_fusion])) {
+    *g = (struct fxc_node_groups){.analysis = analysis,
+                                  .p = p,
+                                  .profile = analysis->profile,
+                                  .first = p->graph_node_begin[graph],
+                                  .end = p->graph_node_begin[graph + 1]};
+    if (!allocate(g, &analysis->arena[FXC_FACT_fusion])) {
         return fxc_fail_memory(err, "fusion");
     }
-    describe_nodes(&g);
-    count_uses(&g, fusion->graph);
-    memset(g.stamp, 0, (g.end - g.first) * sizeof *g.stamp);
-    group_nodes(&g);
+    describe_nodes(g);
+    count_uses(g, graph);
+    memset(g->stamp, 0, (g->end - g->first) * sizeof *g->stamp);
+    group_nodes(g);
+    return FXC_OK;
+}
+
+fxc_status fxc_nodes_run(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err) {
+    struct fxc_node_groups g;
+    FXC_TRY(fxc_nodes_group(analysis, fusion->graph, &g, err));
     return fxc_nodes_account(&g, fusion, err);
 }

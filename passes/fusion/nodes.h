@@ -28,6 +28,26 @@ uint32_t fxc_nodes_root(struct fxc_node_groups *groups, uint32_t node);
 void fxc_nodes_each_source(struct fxc_node_groups *groups, uint32_t node,
                            void (*each)(struct fxc_node_groups *, uint32_t source, void *context), void *context);
 
+/* Why two nodes are or are not one kernel. X(NAME, token, text). */
+#define FXC_NODE_REASON_LIST(X)                                                                                        \
+    X(EVERYTHING, "everything", "the profile runs the whole program as one kernel")                                    \
+    X(RULE, "rule", "rules of the profile put nodes with what they read, along a path between the two")                \
+    X(ALONE, "alone", "the profile runs each node by itself")                                                          \
+    X(NOT_NEIGHBOURS, "not_neighbours", "the second does not read what the first makes, and nothing else joined them") \
+    X(NO_RULE, "no_rule", "no rule of the profile puts the second with the first")                                     \
+    X(BETWEEN, "between", "another kernel must run between them")
+
+enum fxc_node_reason {
+#define X(name, token, text) FXC_NODES_##name,
+    FXC_NODE_REASON_LIST(X)
+#undef X
+        FXC_NODE_REASON_COUNT
+};
+/* Why node `node` can run with `source`, or not. Below FXC_NODES_ALONE: it does. */
+enum fxc_node_reason fxc_nodes_reason(struct fxc_node_groups *groups, uint32_t source, uint32_t node);
+/* Puts the nodes of a graph into groups, in the arena of the fact. */
+fxc_status fxc_nodes_group(struct fxc_analysis *analysis, uint32_t graph, struct fxc_node_groups *groups,
+                           fxc_error *err);
 /* Puts the nodes of the fact's graph into groups, and makes kernels of these. */
 fxc_status fxc_nodes_run(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err);
 /* Kernels of groups (passes/fusion/nodes_account.c). */

@@ -17,6 +17,8 @@ from corpus import PROGRAMS  # noqa: E402
 from truth import truth  # noqa: E402
 
 import fxcost  # noqa: E402
+from fxcost.binding import Program  # noqa: E402
+from fxcost.fusion import explain, kernels  # noqa: E402
 
 CHOSEN = [
     *("pointwise_chain", "pointwise_horizontal", "sum_of_14_inputs", "reuse_of_5_reads", "heavy_reused"),
@@ -56,3 +58,15 @@ def test_a_miss_is_told() -> None:
     assert (found.kernels, found.our_kernels) == (1, 5)
     misses = list(found.misses())
     assert len(misses) == 5 and sum("only ours" in miss for miss in misses) == 4
+
+
+def test_explanations_of_captured_nodes() -> None:
+    """A name of the model's own graph stands for what was lowered from it; kernels are the ones that are listed."""
+    module, inputs = PROGRAMS["residual_and_layer_norm"]()
+    with torch.no_grad():
+        program = Program.from_bytes(fxcost.capture(module, inputs, lowered=True).to_bytes(), "norm")
+    listed = kernels(program, "inductor-cpu")
+    found = explain(program, "inductor-cpu", "layer_norm", "add")
+    assert found.together and found.kernels == (0, 0) and len(listed) == 1
+    with pytest.raises(fxcost.FxcostError, match="layer_norm|add"):
+        explain(program, "inductor-cpu", "layer_nrm", "add")

@@ -75,32 +75,49 @@ static uint32_t edits(const char *a, const char *b) {
     return row[n];
 }
 
+struct near {
+    uint32_t node[NEAR], distance[NEAR], count;
+};
+
+/* Keeps the nearest names, each once. */
+static void offer(const struct fxc_program *p, const char *name, uint32_t node, struct near *near) {
+    uint32_t distance = edits(name, fxc_node_name(p, node)), at = near->count;
+    for (uint32_t i = 0; i < near->count; i++) {
+        if (strcmp(fxc_node_name(p, near->node[i]), fxc_node_name(p, node)) == 0) {
+            return;
+        }
+    }
+    if (at == NEAR && near->distance[NEAR - 1] <= distance) {
+        return;
+    }
+    at = at == NEAR ? NEAR - 1 : at;
+    for (; at > 0 && near->distance[at - 1] > distance; at--) {
+        near->distance[at] = near->distance[at - 1];
+        near->node[at] = near->node[at - 1];
+    }
+    near->distance[at] = distance;
+    near->node[at] = node;
+    near->count += near->count < NEAR;
+}
+
 static fxc_status unknown_name(const struct fxc_question *q, const char *name, fxc_error *err) {
     const struct fxc_program *p = q->analysis->program;
-    uint32_t best[NEAR], far[NEAR] = {NAME_SIZE, NAME_SIZE, NAME_SIZE}, count = 0;
-    for (uint32_t node = p->graph_node_begin[q->fusion->graph]; node < p->graph_node_begin[q->fusion->graph + 1];
-         node++) {
-        uint32_t distance = edits(name, fxc_node_name(p, node)), at = count < NEAR ? count : NEAR;
-        for (; at > 0 && far[at - 1] > distance; at--) {
-            if (at < NEAR) {
-                far[at] = far[at - 1];
-                best[at] = best[at - 1];
-            }
-        }
-        if (at < NEAR) {
-            far[at] = distance;
-            best[at] = node;
-            count += count < NEAR;
+    struct near found = {.count = 0};
+    uint32_t graphs[2] = {q->fusion->graph, 0};
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t node = p->graph_node_begin[graphs[i]]; node < p->graph_node_begin[graphs[i] + 1]; node++) {
+            offer(p, name, node, &found);
         }
     }
     fxc_status status = fxc_fail(err, FXC_USAGE, "%s: a node to explain", p->file);
     fxc_expected(err, "the name of a node of the graph that profile %s fuses", q->fusion->profile->name);
     fxc_found(err, "'%s'", name);
-    if (count > 0) {
+    if (found.count > 0) {
         char near[NEAR * (NAME_SIZE + 4)] = "";
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < found.count; i++) {
             size_t used = strlen(near);
-            (void)snprintf(near + used, sizeof near - used, "%s%.64s", i == 0 ? "" : ", ", fxc_node_name(p, best[i]));
+            (void)snprintf(near + used, sizeof near - used, "%s%.64s", i == 0 ? "" : ", ",
+                           fxc_node_name(p, found.node[i]));
         }
         fxc_advice(err, "near names: %s; fxcost print lists all", near);
     }

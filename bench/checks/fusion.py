@@ -17,7 +17,7 @@ from fxcost.binding import Program
 from fxcost.fusion import kernels
 
 sys.path.append(str(ROOT / "tests" / "inductor"))
-import models  # noqa: E402
+import fused_models  # noqa: E402
 from compare import Comparison, Totals, compare, operators  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
 from truth import Truth, truth  # noqa: E402
@@ -35,22 +35,24 @@ def fusion_micro(folder: Path) -> Iterator[Result]:
 
 def fusion_models(folder: Path) -> Iterator[Result]:
     """Models of transformers and a U-Net, which were looked at while the pass was written."""
-    yield from _against_inductor("models", models.MODELS, folder, _Limits(0.01, 0.95, 0.97, 0.005))
+    yield from _against_inductor("models", fused_models.MODELS, folder, _Limits(0.01, 0.95, 0.97, 0.005))
 
 
 def fusion_unseen(folder: Path) -> Iterator[Result]:
     """Models that were written down before any of them was compared. What is found is not to be mended after."""
-    yield from _against_inductor("unseen models", models.UNSEEN, folder, _Limits(0.02, 0.0, 0.97, None))
+    yield from _against_inductor("unseen models", fused_models.UNSEEN, folder, _Limits(0.02, 0.0, 0.97, None))
 
 
 def fusion_training(folder: Path) -> Iterator[Result]:
     """Forward and backward graphs of a training step, caught inside the compiler."""
-    yield from _against_inductor("training steps", models.TRAINED, folder, _Limits(0.03, 0.0, 0.92, None), train=True)
+    yield from _against_inductor(
+        "training steps", fused_models.TRAINED, folder, _Limits(0.03, 0.0, 0.92, None), train=True
+    )
 
 
 def lowered_views(_: Path) -> Iterator[Result]:
     """The lowered view of plain export holds the operators that torch.compile fuses, in the same number."""
-    for name, build in models.MODELS.items():
+    for name, build in fused_models.MODELS.items():
         module, inputs = build()
         theirs: Counter[str] = Counter()
         for graph in truth(module, inputs).graphs:
@@ -75,7 +77,7 @@ _OTHER_GRAPHS = {
 
 def fusion_speed(folder: Path) -> Iterator[Result]:
     """One analysis of BERT base's lowered graph, beside the time that torch.compile takes for the same decisions."""
-    module, inputs = models.MODELS["bert"]()
+    module, inputs = fused_models.MODELS["bert"]()
     found = truth(module, inputs)
     program = Program.from_bytes(_exported(module, inputs), "bert")
     seconds = minimum(lambda: kernels(program, PROFILE))

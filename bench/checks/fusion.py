@@ -18,8 +18,8 @@ from fxcost.fusion import kernels
 
 sys.path.append(str(ROOT / "tests" / "inductor"))
 import fused_models  # noqa: E402
-from compare import Comparison, Totals, compare, operators  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
+from kernel_compare import Comparison, Totals, compare, operators  # noqa: E402
 from truth import Truth, truth  # noqa: E402
 
 PROFILE = "inductor-cpu"

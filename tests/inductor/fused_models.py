@@ -100,7 +100,7 @@ MODELS: dict[str, Callable[[], Built]] = {
     "resnet": vision("resnet", depths=[2, 2, 2, 2], layer_type="basic", hidden_sizes=[64, 128, 256, 512]),
     "resnet-bottleneck": vision("resnet", batch=2, size=128, **FOUR),
     "mobilenet": vision("mobilenet_v2"),
-    "efficientnet": vision("efficientnet", width_coefficient=1.0, depth_coefficient=1.0),
+    "efficientnet": vision("efficientnet", width_coefficient=1.0, depth_coefficient=1.0, hidden_dim=1280),
     "convnext": vision("convnext"),
     "unet": unet,
 }

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "inductor"))
-from compare import compare, operators  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
+from kernel_compare import compare, operators  # noqa: E402
 from truth import truth  # noqa: E402
 
 import fxcost  # noqa: E402

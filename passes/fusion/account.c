@@ -89,6 +89,9 @@ static uint32_t touches(struct account *a, const struct fxc_kernel_group *g, str
             }
             touch[count++] = (struct touch){access->buffer, 1, elements, k < op->write_count};
         }
+        if (op->mutated != FXC_NONE) { /* which Inductor counts as read: a dependence on what was there */
+            touch[count++] = (struct touch){op->mutated, 1, 0, false};
+        }
     }
     qsort(touch, count, sizeof *touch, compare_touch);
     uint32_t kept = 0;
@@ -122,7 +125,7 @@ static void account_bytes(struct account *a, uint32_t group, struct fxc_kernel_r
     uint32_t total = 0;
     for (uint32_t i = 0; i < g->member_count; i++) {
         const struct fxc_operation *op = &e->operation[a->m->member[g->member_begin + i]];
-        total += op->write_count + op->read_count;
+        total += op->write_count + op->read_count + 1;
         for (uint32_t k = 0; k < op->read_count; k++) {
             a->remaining[e->access[op->access_begin + op->write_count + k].buffer]--;
         }
@@ -136,15 +139,18 @@ static void account_bytes(struct account *a, uint32_t group, struct fxc_kernel_r
     total = touches(a, g, touch);
     for (uint32_t i = 0; i < total; i++) {
         const struct fxc_buffer *b = &e->buffer[touch[i].buffer];
-        int64_t distinct = distinct_elements(e, b), whole = b->numel, most, exact;
+        int64_t distinct = distinct_elements(e, b), whole = b->charged, most, exact;
         if (is_internal(a, g, group, touch[i].buffer)) {
             continue;
         }
         if (g->member_count == 1 && !g->fixed && !fxc_mul(first->points, touch[i].count, &most) && most < whole) {
             whole = most;
         }
-        bool unused = g->fixed && first->output_count > 1 && touch[i].written && !b->output &&
-                      a->m->readers[touch[i].buffer] == 0;
+        bool unread = touch[i].written && !b->output && a->m->readers[touch[i].buffer] == 0;
+        if (unread && e->operation[b->operation].effect) {
+            continue; /* an assertion keeps nothing */
+        }
+        bool unused = g->fixed && first->output_count > 1 && unread;
         exact = touch[i].elements < distinct ? touch[i].elements : distinct;
         e->overflowed |= fxc_bytes_of(b->dtype, exact, &exact) || fxc_bytes_of(b->dtype, unused ? 0 : whole, &whole) ||
                          fxc_add(kernel->whole_bytes, whole, &kernel->whole_bytes);

@@ -49,7 +49,7 @@ uint32_t fxc_engine_buffer(struct fxc_engine *e, struct fxc_buffer buffer) {
         e->failed = true;
         return 0;
     }
-    buffer.numel = fxc_product(e, e->size + buffer.shape, buffer.rank);
+    buffer.numel = buffer.charged = fxc_product(e, e->size + buffer.shape, buffer.rank);
     e->buffer[e->buffer_count] = buffer;
     return e->buffer_count++;
 }

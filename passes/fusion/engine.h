@@ -51,6 +51,7 @@ struct fxc_buffer {
     uint32_t shape;     /* sizes at engine->size[shape .. shape + rank) */
     uint32_t strides;   /* the same for its strides; valid while `flexible`: row-major */
     int64_t offset, numel;
+    int64_t charged; /* elements that Inductor counts for all of it: numel, but of one written in part that part */
     uint32_t within; /* the buffer that it is a part of (a piece of a concatenation), or FXC_NONE */
     uint8_t rank, dtype;
     bool flexible; /* the strides are not decided */
@@ -91,6 +92,7 @@ struct fxc_access {
 struct fxc_operation {
     uint8_t kind;
     bool atomic;     /* writes with atomic additions */
+    bool effect;     /* runs for more than what it writes: an assertion */
     uint32_t node;   /* whose result it makes */
     uint32_t number; /* place among all operations, as the compiler counts them */
     uint32_t shape;  /* sizes before simplification: outer[outer_rank], then folded[folded_rank] */

@@ -152,8 +152,7 @@ static bool is_open(const struct fxc_engine *e, const struct fxc_tensor_view *vi
     return !fxc_is_realised(e, view);
 }
 
-/* Computes a value into memory if it reads more than one thing. */
-static void realise_hint(struct fxc_engine *e, const struct fxc_tensor_view *view) {
+void fxc_realise_hint(struct fxc_engine *e, const struct fxc_tensor_view *view) {
     if (is_open(e, view) && fxc_body_moving_loads(e, &e->box[view->box].body) > 1) {
         (void)fxc_box_realise(e, view->box);
     }
@@ -194,7 +193,7 @@ static void decide_for_users(struct fxc_engine *e, const struct fxc_lowering *co
                 (void)fxc_box_realise(e, view->box);
             }
         } else if (how[e->p->node_op[user]]->needs_memory) {
-            realise_hint(e, view);
+            fxc_realise_hint(e, view);
         }
     }
     if (is_open(e, view)) {
@@ -220,7 +219,7 @@ static void decide(struct fxc_engine *e, const struct fxc_lowering *const *how, 
     if (is_open(e, view)) {
         const struct fxc_body *body = &e->box[view->box].body;
         if (fxc_body_reads(e, body) > e->profile->max_reads || is_large(e, body)) {
-            realise_hint(e, view);
+            fxc_realise_hint(e, view);
         }
     }
     if (is_open(e, view) && view->plain && e->box[view->box].body.operations > e->profile->huge_operations) {

@@ -6,7 +6,7 @@
 
 /* Functions that lower the node at hand; X(name). */
 #define FXC_LOWER_LIST(X)                                                                                              \
-    X(nothing) /* scalars, asserts */                                                                                  \
+    X(nothing) /* scalars */                                                                                           \
     /* passes/fusion/lower_view.c */                                                                                   \
     X(same)                                                                                                            \
     X(reshape)                                                                                                         \
@@ -27,6 +27,7 @@
     X(select_scatter)                                                                                                  \
     X(seed)                                                                                                            \
     X(random)                                                                                                          \
+    X(assertion)                                                                                                       \
     X(flip)                                                                                                            \
     X(repeat)                                                                                                          \
     /* passes/fusion/lower_reduce.c */                                                                                 \
@@ -41,6 +42,7 @@
     X(fallback)                                                                                                        \
     /* passes/fusion/lower_concat.c */                                                                                 \
     X(concat)                                                                                                          \
+    X(copy)                                                                                                            \
     X(copy_)                                                                                                           \
     /* passes/fusion/lower_gather.c */                                                                                 \
     X(embedding)                                                                                                       \
@@ -98,6 +100,8 @@ void fxc_own_work(struct fxc_engine *engine, struct fxc_body *body, uint32_t sha
 struct fxc_tensor_view fxc_combine(struct fxc_engine *engine, const struct fxc_tensor_view *operands, uint32_t count,
                                    uint32_t shape, uint8_t rank, uint8_t dtype, uint16_t part, uint16_t operations,
                                    uint32_t heavy);
+/* Computes a value into memory if it reads more than one thing. */
+void fxc_realise_hint(struct fxc_engine *engine, const struct fxc_tensor_view *view);
 /* dims argument, wrapped; all dimensions when absent or empty. Bits. */
 uint32_t fxc_dims(const struct fxc_engine *engine, enum fxc_name name, uint32_t rank);
 

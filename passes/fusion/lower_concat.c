@@ -101,10 +101,45 @@ void fxc_lower_concat(struct fxc_engine *e, const struct fxc_lowering *how) {
     fxc_give(e, 0, &out);
 }
 
-/* self.copy_(src): the source is computed into the memory of self. */
+/* copy(self, src): the elements of src in the shape of self, which is not read. */
+void fxc_lower_copy(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view source;
+    uint32_t value = fxc_result_value(e, 0);
+    const int64_t *size, *stride;
+    uint8_t rank;
+    if (!fxc_operand(e, FXC_NAME_src, &source) || value == FXC_NONE ||
+        !fxc_value_sizes(e, value, &size, &stride, &rank)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    source = fxc_view_expand(e, &source, size, rank);
+    struct fxc_tensor_view out = fxc_combine(e, &source, 1, fxc_engine_sizes(e, size, rank), rank,
+                                             e->analysis->shapes->dtype[value], 0, how->operations, 0);
+    fxc_give(e, 0, &out);
+}
+
+/* The buffer that a tensor in memory is in once part of it has been written: the same memory, of which Inductor counts
+ * no more than that part (the layout of a mutation has the sizes of the view, MutationLayoutSHOULDREMOVE of ir.py). */
+static uint32_t written_buffer(struct fxc_engine *e, const struct fxc_tensor_view *self, uint32_t value) {
+    uint32_t before = e->box[self->box].buffer;
+    fxc_buffer_freeze(e, before);
+    struct fxc_buffer made = e->buffer[before];
+    made.value = value;
+    made.node = e->node;
+    made.operation = FXC_NONE;
+    made.input = made.parameter = false;
+    made.output = true;
+    uint32_t after = fxc_engine_buffer(e, made);
+    if (!e->failed) {
+        e->buffer[after].charged = fxc_product(e, fxc_view_size(e, self), self->rank);
+    }
+    return after;
+}
+
+/* self.copy_(src): the source is computed into the memory of self, which whatever reads it later finds there. */
 void fxc_lower_copy_(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view self, source;
-    uint32_t value = fxc_result_value(e, 0);
+    uint32_t value = fxc_result_value(e, 0), map[FXC_LOOP_RANK];
     if (!fxc_operand(e, FXC_NAME_self, &self) || !fxc_operand(e, FXC_NAME_src, &source) || value == FXC_NONE ||
         !fxc_has_layout(e, &self)) {
         fxc_lower_fallback(e, how);
@@ -112,10 +147,25 @@ void fxc_lower_copy_(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
     int64_t size[FXC_LOOP_RANK], stride[FXC_LOOP_RANK];
     memcpy(size, fxc_view_size(e, &self), self.rank * sizeof *size);
-    (void)fxc_view_layout(e, &self, stride);
-    (void)fxc_box_realise(e, source.box);
+    fxc_realise_hint(e, &source);
     source = fxc_view_expand(e, &source, size, self.rank);
-    struct fxc_tensor_view out = fxc_engine_copy(e, &source, stride);
-    e->buffer[e->box[out.box].buffer].output = true;
-    fxc_give(e, 0, &out);
+    uint32_t before = e->box[self.box].buffer, after = written_buffer(e, &self, value);
+    struct fxc_index_sum address = {.offset = fxc_view_layout(e, &self, stride)};
+    fxc_engine_variables(e, size, self.rank, map);
+    for (uint32_t d = 0; d < self.rank; d++) {
+        if (map[d] != 0) {
+            fxc_index_add(&e->index, &address, stride[d], map[d]);
+        }
+    }
+    struct fxc_body body;
+    fxc_body_start(e, &body);
+    fxc_body_inline(e, &body, &source, map, size);
+    fxc_own_work(e, &body, self.shape, self.rank, 0, 0);
+    uint32_t operation = fxc_engine_loops(e, FXC_OPERATION_POINTWISE, after, &body, self.shape, self.rank, 0);
+    if (!e->failed) {
+        e->operation[operation].write_at = fxc_index_of(&e->index, &address, size);
+        e->operation[operation].mutated = before;
+        e->box[self.box].buffer = after;
+    }
+    fxc_give(e, 0, &self);
 }

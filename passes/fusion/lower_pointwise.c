@@ -218,3 +218,20 @@ void fxc_lower_slice_scatter(struct fxc_engine *e, const struct fxc_lowering *ho
 void fxc_lower_select_scatter(struct fxc_engine *e, const struct fxc_lowering *how) {
     scatter_slice(e, how, true);
 }
+
+/* A condition, computed into memory, which a kernel of its own tests (_assert_async of lowering.py). It writes nothing
+ * that is kept, but runs all the same. */
+void fxc_lower_assertion(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view condition;
+    if (!fxc_operand(e, FXC_NAME_self, &condition)) {
+        fxc_lower_nothing(e, how);
+        return;
+    }
+    (void)fxc_box_realise(e, condition.box);
+    struct fxc_tensor_view test =
+        fxc_combine(e, &condition, 1, condition.shape, condition.rank, FXC_DTYPE_BOOL, 0, how->operations, 0);
+    uint32_t buffer = fxc_box_realise(e, test.box);
+    if (!e->failed) {
+        e->operation[e->buffer[buffer].operation].effect = true;
+    }
+}

@@ -366,7 +366,7 @@ static void find_live(struct fxc_merge *m) {
     }
     for (uint32_t i = e->operation_count; i-- > 0;) {
         const struct fxc_operation *op = &e->operation[i];
-        bool live = m->group_of[i] == 0;
+        bool live = m->group_of[i] == 0 || op->effect;
         for (uint32_t k = 0; k < op->output_count && !live; k++) {
             live = e->buffer[e->number[op->output_begin + k]].output;
         }

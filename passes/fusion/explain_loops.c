@@ -139,7 +139,7 @@ static void answer_merged(struct search *s, uint32_t first, uint32_t second) {
         uint32_t x = m->group[group].from[0], on_left = 0;
         for (uint32_t i = 0; i < m->group[x].member_count; i++) {
             uint32_t member = m->member[m->group[x].member_begin + i];
-            on_left += (member == first) + (member == second);
+            on_left += (uint32_t)(member == first) + (uint32_t)(member == second);
         }
         split = on_left == 1;
         group = split ? group : on_left == 2 ? x : m->group[group].from[1];

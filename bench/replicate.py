@@ -43,8 +43,9 @@ def _strings(columns: dict[str, Array], copies: int) -> int:
     return first
 
 
-def replicate(data: bytes, nodes: int) -> dict[str, Array]:
-    """Columns of a program with at least `nodes` nodes in one graph."""
+def replicate(data: bytes, nodes: int, returned: bool = False) -> dict[str, Array]:
+    """Columns of a program with at least `nodes` nodes in one graph. Its outputs are those of the first copy, or with
+    `returned` of all, so that a compiler leaves none out."""
     from fxcost.binding import enumeration
 
     kind = enumeration("kind")
@@ -85,6 +86,15 @@ def replicate(data: bytes, nodes: int) -> dict[str, Array]:
         columns[f"{group}_payload"] = moved.ravel()
         tile(f"{group}_kind")
     tile("arg_name")
+    columns.pop("node_origin", None)  # nodes of one graph come from no other
+    if returned:
+        values, kinds = columns["output_payload"], columns["output_kind"]
+        columns["output_payload"] = np.where(
+            kinds == kind["value"], move(np.where(kinds == kind["value"], values, 0)), values
+        ).ravel()
+        for name in ("output_kind", "output_role", "output_target"):
+            tile(name)
+        columns["graph_output_begin"] = np.array([0, len(columns["output_kind"])])
     for name in ("storage_bytes", "storage_device", "storage_origin", "node_op", "node_call", "node_flags"):
         tile(name)
     for name in ("node_source", "node_region"):

@@ -163,7 +163,8 @@ static void answer_apart(struct search *s, uint32_t a, uint32_t b) {
     bool swapped = fxc_group_before(m, b, a, true) ||
                    (!fxc_group_before(m, a, b, true) && m->group[b].lowest < m->group[a].lowest);
     uint32_t x = swapped ? b : a, y = swapped ? a : b;
-    enum fxc_merge_reason reason = fxc_merge_reason_of(m, x, y);
+    int64_t shared;
+    enum fxc_merge_reason reason = fxc_merge_reason_of(m, x, y, &shared);
     bool allowed = reason < FXC_MERGE_LIBRARY;
     reason = allowed ? FXC_MERGE_NOT_NEIGHBOURS : reason;
     q->reason = tokens[reason];

@@ -4,16 +4,6 @@
 
 #include "passes/fusion/group.h"
 
-int fxc_access_order(const struct fxc_access *x, const struct fxc_access *y) {
-    if (x->buffer != y->buffer) {
-        return x->buffer < y->buffer ? -1 : 1;
-    }
-    if (x->at != y->at) {
-        return x->at < y->at ? -1 : 1;
-    }
-    return x->sizes < y->sizes ? -1 : x->sizes > y->sizes;
-}
-
 static int compare_access(const void *a, const void *b) {
     return fxc_access_order(a, b);
 }

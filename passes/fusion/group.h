@@ -4,7 +4,15 @@
 
 #include "passes/fusion/merge.h"
 
-int fxc_access_order(const struct fxc_access *a, const struct fxc_access *b);
+static inline int fxc_access_order(const struct fxc_access *x, const struct fxc_access *y) {
+    if (x->buffer != y->buffer) {
+        return x->buffer < y->buffer ? -1 : 1;
+    }
+    if (x->at != y->at) {
+        return x->at < y->at ? -1 : 1;
+    }
+    return x->sizes < y->sizes ? -1 : x->sizes > y->sizes;
+}
 uint32_t fxc_group_new(struct fxc_merge *merge, uint32_t operation);
 /* One group of two; `depth` above 0: loop nests with so many common outer loops. */
 uint32_t fxc_group_join(struct fxc_merge *merge, uint32_t first, uint32_t second, uint32_t depth);

@@ -73,8 +73,9 @@ fxc_status fxc_merge_run(struct fxc_engine *engine, struct fxc_merge *merge, fxc
 /* The groups in an order in which they can run: order[] has room for all operations. */
 uint32_t fxc_merge_order(struct fxc_merge *merge, uint32_t *order);
 void fxc_merge_free(struct fxc_merge *merge);
-/* Why group b can run with group a, which comes first, or not. Below FXC_MERGE_LIBRARY: it can. */
-enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *merge, uint32_t a, uint32_t b);
+/* Why group b can run with group a, which comes first, or not. Below FXC_MERGE_LIBRARY: it can, and `shared` is what
+ * fxc_merge_shared gives. */
+enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *merge, uint32_t a, uint32_t b, int64_t *shared);
 /* Operations between the places of two groups. */
 uint32_t fxc_merge_distance(const struct fxc_kernel_group *a, const struct fxc_kernel_group *b);
 /* Bytes of the accesses that two groups have in common. */

@@ -91,6 +91,7 @@ fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analys
 
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
 fxc_status cli_formula(struct cli_options *options, fxc_error *err);
+fxc_status cli_diff(struct cli_options *options, fxc_error *err);
 fxc_status cli_explain(struct cli_options *options, fxc_error *err);
 fxc_status cli_stubs(struct cli_options *options, fxc_error *err);
 fxc_status cli_sweep(struct cli_options *options, fxc_error *err);

@@ -7,10 +7,12 @@ static const struct {
     const char *name;
     fxc_status (*run)(struct cli_options *options, fxc_error *err);
 } commands[] = {
-    {"report", cli_report}, {"capture", cli_capture}, {"print", cli_print},       {"verify", cli_verify},
-    {"sweep", cli_sweep},   {"formula", cli_formula}, {"explain", cli_explain},   {"ops", cli_ops},
-    {"passes", cli_passes}, {"devices", cli_devices}, {"profiles", cli_profiles}, {"conventions", cli_conventions},
-    {"check", cli_check},   {"stubs", cli_stubs},     {"measure", cli_measure},
+    {"report", cli_report},           {"capture", cli_capture}, {"print", cli_print},
+    {"verify", cli_verify},           {"sweep", cli_sweep},     {"formula", cli_formula},
+    {"explain", cli_explain},         {"diff", cli_diff},       {"ops", cli_ops},
+    {"passes", cli_passes},           {"devices", cli_devices}, {"profiles", cli_profiles},
+    {"conventions", cli_conventions}, {"check", cli_check},     {"stubs", cli_stubs},
+    {"measure", cli_measure},
 };
 
 static fxc_status run(struct cli_options *options, fxc_error *err) {

@@ -18,6 +18,7 @@ static const struct command {
     {"sweep", "MODEL", "totals over a grid of sizes: --dim batch=1..256 --dim seq=128,512", 0},
     {"formula", "MODEL", "totals as exact formulas in the dynamic dimensions", 0},
     {"explain", "MODEL A B", "why nodes A and B are or are not one kernel under --fusion (inductor-cpu)", 2},
+    {"diff", "A [B]", "kernels under two profiles (--fusion none,inductor-cpu), or of two models, side by side", 1},
     {"stubs", "MODEL", "stubs of formulas to complete, for operators that have none", 0},
     {"ops", "[PATTERN]", "list the operators that have a row in the table", 0},
     {"passes", "", "list the passes and what each needs", 0},

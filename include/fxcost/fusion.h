@@ -78,6 +78,12 @@ typedef struct fxc_explanation {
 FXC_API fxc_status fxc_fusion_explain(fxc_analysis *analysis, const char *a, const char *b, fxc_explanation *out,
                                       fxc_error *err);
 
+/* Writes kernels, bytes and FLOPs of two analyses side by side: in all, by kind of kernel, and by the innermost module
+ * around a kernel (no deeper than options->depth). They may be of one program under two profiles, or of two programs.
+ * Formats: table, csv. */
+FXC_API fxc_status fxc_fusion_diff_render(fxc_analysis *a, fxc_analysis *b, const fxc_render_options *options,
+                                          fxc_write_fn write, void *context, fxc_error *err);
+
 typedef struct fxc_profile_info {
     size_t struct_size;
     const char *name, *summary, *source;

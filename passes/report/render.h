@@ -120,6 +120,9 @@ void fxc_put_devices(const struct fxc_analysis *analysis, bool raw, struct fxc_s
 /* What the tool of the convention says, and what it leaves out. */
 struct fxc_convention;
 /* Kernels under the profile (fxc_render_options.by "kernel"). */
+/* The innermost module that all nodes of a kernel lie in, FXC_NONE when there is none. */
+struct fxc_kernel_info;
+uint32_t fxc_kernel_module(const struct fxc_program *program, const struct fxc_kernel_info *kernel);
 fxc_status fxc_render_kernels(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_stream *out,
                               fxc_error *err);
 void fxc_put_tool(const struct fxc_analysis *analysis, const struct fxc_convention *convention, bool raw,

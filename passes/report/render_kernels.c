@@ -26,8 +26,7 @@ static bool lies_in(const struct fxc_program *p, uint32_t module, uint32_t outer
     return module == outer;
 }
 
-/* The innermost module that all nodes of a kernel lie in. */
-static uint32_t common_module(const struct fxc_program *p, const fxc_kernel_info *k) {
+uint32_t fxc_kernel_module(const struct fxc_program *p, const fxc_kernel_info *k) {
     uint32_t common = k->node_count == 0 ? FXC_NONE : module_of(p, k->nodes[0]);
     for (uint32_t i = 1; i < k->node_count; i++) {
         while (common != FXC_NONE && !lies_in(p, module_of(p, k->nodes[i]), common)) {
@@ -70,7 +69,7 @@ static void put_number(struct fxc_stream *out, int64_t number, bool bytes, bool 
 static void put_text_row(fxc_analysis *analysis, uint32_t index, const fxc_kernel_info *k, bool raw,
                          struct fxc_stream *out) {
     char loops[64], path[PATH_SIZE];
-    uint32_t module = common_module(analysis->program, k);
+    uint32_t module = fxc_kernel_module(analysis->program, k);
     loops_text(k, loops, sizeof loops);
     fxc_putf(out, "%5u %-10s ", index, k->kind_text);
     fxc_put_cell(out, loops, 20, false);
@@ -138,7 +137,7 @@ static void put_csv(fxc_analysis *analysis, struct fxc_stream *out) {
         char path[PATH_SIZE];
         fxc_kernel_info k = {.struct_size = sizeof k};
         (void)fxc_analysis_kernel(analysis, i, &k, NULL);
-        uint32_t module = common_module(analysis->program, &k);
+        uint32_t module = fxc_kernel_module(analysis->program, &k);
         fxc_putf(out, "%u,%s,%s,", i, k.kind_text,
                  module == FXC_NONE ? "" : fxc_module_path(analysis->program, module, path, sizeof path));
         put_nodes(analysis->program, &k, UINT32_MAX, out);
@@ -172,7 +171,7 @@ static void put_json_kernel(struct fxc_json *json, fxc_analysis *analysis, uint3
     char path[PATH_SIZE];
     fxc_kernel_info k = {.struct_size = sizeof k};
     (void)fxc_analysis_kernel(analysis, index, &k, NULL);
-    uint32_t module = common_module(analysis->program, &k);
+    uint32_t module = fxc_kernel_module(analysis->program, &k);
     fxc_json_open(json, NULL, '{');
     fxc_json_string(json, "kind", k.kind_text);
     fxc_json_string(json, "module",

@@ -75,7 +75,7 @@ static fxc_status sum_up(struct diff *d, bool by_module, fxc_error *err) {
     for (uint32_t s = 0; s < SIDES; s++) {
         for (uint32_t i = 0; i < d->side[s]->fusion->kernel_count; i++) {
             char path[PATH_SIZE];
-            struct row *row;
+            struct row *row = NULL;
             fxc_kernel_info k = {.struct_size = sizeof k};
             FXC_TRY(fxc_analysis_kernel(d->side[s], i, &k, err));
             const char *name = by_module ? module_name(d, d->side[s]->program, &k, path) : k.kind_text;

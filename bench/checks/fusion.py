@@ -6,14 +6,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from ctypes import byref, c_uint32
 from pathlib import Path
 from typing import Any
 
 import torch
+from replicate import replicate
 
 import fxcost
 from checks import ROOT, Result, at_most, minimum
-from fxcost.binding import Program
+from fxcost.binding import Analysis, Program
+from fxcost.columns import serialize
 from fxcost.fusion import kernels
 
 sys.path.append(str(ROOT / "tests" / "inductor"))
@@ -82,6 +85,14 @@ def fusion_speed(folder: Path) -> Iterator[Result]:
     program = Program.from_bytes(_exported(module, inputs), "bert")
     seconds = minimum(lambda: kernels(program, PROFILE))
     yield at_most("fusion of BERT base with all facts before it, read into Python", 1e3 * seconds, 3, "ms")
+    caught = found.graphs[0].program
+    assert caught is not None
+    large = Program.from_bytes(serialize(replicate(caught.to_bytes(), 100_000, returned=True)), "copies of bert")
+
+    def count() -> None:
+        Analysis(large, profile=PROFILE).call("fxc_analysis_kernel_count", byref(c_uint32()))
+
+    yield at_most("fusion of 100,000 nodes, copies of it that are all returned", minimum(count, 3), 2, "s")
     ratio = found.seconds / seconds
     yield Result("torch.compile up to its schedule, beside it", f"{ratio:,.0f} times as long", "stated", True)
 

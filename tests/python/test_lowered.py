@@ -17,8 +17,6 @@ import fxcost
 from fxcost.columns import NONE
 from fxcost.lowered import caught
 
-NATIVE = os.environ.get("FXCOST_NATIVE", "fxcost")
-
 
 class Block(torch.nn.Module):
     """Convolution with statistics to write back, a norm, attention, a tied pair of linear layers, a mutated buffer."""
@@ -154,23 +152,23 @@ def test_takes_exported_programs_functional_ones_too(tmp_path: Path) -> None:
     assert str(exported.graph) == before
 
 
-def test_text_form_round_trips(tmp_path: Path) -> None:
+def test_text_form_round_trips(tmp_path: Path, native: str) -> None:
     with torch.no_grad():
         fxcost.capture(Block().eval(), (torch.randn(2, 3, 16, 16),), lowered=True).save(tmp_path / "a.fxir")
-    text = subprocess.run([NATIVE, "print", tmp_path / "a.fxir"], capture_output=True, check=True).stdout
+    text = subprocess.run([native, "print", tmp_path / "a.fxir"], capture_output=True, check=True).stdout
     (tmp_path / "a.txt").write_bytes(text)
     assert b'graph "lowered" lowered' in text
-    assert subprocess.run([NATIVE, "print", tmp_path / "a.txt"], capture_output=True, check=True).stdout == text
-    subprocess.run([NATIVE, "verify", tmp_path / "a.txt"], check=True, capture_output=True)
+    assert subprocess.run([native, "print", tmp_path / "a.txt"], capture_output=True, check=True).stdout == text
+    subprocess.run([native, "verify", tmp_path / "a.txt"], check=True, capture_output=True)
 
 
-def test_the_command_lowers_for_the_profile_of_a_compiler(tmp_path: Path) -> None:
+def test_the_command_lowers_for_the_profile_of_a_compiler(tmp_path: Path, native: str) -> None:
     (tmp_path / "net.py").write_text(
         "import torch\ndef model():\n    return torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(-1)), "
         "(torch.ones(2, 4),)\n"
     )
     shell = {**os.environ, "FXCOST_PYTHON": sys.executable}
-    command = [NATIVE, tmp_path / "net.py", "--fusion", "inductor-cpu", "--by", "kernel", "--format", "csv"]
+    command = [native, tmp_path / "net.py", "--fusion", "inductor-cpu", "--by", "kernel", "--format", "csv"]
     ran = subprocess.run(command, capture_output=True, text=True, env=shell)
     assert ran.returncode == 0, ran.stderr
     assert "amax" in ran.stdout and "addmm" in ran.stdout  # of the lowered graph

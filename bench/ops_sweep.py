@@ -50,6 +50,10 @@ def judge(call: Call, unseen: set[str], unknown: collections.Counter[str]) -> st
     if report.matrix_flops != expected and expected == 0:
         unseen.update(ops)
         return "not seen by FlopCounterMode"
+    solvers = sum(row.matrix_flops for op, row in report.by_op().items() if op.startswith("aten.linalg_"))
+    if report.matrix_flops - solvers <= expected < report.matrix_flops:
+        unseen.update(ops)
+        return "seen in part by FlopCounterMode"  # of a pseudo-inverse the product, and not the decomposition
     if report.matrix_flops != expected:
         return f"differs: {report.matrix_flops} matrix FLOPs, FlopCounterMode says {expected}, in {sorted(ops)}"
     return "agrees, no matrix work" if expected == 0 else "agrees"

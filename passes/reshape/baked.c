@@ -44,7 +44,7 @@ static uint32_t find_large(const struct fxc_reshape *r, int64_t number) {
 
 /* A changed size that this number is, or is a simple function of: one more or less, half, twice, a product of two. */
 static uint32_t related(const struct fxc_reshape *r, int64_t number) {
-    int64_t twice = number <= INT64_MAX / 2 ? 2 * number : number;
+    int64_t twice = number > 0 && number <= INT64_MAX / 2 ? 2 * number : number; /* a size is never negative */
     const int64_t from[] = {number - (number > 0), number < INT64_MAX ? number + 1 : number, twice, number / 2};
     uint32_t found = find_size(r, number);
     for (uint32_t i = 0; found == FXC_NONE && number > 0 && i < 4 - (uint32_t)(number % 2); i++) {

@@ -62,7 +62,7 @@ def environment() -> str:
 
 def keep(name: str, results: list[Result]) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
-    kept = {"commit": commit(), "results": [dataclasses.asdict(result) for result in results]}
+    kept = {"commit": commit(), "results": [dataclasses.asdict(r) | {"holds": bool(r.holds)} for r in results]}
     (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1))
 
 

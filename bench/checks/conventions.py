@@ -42,4 +42,7 @@ def all_conventions(folder: Path) -> Iterator[Result]:
                 analysis.set("convention", name)
                 analysis.require("tool")
 
+    if not files:
+        yield Result("conventions over all programs", "no programs: run it after live_peers", "at most 1 s", False)
+        return
     yield at_most(f"{len(names)} conventions over {len(files)} programs", minimum(run, 3), 1, "s", 2)

@@ -140,7 +140,11 @@ def main() -> int:
     parser.add_argument("--matrix", action="store_true", help="print every cell")
     arguments = parser.parse_args()
     files = arguments.environments / "fxir"
-    cells = compare(arguments.environments, arguments.peers, arguments.programs, files, arguments.known)
+    missing = {peer for peer in arguments.peers if not (arguments.environments / ENVIRONMENT[peer]).is_dir()}
+    for peer in sorted(missing):
+        print(f"{peer}: not compared, its environment is not installed (tests/peers/setup.sh)")
+    peers = [peer for peer in arguments.peers if peer not in missing]
+    cells = compare(arguments.environments, peers, arguments.programs, files, arguments.known)
     for cell in cells:
         if cell.difference and (arguments.matrix or not cell.reason):
             print(f"{cell.peer}, {cell.program}: {cell.difference}{' because ' if cell.reason else ''}{cell.reason}")

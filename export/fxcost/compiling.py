@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -94,8 +95,5 @@ def _run_eagerly() -> Iterator[None]:
                 raise
             return make_boxed_func(graph.forward)
 
-    compile_fx._compile_fx_inner = inner
-    try:
+    with mock.patch.object(compile_fx, "_compile_fx_inner", inner):
         yield
-    finally:
-        compile_fx._compile_fx_inner = stock

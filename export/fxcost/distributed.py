@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
@@ -113,8 +114,5 @@ def propagation_unseen() -> Iterator[None]:
         with _disable_current_modes():
             return original(*args, **kwargs)
 
-    setattr(cls, name, unseen)
-    try:
+    with mock.patch.object(cls, name, unseen):
         yield
-    finally:
-        setattr(cls, name, original)

@@ -9,6 +9,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -34,8 +35,5 @@ class Exporting:
             self.asked = True
             return not denied and bool(stock())
 
-        torch.compiler.is_exporting = is_exporting
-        try:
+        with mock.patch.object(torch.compiler, "is_exporting", is_exporting):
             yield
-        finally:
-            torch.compiler.is_exporting = stock

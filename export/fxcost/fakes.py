@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest import mock
 
 import torch
 from torch._guards import detect_fake_mode
@@ -19,19 +19,10 @@ def mode_of(model: torch.nn.Module) -> FakeTensorMode:
     )
 
 
-@contextlib.contextmanager
-def modes_shared() -> Iterator[None]:
+def modes_shared() -> AbstractContextManager[Any]:
     """Fake tensors that are deep-copied meanwhile keep their mode. torch would copy it with its weak references to
     storages and not count the copies, so that these storages are freed while tensors still use them."""
-    own = vars(FakeTensorMode).get("__deepcopy__")
-    FakeTensorMode.__deepcopy__ = lambda mode, memo: mode  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        if own is None:
-            del FakeTensorMode.__deepcopy__  # type: ignore[attr-defined]
-        else:
-            FakeTensorMode.__deepcopy__ = own  # type: ignore[attr-defined]
+    return mock.patch.object(FakeTensorMode, "__deepcopy__", lambda mode, memo: mode, create=True)
 
 
 def make_fake(model: torch.nn.Module, mode: FakeTensorMode) -> None:

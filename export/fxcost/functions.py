@@ -11,6 +11,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -82,15 +83,8 @@ def replaced(path: str, wrapper: Callable[[Any], Any]) -> Iterator[None]:
     if original is None:
         yield
         return
-    inherited = isinstance(owner, type) and name not in vars(owner)
-    setattr(owner, name, wrapper(original))
-    try:
+    with mock.patch.object(owner, name, wrapper(original)):
         yield
-    finally:
-        if inherited:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, original)
 
 
 class Functions:

@@ -11,6 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -35,11 +36,8 @@ def kernels_noted() -> Iterator[None]:
             return original(kernel, grid)
         return wrapped[grid] if wrapped is not kernel else original(kernel, grid)
 
-    interface.__getitem__ = launched
-    try:
+    with mock.patch.object(interface, "__getitem__", launched):
         yield
-    finally:
-        interface.__getitem__ = original
 
 
 @contextlib.contextmanager
@@ -65,11 +63,8 @@ def launches_told(note: Callable[[str, dict[str, Any]], None]) -> Iterator[None]
 
         return launch
 
-    interface.__getitem__ = launched
-    try:
+    with mock.patch.object(interface, "__getitem__", launched):
         yield
-    finally:
-        interface.__getitem__ = original
 
 
 def _name(kernel: Any) -> str:

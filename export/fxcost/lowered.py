@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -58,11 +59,8 @@ def caught(stop: bool) -> Iterator[list[Lowering]]:
                     raise _Stop
             super().__init__(gm, *args, **kwargs)
 
-    compile_fx.GraphLowering = Caught  # type: ignore[misc]
-    try:
+    with mock.patch.object(compile_fx, "GraphLowering", Caught):
         yield found
-    finally:
-        compile_fx.GraphLowering = stock  # type: ignore[misc]
 
 
 def lower(program: Any) -> torch.fx.GraphModule:

@@ -6,6 +6,7 @@ meet the same state of the machine. What was found is stored in the program besi
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import platform
@@ -191,19 +192,17 @@ def _own(tree: Any) -> Any:
     return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, tree)
 
 
-class _quiet:  # noqa: N801  a context, like those of contextlib
+@contextlib.contextmanager
+def _quiet(device: torch.device) -> Iterator[None]:
     """No garbage collection, and nothing left to do on the device."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._enabled = device, gc.isenabled()
-
-    def __enter__(self) -> None:
-        gc.collect()
-        gc.disable()
-        _wait(self._device)
-
-    def __exit__(self, *error: object) -> None:
-        if self._enabled:
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    _wait(device)
+    try:
+        yield
+    finally:
+        if enabled:
             gc.enable()
 
 

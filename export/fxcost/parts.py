@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import (
@@ -197,11 +198,8 @@ class Parts:
             return handler(module, args, kwargs, lambda: original(module, *args, **kwargs))
 
         __call__.__fxcost_plain__ = plain  # type: ignore[attr-defined]
-        cls.__call__ = plain if handler is None else __call__
-        try:
+        with mock.patch.object(cls, "__call__", plain if handler is None else __call__):
             yield
-        finally:
-            cls.__call__ = original
 
 
 def _packed(value: Any) -> Any:

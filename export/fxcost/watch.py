@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -88,11 +89,8 @@ class Watch:
             watch._collect(tracer, result, call.outputs)
             return result
 
-        tracer_class.call_module = call_module
-        try:
+        with mock.patch.object(tracer_class, "call_module", call_module):
             yield
-        finally:
-            tracer_class.call_module = original
 
     def _collect(self, tracer: Any, value: Any, out: list[int | None], depth: int = 0) -> None:
         """Marks the nodes behind the tensors in a value, in order; None for a tensor that no node made (a constant)."""
@@ -127,7 +125,7 @@ class Watch:
         names = ("_checkpoint_without_reentrant_generator_impl", "_checkpoint_without_reentrant_generator")
         name = next((name for name in names if hasattr(checkpoints, name)), names[1])  # the first from torch 2.14 on
         original = getattr(checkpoints, name, None)
-        apply, own = checkpoints.CheckpointFunction.apply, vars(checkpoints.CheckpointFunction).get("apply")
+        apply = checkpoints.CheckpointFunction.apply
         if original is None:
             yield
             return
@@ -141,16 +139,11 @@ class Watch:
             with watch._region(Region("checkpoint", {"use_reentrant": True})):
                 return apply(*args, **kwargs)
 
-        setattr(checkpoints, name, generator)
-        checkpoints.CheckpointFunction.apply = reentrant  # type: ignore[method-assign]
-        try:
+        with (
+            mock.patch.object(checkpoints, name, generator),
+            mock.patch.object(checkpoints.CheckpointFunction, "apply", reentrant),
+        ):
             yield
-        finally:
-            setattr(checkpoints, name, original)
-            if own is not None:
-                checkpoints.CheckpointFunction.apply = own  # type: ignore[method-assign]
-            else:
-                del checkpoints.CheckpointFunction.apply  # the inherited one shows again
 
     @contextlib.contextmanager
     def _region(self, region: Region) -> Iterator[None]:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -59,8 +60,5 @@ class Calls:
             finally:
                 tape.call = before
 
-        torch.nn.Module.__call__ = __call__  # type: ignore[assignment, method-assign]
-        try:
+        with mock.patch.object(torch.nn.Module, "__call__", __call__):
             yield
-        finally:
-            torch.nn.Module.__call__ = original  # type: ignore[method-assign]

@@ -52,6 +52,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         free(analysis->probability);
         free(analysis->sequences);
         fxc_custom_free(analysis->custom);
+        fxc_custom_metrics_free(analysis->metrics_of_user);
         fxc_device_free(analysis->own_device);
         fxc_backend_unload(analysis->backend);
     }
@@ -65,6 +66,7 @@ fxc_status fxc_analysis_borrow(const struct fxc_analysis *analysis, struct fxc_a
     copy->borrows = true;
     copy->probability = analysis->probability;
     copy->custom = analysis->custom;
+    copy->metrics_of_user = analysis->metrics_of_user;
     copy->shape_policy = analysis->shape_policy;
     copy->world_size = analysis->world_size;
     copy->model_parallel = analysis->model_parallel;

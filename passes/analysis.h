@@ -3,6 +3,7 @@
 #define FXC_PASSES_ANALYSIS_H
 
 #include "fxcost/fxcost.h"
+#include "fxcost/op.h"
 #include "ir/arena.h"
 #include "ir/arith.h"
 #include "ir/error.h"
@@ -19,6 +20,7 @@
     X(saved)                                                                                                           \
     X(optimizer)                                                                                                       \
     X(traffic)                                                                                                         \
+    X(metrics)                                                                                                         \
     X(memory)                                                                                                          \
     X(fusion)                                                                                                          \
     X(tree)                                                                                                            \
@@ -42,6 +44,7 @@ struct fxc_profile;
 struct fxc_optimizer_row;
 struct fxc_custom;
 struct fxc_custom_index;
+struct fxc_custom_metrics;
 struct fxc_backend_handle;
 
 /* What probabilities are counted in. */
@@ -60,10 +63,11 @@ struct fxc_analysis {
     int64_t attention_window;               /* 0: every pair of positions counts (struct fxc_rule) */
     int64_t *sequences;                     /* lengths of packed sequences; NULL: not told */
     uint32_t sequence_count;
-    int32_t *probability;               /* per node, of the branch taken when true, in millionths; -1, or NULL
-                                           altogether, where none is given */
-    struct fxc_custom *custom;          /* what the user added to the operator table; NULL: nothing */
-    bool borrows;                       /* probability, sequences and custom belong to another analysis */
+    int32_t *probability;                       /* per node, of the branch taken when true, in millionths; -1, or NULL
+                                                   altogether, where none is given */
+    struct fxc_custom *custom;                  /* what the user added to the operator table; NULL: nothing */
+    struct fxc_custom_metrics *metrics_of_user; /* NULL: none */
+    bool borrows;                       /* probability, sequences, custom and metrics belong to another analysis */
     enum fxc_shape_policy shape_policy; /* what becomes of a rule that contradicts the recording */
     uint32_t single_trip;               /* a loop that counts once, or FXC_NONE (passes/loops.c) */
     bool cuda_allocator;                /* replay the run through the allocator model */
@@ -84,6 +88,7 @@ struct fxc_analysis {
     struct fxc_saved *saved;
     struct fxc_optimizer *optimizer;
     struct fxc_traffic *traffic;
+    struct fxc_metrics *metrics;
     struct fxc_memory *memory;
     struct fxc_fusion *fusion;
     struct fxc_tool *tool;
@@ -182,6 +187,13 @@ struct fxc_saved {
 struct fxc_traffic {
     int64_t *bytes_read, *bytes_written; /* per node */
     int32_t *kernels;                    /* per node */
+};
+
+/* metrics: what the metrics of the user's own say of each node. */
+struct fxc_metrics {
+    uint32_t count;
+    int64_t *value[FXC_MAX_METRICS];    /* per node, of one execution */
+    uint8_t *coverage[FXC_MAX_METRICS]; /* per node: fxc_coverage; ZERO where the metric has no formula for it */
 };
 
 /* cost: what the timing model says of each node; absent without a device. */

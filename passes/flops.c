@@ -96,7 +96,7 @@ fxc_status fxc_run_flops(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_custom_index *custom = NULL;
     mark_used(p, used);
     if (analysis->custom != NULL) {
-        FXC_TRY(fxc_custom_index_build(analysis, arena, &custom, err));
+        FXC_TRY(fxc_custom_index_build(p, analysis->custom, arena, &custom, err));
     }
     for (; rule.node < nodes; rule.node++) {
         const struct fxc_op_row *row = fxc_node_row(p, rule.node);

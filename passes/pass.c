@@ -25,6 +25,8 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_traffic] = {"traffic",
                           "Counts bytes read and written and kernels of every node, as eager dispatch runs it",
                           BIT(shapes) | BIT(alias), 0, fxc_run_traffic},
+    [FXC_FACT_metrics] = {"metrics", "Measures every node by the metrics of the user's own", BIT(flops) | BIT(traffic),
+                          FXC_OPTION_METRICS, fxc_run_metrics},
     [FXC_FACT_fusion] = {"fusion", "Finds which nodes run as one kernel under the profile, and what each kernel costs",
                          BIT(shapes) | BIT(alias) | BIT(flops) | BIT(traffic), FXC_OPTION_PROFILE, fxc_run_fusion},
     [FXC_FACT_tree] = {"tree", "Resolves sub-graphs: how often each graph runs, and for which node", BIT(flops),
@@ -36,12 +38,12 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_measured] = {"measured", "Reads what a real run of every node took", BIT(verify), FXC_OPTION_SYMBOLS,
                            fxc_run_measured},
     [FXC_FACT_loops] = {"loops", "Adds up loops whose sizes change, trip by trip",
-                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(memory) | BIT(tool) | BIT(cost) |
-                            BIT(measured),
+                        BIT(tree) | BIT(flops) | BIT(saved) | BIT(traffic) | BIT(metrics) | BIT(memory) | BIT(tool) |
+                            BIT(cost) | BIT(measured),
                         0, fxc_run_loops},
     [FXC_FACT_report] = {"report", "Adds everything up by module, class, operator and node",
                          BIT(tree) | BIT(tool) | BIT(flops) | BIT(params) | BIT(saved) | BIT(optimizer) | BIT(traffic) |
-                             BIT(memory) | BIT(cost) | BIT(measured) | BIT(loops),
+                             BIT(metrics) | BIT(memory) | BIT(cost) | BIT(measured) | BIT(loops),
                          0, fxc_run_report},
 };
 

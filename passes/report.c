@@ -109,6 +109,11 @@ bool fxc_sum_add(struct fxc_sum *a, const struct fxc_sum *b) {
         overflow |= fxc_add(a->phase_flops[phase], b->phase_flops[phase], &a->phase_flops[phase]);
     }
     overflow |= fxc_add(a->saved_bytes, b->saved_bytes, &a->saved_bytes);
+    for (uint32_t i = 0; i < FXC_MAX_METRICS; i++) {
+        overflow |= fxc_add(a->metric[i].value, b->metric[i].value, &a->metric[i].value);
+        overflow |= fxc_add(a->metric[i].nodes, b->metric[i].nodes, &a->metric[i].nodes);
+        overflow |= fxc_add(a->metric[i].unknown_nodes, b->metric[i].unknown_nodes, &a->metric[i].unknown_nodes);
+    }
     a->peak_bytes = b->peak_bytes > a->peak_bytes ? b->peak_bytes : a->peak_bytes;
     return overflow;
 }
@@ -129,6 +134,20 @@ void fxc_time_sum(const struct fxc_analysis *analysis, uint32_t node, double tim
     out->seconds_by_bound[cost->bound[node]] = seconds;
     out->seconds_by_source[cost->source[node]] = seconds;
     out->seconds_error = isnan(cost->error[node]) ? 0 : seconds * cost->error[node];
+}
+
+/* What the metrics of the user's own say of all executions; true on overflow. */
+static bool measure_node(const struct fxc_analysis *analysis, uint32_t node, int64_t times, int64_t unit,
+                         struct fxc_sum *out) {
+    bool overflow = false;
+    for (uint32_t i = 0; i < analysis->metrics->count; i++) {
+        struct fxc_metric_sum *sum = &out->metric[i];
+        uint8_t coverage = analysis->metrics->coverage[i][node];
+        overflow |= fxc_scale(analysis->metrics->value[i][node], times, unit, &sum->value);
+        overflow |= coverage == FXC_COVERAGE_COUNTED && fxc_scale(1, times, unit, &sum->nodes);
+        overflow |= coverage == FXC_COVERAGE_UNKNOWN && fxc_scale(1, times, unit, &sum->unknown_nodes);
+    }
+    return overflow;
 }
 
 fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint32_t graph, struct fxc_sum *out,
@@ -157,8 +176,9 @@ fxc_status fxc_node_sum(const struct fxc_analysis *analysis, uint32_t node, uint
         out->measured = analysis->measured->seconds[node]; /* with the graphs that it calls */
     }
     const struct fxc_tool *tool = analysis->tool;
-    bool large = tool->count != NULL && (fxc_scale(tool->count[node], times, unit, &out->tool) ||
-                                         fxc_scale(tool->macs[node], times, unit, &out->tool_macs));
+    bool large = measure_node(analysis, node, times, unit, out) ||
+                 (tool->count != NULL && (fxc_scale(tool->count[node], times, unit, &out->tool) ||
+                                          fxc_scale(tool->macs[node], times, unit, &out->tool_macs)));
     if (large || scale_counts(&out->counts, times, unit) || fxc_scale(1, times, unit, &out->nodes) ||
         fxc_scale(elements, times, unit, &out->output_elements) ||
         fxc_add(out->counts.matrix_flops, out->counts.vector_flops, &flops) ||
@@ -397,6 +417,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .untold_nodes = analysis->memory->untold,
     };
     analysis->report->measured = all.measured;
+    memcpy(analysis->report->metric, all.metric, sizeof all.metric);
     memcpy(analysis->report->totals.seconds_by_bound, all.seconds_by_bound, sizeof all.seconds_by_bound);
     memcpy(analysis->report->totals.seconds_by_source, all.seconds_by_source, sizeof all.seconds_by_source);
     count_values(analysis, &analysis->report->totals);

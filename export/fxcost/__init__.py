@@ -9,7 +9,7 @@ from .errors import FxcostError
 if TYPE_CHECKING:
     from .compiling import compiled
     from .exporter import Capture, capture
-    from .formulas import formula
+    from .formulas import formula, metric
     from .measuring import measure
     from .meter import StepMeter
     from .recording import Recording, record
@@ -27,6 +27,7 @@ __all__ = [
     "compiled",
     "formula",
     "measure",
+    "metric",
     "open",
     "record",
 ]
@@ -40,6 +41,7 @@ _HOME = {
     "Report": "report",
     "open": "report",
     "formula": "formulas",
+    "metric": "formulas",
     "measure": "measuring",
 }
 _HOME |= {"measure": "measuring", "record": "recording", "Recording": "recording", "StepMeter": "meter"}

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import html
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .binding import Analysis, Formula, MemorySummary, Program, seconds_or_none
 from .enums import enum
 from .errors import FxcostError
-from .formulas import Corrections, OpFormula
+from .formulas import Corrections, Formulas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of one's own: its sum, over how many node executions, and how many its formula could not tell."""
+
+    value: int
+    nodes: int
+    unknown_nodes: int
+
+
+def _metrics(entry: dict[str, Any]) -> dict[str, Metric]:
+    return {name: Metric(**numbers) for name, numbers in entry.get("metrics", {}).items()}
 
 
 @dataclass(frozen=True)
@@ -41,10 +54,12 @@ class Row:
     shape: str | None = None
     coverage: str | None = None
     saved_bytes: int | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     @classmethod
     def _from_json(cls, row: dict[str, Any]) -> Row:
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name in row})
+        plain = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
+        return cls(**plain | {"metrics": _metrics(row)})
 
     @property
     def bytes(self) -> int:
@@ -151,6 +166,11 @@ class Report:
         """Operators without a formula and how often they run; empty when everything was counted."""
         return {entry["op"]: entry["nodes"] for entry in self.to_dict()["unknown"]}
 
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Totals of metrics of your own (:func:`fxcost.metric`), by name."""
+        return _metrics(self.to_dict()["totals"])
+
     def _rows(self, by: str) -> list[dict[str, Any]]:
         return self.to_dict(by)["rows"]
 
@@ -217,7 +237,7 @@ def open(
     dims: Mapping[str, int] | None = None,
     *,
     input_shapes: Mapping[str, Any] | None = None,
-    formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
+    formulas: Iterable[Formulas] = (),
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
     scale: Mapping[str, float | str] | None = None,
@@ -237,7 +257,7 @@ def analyze(
     device: str | None = None,
     dims: Mapping[str, int] | None = None,
     input_shapes: Mapping[str, Any] | None = None,
-    formulas: Iterable[OpFormula | str | os.PathLike[str]] = (),
+    formulas: Iterable[Formulas] = (),
     ignore_ops: Iterable[str] = (),
     ignore_modules: Iterable[str] = (),
     scale: Mapping[str, float | str] | None = None,
@@ -249,9 +269,9 @@ def analyze(
     ``args`` and ``kwargs`` are example inputs; the analysis executes nothing. ``device`` names an entry of ``fxcost
     devices`` and adds predicted seconds; ``dims`` gives sizes of dynamic dimensions by name; ``input_shapes`` gives
     inputs other sizes than were captured, ``{"x": (1, 3, 64, 64)}``, which a graph of torch.fx without shapes needs.
-    ``formulas`` are formulas of your own (:func:`fxcost.formula`, or paths of text files), ``ignore_ops`` and
-    ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports say so.
-    ``optimizer`` counts a step of it besides: sgd, momentum, nesterov, adam, adamw, adafactor or lion.
+    ``formulas`` are formulas of your own (:func:`fxcost.formula`, :func:`fxcost.metric`, or paths of text files),
+    ``ignore_ops`` and ``ignore_modules`` name what is left out, ``scale`` multiplies the counts of operators; reports
+    say so. ``optimizer`` counts a step of it besides: sgd, momentum, nesterov, adam, adamw, adafactor or lion.
     Where torch.export fails, what the model runs is recorded and the report says so; ``route="export"``,
     ``route="record"`` or ``route="submodules"`` forces one, ``method="generate"`` (or a function) records that instead
     of forward.

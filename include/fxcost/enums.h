@@ -255,7 +255,8 @@
     X(FORMULAS, "formulas", 5)                                                                                         \
     X(ATTENTION, "attention", 6)                                                                                       \
     X(OPTIMIZER, "optimizer", 7)                                                                                       \
-    X(ALLOCATOR, "allocator", 8)
+    X(ALLOCATOR, "allocator", 8)                                                                                       \
+    X(METRICS, "metrics", 9)
 
 /* The enumerations themselves. */
 #define FXC_X_KIND(name, ...) FXC_KIND_##name,

@@ -1,4 +1,5 @@
-/* Formulas of the user's own: for operators and module classes that fxcost has none for, or counts in another way. */
+/* Formulas of the user's own: for operators and module classes that fxcost has none for, or counts in another way, and
+ * for metrics that fxcost does not know. */
 #ifndef FXCOST_OP_H
 #define FXCOST_OP_H
 
@@ -48,8 +49,8 @@ typedef struct fxc_op_desc {
 /* Gives an analysis a formula, before any of the table's own; of several for one name the last one counts. It holds
  * under the convention "fxcost". Errors: FXC_USAGE, FXC_MEMORY. */
 FXC_API fxc_status fxc_analysis_add_op(fxc_analysis *analysis, const fxc_op_desc *desc, fxc_error *err);
-/* Reads formulas, exclusions and corrections from a text file (docs/formulas.md). `name` is for messages. Errors name
- * the line: FXC_USAGE; FXC_MEMORY. */
+/* Reads formulas, exclusions, corrections and metrics from a text file (docs/formulas.md). `name` is for messages.
+ * Errors name the line: FXC_USAGE; FXC_MEMORY. */
 FXC_API fxc_status fxc_analysis_add_formulas(fxc_analysis *analysis, const char *text, size_t size, const char *name,
                                              fxc_error *err);
 /* Leaves out what an operator, or everything below a module (by its qualified name), does. Nodes that are left out
@@ -59,7 +60,45 @@ FXC_API fxc_status fxc_analysis_ignore_module(fxc_analysis *analysis, const char
 /* Multiplies the counts of an operator by a decimal number from 0 on ("1.07"), exactly, rounded half up per node. */
 FXC_API fxc_status fxc_analysis_scale_op(fxc_analysis *analysis, const char *name, const char *factor, fxc_error *err);
 
-/* What was set by the functions above, in order, for reports. */
+/* ---- metrics of your own: numbers that reports add up and show as they do FLOPs ---------------------------------- */
+
+enum { FXC_MAX_METRICS = 4, FXC_METRIC_NAME_SIZE = 32 };
+
+/* Measures one execution: sets *out, which comes in as 0 and is no number below 0. The rest as of fxc_op_count_fn. */
+typedef fxc_status (*fxc_metric_fn)(const fxc_op_call *call, int64_t *out, void *context, fxc_error *err);
+/* What the node does by the formulas of the operator table, corrections included, and the bytes that it moves. False
+ * outside formulas of metrics, of a module's call, and where the node has no formula. */
+FXC_API bool fxc_op_call_counts(const fxc_op_call *call, fxc_counts *out);
+
+typedef struct fxc_metric_desc {
+    size_t struct_size;
+    const char *metric; /* its name: a letter, then letters, digits and '_', at most 31 in all. Copied, as all here */
+    /* As in fxc_op_desc; "*" for every operator that computes or runs a kernel and has no formula of its own. */
+    const char *name;
+    bool is_module;
+    fxc_metric_fn measure;
+    void *context; /* must outlive the analysis */
+} fxc_metric_desc;
+
+/* Gives a metric, new or not, a formula. A metric is the sum over the nodes that one of its formulas holds for; nodes
+ * whose formula cannot tell are counted apart, and nodes that are left out have none. Errors: FXC_USAGE (a fifth
+ * metric among them), FXC_MEMORY. */
+FXC_API fxc_status fxc_analysis_add_metric(fxc_analysis *analysis, const fxc_metric_desc *desc, fxc_error *err);
+
+typedef struct fxc_metric_total {
+    size_t struct_size;
+    const char *name;      /* valid while the analysis lives */
+    int64_t value;         /* over all executions of all nodes */
+    int64_t nodes;         /* executions that a formula told */
+    int64_t unknown_nodes; /* those that one could not tell: they are in no value */
+} fxc_metric_total;
+/* Metric `index`, in the order in which they were named; FXC_USAGE past the last. */
+FXC_API fxc_status fxc_analysis_metric(fxc_analysis *analysis, uint32_t index, fxc_metric_total *out, fxc_error *err);
+/* The same of one execution of a node. */
+FXC_API fxc_status fxc_analysis_node_metric(fxc_analysis *analysis, uint32_t index, uint32_t node,
+                                            fxc_metric_total *out, fxc_error *err);
+
+/* What was set by the functions above but fxc_analysis_add_metric, in order, for reports. */
 typedef struct fxc_correction {
     size_t struct_size;
     const char *text; /* "formula mylib.scan", "scale aten.mm.default by 1.07", "ignore module head" */

@@ -11,6 +11,14 @@ const char *fxc_op_call_name(const fxc_op_call *call) {
                                          : fxc_string(p, p->module_class[p->call_module[call->module_call]]);
 }
 
+bool fxc_op_call_counts(const fxc_op_call *call, fxc_counts *out) {
+    if (call->counts == NULL) {
+        return false;
+    }
+    *out = *call->counts;
+    return true;
+}
+
 /* ---- one argument -------------------------------------------------------------------------------------------------
  */
 

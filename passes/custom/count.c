@@ -28,7 +28,9 @@ static void index_ops(const struct fxc_program *p, struct fxc_custom_index *inde
                             : entry->kind == FXC_CUSTOM_IGNORE_OP ? &index->op_ignored[op]
                             : entry->kind == FXC_CUSTOM_SCALE     ? &index->op_scale[op]
                                                                   : NULL;
-            if (slot != NULL && names_op(entry->name, fxc_string(p, p->op_name[op]))) {
+            bool any = fxc_is_any(entry->name); /* what names the operator comes before what names all */
+            if (slot != NULL && (any ? *slot < 0 || fxc_is_any(index->custom->entries[*slot].name)
+                                     : names_op(entry->name, fxc_string(p, p->op_name[op])))) {
                 *slot = (int32_t)e;
             }
         }
@@ -61,21 +63,20 @@ static void index_calls(const struct fxc_program *p, struct fxc_custom_index *in
     }
 }
 
-fxc_status fxc_custom_index_build(const struct fxc_analysis *analysis, struct fxc_arena *arena,
+fxc_status fxc_custom_index_build(const struct fxc_program *p, const struct fxc_custom *custom, struct fxc_arena *arena,
                                   struct fxc_custom_index **out, fxc_error *err) {
-    const struct fxc_program *p = analysis->program;
     struct fxc_custom_index *index = *out = FXC_NEW(arena, struct fxc_custom_index, 1);
     if (index == NULL) {
         return fxc_fail_memory(err, "flops");
     }
-    index->custom = analysis->custom;
+    index->custom = custom;
     index->op_formula = FXC_NEW(arena, int32_t, FXC_COUNT(p, op));
     index->op_ignored = FXC_NEW(arena, int32_t, FXC_COUNT(p, op));
     index->op_scale = FXC_NEW(arena, int32_t, FXC_COUNT(p, op));
     index->call_entry = FXC_NEW(arena, int32_t, FXC_COUNT(p, call));
     index->call_outer = FXC_NEW(arena, uint32_t, FXC_COUNT(p, call));
     index->call_counted = FXC_NEW(arena, uint8_t, FXC_COUNT(p, call));
-    index->entry_nodes = FXC_NEW(arena, int64_t, analysis->custom->count);
+    index->entry_nodes = FXC_NEW(arena, int64_t, custom->count);
     if (index->op_formula == NULL || index->op_ignored == NULL || index->op_scale == NULL ||
         index->call_entry == NULL || index->call_outer == NULL || index->call_counted == NULL ||
         index->entry_nodes == NULL) {
@@ -116,46 +117,47 @@ static fxc_status apply(const struct fxc_custom_entry *entry, const fxc_op_call 
     return FXC_OK;
 }
 
-/* A node inside a module call that an entry holds for: the first one stands for the whole call, the rest for nothing.
- */
-static fxc_status count_call(struct fxc_custom_index *index, const struct fxc_rule *rule, uint32_t call,
-                             fxc_counts *counts, uint8_t *coverage, fxc_error *err) {
-    const struct fxc_custom_entry *entry = &index->custom->entries[index->call_entry[call]];
-    uint32_t outer = index->call_outer[call];
-    index->entry_nodes[index->call_entry[call]]++;
-    *coverage = FXC_COVERAGE_ZERO;
-    if (entry->kind == FXC_CUSTOM_IGNORE_MODULE) {
-        *coverage = FXC_COVERAGE_IGNORED;
-        return FXC_OK;
+/* Of the nodes inside a module's call that a formula holds for the first one stands for the whole call. */
+const struct fxc_custom_entry *fxc_custom_formula(struct fxc_custom_index *index, const struct fxc_rule *rule,
+                                                  fxc_op_call *call, bool *covered) {
+    const struct fxc_program *p = rule->program;
+    uint32_t inner = p->node_call[rule->node];
+    int32_t entry = inner == FXC_NONE ? -1 : index->call_entry[inner];
+    *call = (fxc_op_call){.rule = *rule, .module_call = entry < 0 ? FXC_NONE : index->call_outer[inner]};
+    entry = entry < 0 ? index->op_formula[p->node_op[rule->node]] : entry;
+    if (entry < 0) {
+        *covered = false;
+        return NULL;
     }
-    if (index->call_counted[outer]) {
-        return FXC_OK;
+    index->entry_nodes[entry]++;
+    *covered = call->module_call != FXC_NONE && index->call_counted[call->module_call];
+    if (call->module_call != FXC_NONE) {
+        index->call_counted[call->module_call] = 1;
     }
-    index->call_counted[outer] = 1;
-    fxc_op_call seen = {.rule = *rule, .module_call = outer};
-    return apply(entry, &seen, counts, coverage, err);
+    return &index->custom->entries[entry];
 }
 
 fxc_status fxc_custom_count(struct fxc_custom_index *index, const struct fxc_rule *rule, fxc_counts *counts,
                             uint8_t *coverage, bool *done, fxc_error *err) {
-    const struct fxc_program *p = rule->program;
-    uint32_t op = p->node_op[rule->node], call = p->node_call[rule->node];
+    uint32_t op = rule->program->node_op[rule->node];
+    fxc_op_call call;
+    bool covered;
     *done = true;
     if (index->op_ignored[op] >= 0) {
         index->entry_nodes[index->op_ignored[op]]++;
         *coverage = FXC_COVERAGE_IGNORED;
         return FXC_OK;
     }
-    if (call != FXC_NONE && index->call_entry[call] >= 0) {
-        return count_call(index, rule, call, counts, coverage, err);
+    const struct fxc_custom_entry *entry = fxc_custom_formula(index, rule, &call, &covered);
+    *done = entry != NULL;
+    if (entry == NULL) {
+        return FXC_OK;
     }
-    if (index->op_formula[op] >= 0) {
-        fxc_op_call seen = {.rule = *rule, .module_call = FXC_NONE};
-        index->entry_nodes[index->op_formula[op]]++;
-        return apply(&index->custom->entries[index->op_formula[op]], &seen, counts, coverage, err);
+    if (covered || entry->kind == FXC_CUSTOM_IGNORE_MODULE) {
+        *coverage = entry->kind == FXC_CUSTOM_IGNORE_MODULE ? FXC_COVERAGE_IGNORED : FXC_COVERAGE_ZERO;
+        return FXC_OK;
     }
-    *done = false;
-    return FXC_OK;
+    return apply(entry, &call, counts, coverage, err);
 }
 
 fxc_status fxc_custom_correct(struct fxc_custom_index *index, const struct fxc_rule *rule, fxc_counts *counts,

@@ -20,15 +20,26 @@ static void clear(struct fxc_custom_entry *entry) {
     *entry = (struct fxc_custom_entry){0};
 }
 
-void fxc_custom_free(struct fxc_custom *custom) {
-    if (custom == NULL) {
-        return;
-    }
+static void clear_all(struct fxc_custom *custom) {
     for (uint32_t i = 0; i < custom->count; i++) {
         clear(&custom->entries[i]);
     }
     free(custom->entries);
+}
+
+void fxc_custom_free(struct fxc_custom *custom) {
+    if (custom == NULL) {
+        return;
+    }
+    clear_all(custom);
     free(custom);
+}
+
+void fxc_custom_metrics_free(struct fxc_custom_metrics *metrics) {
+    for (uint32_t i = 0; metrics != NULL && i < metrics->count; i++) {
+        clear_all(&metrics->metric[i].formulas);
+    }
+    free(metrics);
 }
 
 /* "ns::op" as "ns.op": both ways of writing an operator's name are in use. */
@@ -54,12 +65,17 @@ static bool make_room(struct fxc_custom *custom) {
     return true;
 }
 
-struct fxc_custom_entry *fxc_custom_add(struct fxc_analysis *analysis, enum fxc_custom_kind kind, const char *name) {
-    static const char *const words[] = {"formula", "formula of module class", "ignore", "ignore module", "scale"};
+struct fxc_custom *fxc_custom_counts(struct fxc_analysis *analysis) {
     if (analysis->custom == NULL) {
         analysis->custom = calloc(1, sizeof *analysis->custom);
     }
-    if (analysis->custom == NULL || !make_room(analysis->custom)) {
+    fxc_drop_facts(analysis, FXC_OPTION_FORMULAS);
+    return analysis->custom;
+}
+
+struct fxc_custom_entry *fxc_custom_add(struct fxc_custom *custom, enum fxc_custom_kind kind, const char *name) {
+    static const char *const words[] = {"formula", "formula of module class", "ignore", "ignore module", "scale"};
+    if (custom == NULL || !make_room(custom)) {
         return NULL;
     }
     size_t length = strlen(name), size = length + strlen(words[kind]) + 40;
@@ -71,20 +87,19 @@ struct fxc_custom_entry *fxc_custom_add(struct fxc_analysis *analysis, enum fxc_
     memcpy(entry.name, name, length + 1);
     write_dots(entry.name);
     (void)snprintf(entry.text, size, "%s %s", words[kind], entry.name);
-    struct fxc_custom_entry *added = &analysis->custom->entries[analysis->custom->count++];
+    struct fxc_custom_entry *added = &custom->entries[custom->count++];
     *added = entry;
-    fxc_drop_facts(analysis, FXC_OPTION_FORMULAS);
     return added;
 }
 
-void fxc_custom_drop_last(struct fxc_analysis *analysis) {
-    clear(&analysis->custom->entries[--analysis->custom->count]);
+void fxc_custom_drop_last(struct fxc_custom *custom) {
+    clear(&custom->entries[--custom->count]);
 }
 
 /* ---- public ---------------------------------------------------------------------------------------------------------
  */
 
-static fxc_status check_name(const char *function, const char *name, fxc_error *err) {
+fxc_status fxc_custom_check_name(const char *function, const char *name, fxc_error *err) {
     if (name == NULL || name[0] == '\0' || strlen(name) > MAX_NAME) {
         fxc_status status = fxc_fail(err, FXC_USAGE, "%s", function);
         fxc_expected(err, "a name of 1 to %d characters", MAX_NAME);
@@ -100,9 +115,9 @@ fxc_status fxc_analysis_add_op(fxc_analysis *analysis, const fxc_op_desc *desc, 
                         desc->struct_size < sizeof *desc ? "struct_size is smaller than this version's structure"
                                                          : "count is NULL");
     }
-    FXC_TRY(check_name("fxc_analysis_add_op", desc->name, err));
+    FXC_TRY(fxc_custom_check_name("fxc_analysis_add_op", desc->name, err));
     struct fxc_custom_entry *entry =
-        fxc_custom_add(analysis, desc->is_module ? FXC_CUSTOM_MODULE : FXC_CUSTOM_OP, desc->name);
+        fxc_custom_add(fxc_custom_counts(analysis), desc->is_module ? FXC_CUSTOM_MODULE : FXC_CUSTOM_OP, desc->name);
     if (entry == NULL) {
         return fxc_fail_memory(err, "fxc_analysis_add_op");
     }
@@ -113,8 +128,8 @@ fxc_status fxc_analysis_add_op(fxc_analysis *analysis, const fxc_op_desc *desc, 
 
 static fxc_status ignore(fxc_analysis *analysis, enum fxc_custom_kind kind, const char *function, const char *name,
                          fxc_error *err) {
-    FXC_TRY(check_name(function, name, err));
-    return fxc_custom_add(analysis, kind, name) == NULL ? fxc_fail_memory(err, function) : FXC_OK;
+    FXC_TRY(fxc_custom_check_name(function, name, err));
+    return fxc_custom_add(fxc_custom_counts(analysis), kind, name) == NULL ? fxc_fail_memory(err, function) : FXC_OK;
 }
 
 fxc_status fxc_analysis_ignore_op(fxc_analysis *analysis, const char *name, fxc_error *err) {
@@ -146,14 +161,14 @@ static bool parse_decimal(const char *text, int64_t *numerator, int64_t *denomin
 
 fxc_status fxc_analysis_scale_op(fxc_analysis *analysis, const char *name, const char *factor, fxc_error *err) {
     int64_t numerator, denominator;
-    FXC_TRY(check_name("fxc_analysis_scale_op", name, err));
+    FXC_TRY(fxc_custom_check_name("fxc_analysis_scale_op", name, err));
     if (!parse_decimal(factor, &numerator, &denominator)) {
         fxc_status status = fxc_fail(err, FXC_USAGE, "scale of %s", name);
         fxc_expected(err, "a decimal number from 0 on of at most %d digits, such as 1.07", MAX_DIGITS);
         fxc_found(err, "'%.60s'", factor);
         return status;
     }
-    struct fxc_custom_entry *entry = fxc_custom_add(analysis, FXC_CUSTOM_SCALE, name);
+    struct fxc_custom_entry *entry = fxc_custom_add(fxc_custom_counts(analysis), FXC_CUSTOM_SCALE, name);
     if (entry == NULL) {
         return fxc_fail_memory(err, "fxc_analysis_scale_op");
     }

@@ -7,7 +7,8 @@
  *   primary  NUMBER | '(' sum ')' | FUNCTION '(' sum (',' sum)* ')' | TENSOR '[' sum ']' | NAME
  *
  * FUNCTION is min, max, ceildiv, numel(TENSOR) or rank(TENSOR). TENSOR is an argument, or out, out0, out1 for results.
- * NAME is an integer argument. Evaluated as it is read; without a call only its form is checked. */
+ * NAME is an integer argument; in a formula of a metric also a count of the node, "macs" or "bytes_read" (the table
+ * below). Evaluated as it is read; without a call only its form is checked. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -25,6 +26,16 @@ struct reader {
     const fxc_op_call *call; /* NULL: check the form alone */
     fxc_error *err;
     int depth;
+};
+
+/* Counts that formulas of metrics can read, and no formula sets. */
+static const struct {
+    const char *name;
+    size_t field;
+} moved[] = {
+    {"bytes_read", offsetof(fxc_counts, bytes_read)},
+    {"bytes_written", offsetof(fxc_counts, bytes_written)},
+    {"kernels", offsetof(fxc_counts, kernels)},
 };
 
 static fxc_status sum(struct reader *r, int64_t *out);
@@ -199,6 +210,26 @@ static fxc_status number(struct reader *r, int64_t *out) {
     return FXC_OK;
 }
 
+/* A count of the node that a metric is about. */
+static bool count_of(const fxc_op_call *call, const char *name, int64_t *out) {
+    fxc_counts counts;
+    size_t field = fxc_custom_field(name, strlen(name));
+    if (!fxc_op_call_counts(call, &counts)) {
+        return false;
+    }
+    if (strcmp(name, "flops") == 0) { /* all of them, where a formula of counts sets those of vectors */
+        *out = counts.matrix_flops + counts.vector_flops;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof moved / sizeof moved[0] && field == SIZE_MAX; i++) {
+        field = strcmp(moved[i].name, name) == 0 ? moved[i].field : SIZE_MAX;
+    }
+    if (field != SIZE_MAX) {
+        memcpy(out, (const char *)&counts + field, sizeof *out);
+    }
+    return field != SIZE_MAX;
+}
+
 static fxc_status named(struct reader *r, int64_t *out) {
     char buffer[NAME_SIZE];
     int64_t dim;
@@ -212,7 +243,10 @@ static fxc_status named(struct reader *r, int64_t *out) {
         return size_of(r, buffer, dim, out);
     }
     *out = 1;
-    return r->call == NULL || fxc_op_call_int(r->call, buffer, out) ? FXC_OK : FXC_UNKNOWN_OPS;
+    if (r->call == NULL || count_of(r->call, buffer, out) || fxc_op_call_int(r->call, buffer, out)) {
+        return FXC_OK;
+    }
+    return FXC_UNKNOWN_OPS;
 }
 
 static fxc_status primary(struct reader *r, int64_t *out) {
@@ -343,4 +377,9 @@ fxc_status fxc_custom_count_terms(const fxc_op_call *call, fxc_counts *out, void
         return fxc_fail_node(err, FXC_OVERFLOW, call->rule.program, call->rule.node);
     }
     return FXC_OK;
+}
+
+fxc_status fxc_custom_measure_term(const fxc_op_call *call, int64_t *out, void *context, fxc_error *err) {
+    const struct fxc_custom_entry *entry = context;
+    return fxc_custom_evaluate(entry->terms[0].text, call, out, err);
 }

@@ -3,6 +3,7 @@
  *   op NAME: QUANTITY = EXPRESSION; ...
  *   module CLASS: QUANTITY = EXPRESSION; ...
  *   ignore op NAME  |  ignore module NAME  |  scale NAME FACTOR
+ *   metric METRIC: EXPRESSION  |  metric METRIC op NAME: EXPRESSION  |  metric METRIC module CLASS: EXPRESSION
  *
  * '#' starts a comment; a line that starts with a blank goes on with the statement above. */
 #include <ctype.h>
@@ -98,10 +99,26 @@ static bool is_end(const char *text) {
     return text[strspn(text, " \t")] == '\0';
 }
 
+/* One more expression of an entry, checked for its form. */
+static fxc_status add_expression(const struct file *file, struct fxc_custom_entry *entry, size_t field,
+                                 const char *text, size_t length) {
+    int64_t ignored;
+    size_t blanks = strspn(text, " \t");
+    blanks = blanks < length ? blanks : length;
+    struct fxc_custom_term *term = &entry->terms[entry->term_count];
+    *term = (struct fxc_custom_term){field, malloc(length - blanks + 1)};
+    if (term->text == NULL) {
+        return fxc_fail_memory(file->err, file->name);
+    }
+    memcpy(term->text, text + blanks, length - blanks);
+    term->text[length - blanks] = '\0';
+    entry->term_count++;
+    return at_line(file, fxc_custom_evaluate(term->text, NULL, &ignored, file->err));
+}
+
 static fxc_status add_term(const struct file *file, struct fxc_custom_entry *entry, const char *text, size_t length) {
     const char *equals = memchr(text, '=', length);
     size_t name = strspn(text, " \t"), end = equals == NULL ? 0 : (size_t)(equals - text);
-    int64_t ignored;
     while (end > name && isspace((unsigned char)text[end - 1])) {
         end--;
     }
@@ -112,24 +129,11 @@ static fxc_status add_term(const struct file *file, struct fxc_custom_entry *ent
                      text);
     }
     size_t begin = (size_t)(equals + 1 - text);
-    begin += strspn(text + begin, " \t");
-    struct fxc_custom_term *term = &entry->terms[entry->term_count];
-    *term = (struct fxc_custom_term){field, malloc(length - begin + 1)};
-    if (term->text == NULL) {
-        return fxc_fail_memory(file->err, file->name);
-    }
-    memcpy(term->text, text + begin, length - begin);
-    term->text[length - begin] = '\0';
-    entry->term_count++;
-    return at_line(file, fxc_custom_evaluate(term->text, NULL, &ignored, file->err));
+    return add_expression(file, entry, field, text + begin, length - begin);
 }
 
 static fxc_status add_terms(const struct file *file, struct fxc_custom_entry *entry, const char *text) {
     entry->count = fxc_custom_count_terms;
-    entry->terms = calloc(MAX_TERMS, sizeof *entry->terms);
-    if (entry->terms == NULL) {
-        return fxc_fail_memory(file->err, file->name);
-    }
     while (!is_end(text)) {
         size_t length = strcspn(text, ";");
         FXC_TRY(add_term(file, entry, text, length));
@@ -138,7 +142,27 @@ static fxc_status add_terms(const struct file *file, struct fxc_custom_entry *en
     return entry->term_count > 0 ? FXC_OK : wrong(file, "at least one QUANTITY = EXPRESSION", "nothing after ':'");
 }
 
-static fxc_status read_formula(const struct file *file, enum fxc_custom_kind kind, const char *text) {
+/* Adds an entry with the formulas in `text`: of counts, or the one of a metric. */
+static fxc_status add_entry(const struct file *file, struct fxc_custom *custom, enum fxc_custom_kind kind,
+                            const char *name, const char *text, bool metric) {
+    struct fxc_custom_entry *entry = fxc_custom_add(custom, kind, name);
+    if (entry == NULL) {
+        return fxc_fail_memory(file->err, file->name);
+    }
+    entry->terms = calloc(MAX_TERMS, sizeof *entry->terms);
+    fxc_status status = entry->terms == NULL ? fxc_fail_memory(file->err, file->name)
+                        : metric             ? add_expression(file, entry, 0, text, strlen(text))
+                                             : add_terms(file, entry, text);
+    entry->measure = metric ? fxc_custom_measure_term : NULL;
+    if (status != FXC_OK) {
+        fxc_custom_drop_last(custom);
+    }
+    return status;
+}
+
+/* "NAME: ..." of an operator or module class. */
+static fxc_status read_formula(const struct file *file, struct fxc_custom *custom, enum fxc_custom_kind kind,
+                               const char *text, bool metric) {
     char name[MAX_WORD + 1];
     /* A name may hold "::", so the colon that ends it is the one before a blank or the end. */
     const char *colon = text;
@@ -146,21 +170,37 @@ static fxc_status read_formula(const struct file *file, enum fxc_custom_kind kin
         colon++;
     }
     if (!take_word(&text, " \t", name) || *colon == '\0') {
-        return wrong(file, "op NAME: QUANTITY = EXPRESSION; ...", file->statement);
+        return wrong(file, metric ? "metric METRIC op NAME: EXPRESSION" : "op NAME: QUANTITY = EXPRESSION; ...",
+                     file->statement);
     }
     size_t length = strlen(name);
     if (length > 1 && name[length - 1] == ':') {
         name[length - 1] = '\0';
     }
-    struct fxc_custom_entry *entry = fxc_custom_add(file->analysis, kind, name);
-    if (entry == NULL) {
-        return fxc_fail_memory(file->err, file->name);
+    return add_entry(file, custom, kind, name, colon + 1, metric);
+}
+
+/* "METRIC: EXPRESSION" for all operators, "METRIC op NAME: EXPRESSION", "METRIC module CLASS: EXPRESSION". */
+static fxc_status read_metric(const struct file *file, const char *text) {
+    char metric[MAX_WORD + 1], what[MAX_WORD + 1];
+    struct fxc_custom *formulas;
+    if (!take_word(&text, " \t:", metric)) {
+        return wrong(file, "metric METRIC: EXPRESSION", file->statement);
     }
-    fxc_status status = add_terms(file, entry, colon + 1);
-    if (status != FXC_OK) {
-        fxc_custom_drop_last(file->analysis);
+    FXC_TRY(at_line(file, fxc_custom_metric(file->analysis, metric, &formulas, file->err)));
+    text += strspn(text, " \t");
+    if (*text == ':') {
+        return add_entry(file, formulas, FXC_CUSTOM_OP, "*", text + 1, true);
     }
-    return status;
+    bool good = take_word(&text, " \t", what);
+    if (good && strcmp(what, "op") == 0) {
+        return read_formula(file, formulas, FXC_CUSTOM_OP, text, true);
+    }
+    if (good && strcmp(what, "module") == 0) {
+        return read_formula(file, formulas, FXC_CUSTOM_MODULE, text, true);
+    }
+    return wrong(file, "metric METRIC: EXPRESSION, metric METRIC op NAME: ... or metric METRIC module CLASS: ...",
+                 file->statement);
 }
 
 static fxc_status read_ignore(const struct file *file, const char *text) {
@@ -180,10 +220,13 @@ static fxc_status read_statement(const struct file *file) {
     char keyword[MAX_WORD + 1], name[MAX_WORD + 1], factor[MAX_WORD + 1];
     if (take_word(&text, " \t", keyword)) {
         if (strcmp(keyword, "op") == 0) {
-            return read_formula(file, FXC_CUSTOM_OP, text);
+            return read_formula(file, fxc_custom_counts(file->analysis), FXC_CUSTOM_OP, text, false);
         }
         if (strcmp(keyword, "module") == 0) {
-            return read_formula(file, FXC_CUSTOM_MODULE, text);
+            return read_formula(file, fxc_custom_counts(file->analysis), FXC_CUSTOM_MODULE, text, false);
+        }
+        if (strcmp(keyword, "metric") == 0) {
+            return read_metric(file, text);
         }
         if (strcmp(keyword, "ignore") == 0) {
             return read_ignore(file, text);
@@ -193,8 +236,11 @@ static fxc_status read_statement(const struct file *file) {
             return at_line(file, fxc_analysis_scale_op(file->analysis, name, factor, file->err));
         }
     }
-    return wrong(file, "op NAME: ..., module CLASS: ..., ignore op NAME, ignore module NAME or scale NAME FACTOR",
-                 file->statement);
+    return wrong(
+        file,
+        "op NAME: ..., module CLASS: ..., metric METRIC: ..., ignore op NAME, ignore module NAME or scale NAME "
+        "FACTOR",
+        file->statement);
 }
 
 fxc_status fxc_analysis_add_formulas(fxc_analysis *analysis, const char *text, size_t size, const char *name,

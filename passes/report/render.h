@@ -94,6 +94,10 @@ struct fxc_view_options {
     bool raw, unfold, memory;
 };
 
+/* Name of metric `index` of the user's own. */
+const char *fxc_metric_name(const struct fxc_analysis *analysis, uint32_t index);
+/* It in a row: "-" where no formula of it holds, "?" where none could tell, with "+?" behind where some could not. */
+const char *fxc_metric_text(const struct fxc_metric_sum *sum, bool raw, char buffer[FXC_NUMBER_SIZE]);
 /* FLOPs of a row: "?" when none of its nodes has a formula, with "+?" behind when some have not. */
 const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]);
 

@@ -23,15 +23,18 @@ static void put_csv_text(struct fxc_stream *out, const char *text) {
 void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                     const struct fxc_rows *rows, struct fxc_stream *out) {
     static const char *const first[] = {"module,class", "class", "op", "node,op", "op,shapes", "module,op"};
-    (void)analysis;
     fxc_putf(out,
              "%s,shape,calls,params,macs,flops,matrix_flops,vector_flops,transcendentals,int_ops,bytes_read,"
              "bytes_written,kernels,unknown_nodes,seconds"
 #define X(name, text) "," text "_flops"
              FXC_PHASE_LIST(X)
 #undef X
-                 ",measured_seconds\n",
+                 ",measured_seconds",
              first[options->by]);
+    for (uint32_t i = 0; i < analysis->metrics->count; i++) {
+        fxc_putf(out, ",%s,%s_unknown_nodes", fxc_metric_name(analysis, i), fxc_metric_name(analysis, i));
+    }
+    fxc_put(out, "\n");
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct fxc_row *row = &rows->row[i];
         const fxc_counts *c = &row->sum.counts;
@@ -60,6 +63,9 @@ void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_o
         fxc_put(out, ",");
         if (!isnan(row->sum.measured)) {
             fxc_putf(out, "%.9g", row->sum.measured);
+        }
+        for (uint32_t m = 0; m < analysis->metrics->count; m++) {
+            fxc_putf(out, ",%" PRId64 ",%" PRId64, row->sum.metric[m].value, row->sum.metric[m].unknown_nodes);
         }
         fxc_put(out, "\n");
     }

@@ -73,6 +73,19 @@ static void put_program(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_close(json, '}');
 }
 
+/* Metrics of the user's own. */
+static void put_metrics(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_metric_sum *sum) {
+    fxc_json_open(json, "metrics", '{');
+    for (uint32_t i = 0; i < analysis->metrics->count; i++) {
+        fxc_json_open(json, fxc_metric_name(analysis, i), '{');
+        fxc_json_int(json, "value", sum[i].value);
+        fxc_json_int(json, "nodes", sum[i].nodes);
+        fxc_json_int(json, "unknown_nodes", sum[i].unknown_nodes);
+        fxc_json_close(json, '}');
+    }
+    fxc_json_close(json, '}');
+}
+
 /* Values of the symbols: dynamic dimensions by name, null for one that data decide. */
 static void put_dims(struct fxc_json *json, const struct fxc_analysis *analysis) {
     const struct fxc_program *p = analysis->program;
@@ -123,7 +136,8 @@ static void put_options(struct fxc_json *json, const struct fxc_analysis *analys
     fxc_json_close(json, '}');
 }
 
-static void put_totals(struct fxc_json *json, const fxc_totals *t) {
+static void put_totals(struct fxc_json *json, const struct fxc_analysis *analysis) {
+    const fxc_totals *t = &analysis->report->totals;
     fxc_json_open(json, "totals", '{');
     put_counts(json, &t->counts);
     put_phases(json, t->phase_flops);
@@ -159,6 +173,7 @@ static void put_totals(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_int(json, "given_bytes", t->given_bytes);
     fxc_json_int(json, "unsized_storages", t->unsized_storages);
     fxc_json_int(json, "untold_nodes", t->untold_nodes);
+    put_metrics(json, analysis, analysis->report->metric);
     fxc_json_close(json, '}');
 }
 
@@ -264,6 +279,9 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
     if (phased) {
         fxc_json_int(json, "saved_bytes", row->sum.saved_bytes);
     }
+    if (analysis->metrics->count > 0) {
+        put_metrics(json, analysis, row->sum.metric);
+    }
     if (tool != NULL) {
         fxc_json_int(json, "tool", row->sum.tool);
         fxc_json_int(json, "tool_macs", row->sum.tool_macs);
@@ -299,7 +317,7 @@ void fxc_render_json(const struct fxc_analysis *analysis, const struct fxc_view_
     fxc_json_string(&json, "fxcost", fxc_version());
     put_program(&json, analysis);
     put_options(&json, analysis, options);
-    put_totals(&json, &analysis->report->totals);
+    put_totals(&json, analysis);
     if (fxc_is_measured(analysis)) {
         fxc_json_measured(&json, analysis);
     }

@@ -56,6 +56,10 @@ static void put_titles(const struct face *face, bool timed) {
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         put_cell(face, numbers[i]);
     }
+    for (uint32_t i = 0; i < face->analysis->metrics->count; i++) {
+        fxc_put(face->out, face->markup->between);
+        face->markup->put_text(face->out, fxc_metric_name(face->analysis, i));
+    }
     if (timed) {
         put_cell(face, "time");
     }
@@ -77,6 +81,9 @@ static void put_row(const struct face *face, const struct fxc_row *row, bool tim
     put_cell(face, fxc_flops_text(row, raw, text));
     put_cell(face, fxc_human(c->bytes_read, raw, text));
     put_cell(face, fxc_human(c->bytes_written, raw, text));
+    for (uint32_t i = 0; i < face->analysis->metrics->count; i++) {
+        put_cell(face, fxc_metric_text(&row->sum.metric[i], raw, text));
+    }
     if (timed) {
         put_cell(face, fxc_human_seconds(row->sum.seconds, raw, text));
     }
@@ -86,7 +93,7 @@ static void put_row(const struct face *face, const struct fxc_row *row, bool tim
 /* Columns of the table: how many hold text, how many numbers. */
 static void count_columns(const struct face *face, bool timed, int *texts, int *numbers) {
     *texts = fxc_by_infos[face->options->by].second != NULL && face->options->by != FXC_BY_MODULE ? 2 : 1;
-    *numbers = timed ? 6 : 5;
+    *numbers = 5 + timed + (int)face->analysis->metrics->count;
 }
 
 static void put_total(const struct face *face) {
@@ -137,7 +144,7 @@ void fxc_render_latex(const struct fxc_analysis *analysis, const struct fxc_view
     int texts, numbers;
     count_columns(&face, timed, &texts, &numbers);
     fxc_putf(out, "%% needs \\usepackage{booktabs}\n\\begin{tabular}{%.*s%.*s}\n\\toprule\n", texts, "ll", numbers,
-             "rrrrrr");
+             "rrrrrrrrrr");
     put_titles(&face, timed);
     fxc_put(out, "\\midrule\n");
     put_rows(&face, rows, timed);

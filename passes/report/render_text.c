@@ -132,6 +132,22 @@ static void put_head(const struct fxc_face *face) {
     put_field(face->out, "versions", text);
 }
 
+/* A line for each metric of the user's own. */
+static void put_metrics(const struct fxc_face *face) {
+    char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE];
+    for (uint32_t i = 0; i < face->analysis->metrics->count; i++) {
+        const struct fxc_metric_sum *sum = &face->analysis->report->metric[i];
+        fxc_putf(face->out, "%-11s %s, told of %s node%s", fxc_metric_name(face->analysis, i),
+                 fxc_face_number(face, sum->value, a), fxc_face_number(face, sum->nodes, b),
+                 sum->nodes == 1 ? "" : "s");
+        if (sum->unknown_nodes > 0) {
+            fxc_putf(face->out, "; not of %s more, whose formula cannot tell",
+                     fxc_face_number(face, sum->unknown_nodes, a));
+        }
+        fxc_put(face->out, "\n");
+    }
+}
+
 static void put_totals(const struct fxc_face *face) {
     const fxc_totals *t = face->totals;
     char a[FXC_NUMBER_SIZE], b[FXC_NUMBER_SIZE], c[FXC_NUMBER_SIZE], d[FXC_NUMBER_SIZE];
@@ -159,6 +175,7 @@ static void put_totals(const struct fxc_face *face) {
     fxc_putf(face->out, "bytes       %s read, %s written by %s kernels\n",
              fxc_face_bytes(face, t->counts.bytes_read, a), fxc_face_bytes(face, t->counts.bytes_written, b),
              fxc_face_number(face, t->counts.kernels, c));
+    put_metrics(face);
     fxc_put_peak(face->analysis, face->options->raw, face->out);
     fxc_put_measured(face->analysis, face->options->raw, face->out);
     fxc_put_time(face->analysis, t, face->options->raw, face->out);

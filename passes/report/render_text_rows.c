@@ -11,6 +11,7 @@ struct columns {
     uint32_t name, class_name;
     bool params, calls, seconds, measured, ratio, tool;
     bool macs, bytes; /* a training step shows its parts instead */
+    uint32_t metrics; /* of the user's own */
     bool live;        /* bytes alive, in place of bytes moved */
     bool phase[FXC_PHASE_COUNT];
 };
@@ -64,8 +65,9 @@ static struct columns layout(const struct fxc_face *face, const struct fxc_rows 
                               .ratio = timed && measured,
                               .tool = face->tool != NULL,
                               .macs = !fxc_face_is_step(face),
+                              .metrics = face->analysis->metrics->count,
                               .bytes = !by_shape(face) && !fxc_face_is_step(face) && !(timed && measured) &&
-                                       !face->options->memory,
+                                       !face->options->memory && face->analysis->metrics->count < 2,
                               .live = face->options->memory};
     char buffer[512];
     uint32_t phases = 0;
@@ -83,7 +85,7 @@ static struct columns layout(const struct fxc_face *face, const struct fxc_rows 
     phases += fxc_face_saves(face);
     phases += columns.live ? (is_node(face) ? 3u : 1u) : 0;
     uint32_t numbers = 1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds +
-                       columns.measured + columns.ratio + columns.tool;
+                       columns.measured + columns.ratio + columns.tool + columns.metrics;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
     uint32_t left = FXC_TEXT_WIDTH - fixed - 1;
     columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : is_node(face) ? 24 : 22);
@@ -155,6 +157,9 @@ static void put_titles(const struct fxc_face *face, const struct columns *column
     }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, "share", 7, true);
+    for (uint32_t i = 0; i < columns->metrics; i++) {
+        put_number_cell(face, fxc_metric_name(face->analysis, i));
+    }
     if (columns->bytes) {
         put_number_cell(face, "read B");
         put_number_cell(face, "written B");
@@ -209,6 +214,9 @@ static void put_row(const struct fxc_face *face, const struct columns *columns, 
     }
     fxc_put(face->out, " ");
     fxc_put_cell(face->out, fxc_percent((double)fxc_flops_of(c), (double)face->totals->flops, text), 7, true);
+    for (uint32_t i = 0; i < columns->metrics; i++) {
+        put_number_cell(face, fxc_metric_text(&row->sum.metric[i], face->options->raw, text));
+    }
     if (columns->bytes) {
         put_number_cell(face, fxc_face_number(face, c->bytes_read, text));
         put_number_cell(face, fxc_face_number(face, c->bytes_written, text));

@@ -4,6 +4,11 @@
 
 #include "passes/analysis.h"
 
+/* Of a metric of the user's own. */
+struct fxc_metric_sum {
+    int64_t value, nodes, unknown_nodes; /* as in fxc_metric_total */
+};
+
 /* A sum over node executions. */
 struct fxc_sum {
     fxc_counts counts;
@@ -19,7 +24,8 @@ struct fxc_sum {
     double seconds_by_bound[4], seconds_by_source[5], seconds_error, peak_seconds; /* as in fxc_totals */
     int64_t phase_flops[FXC_PHASE_COUNT];
     int64_t saved_bytes; /* kept for the backward pass */
-    int64_t peak_bytes;  /* alive at most while one of the nodes runs: the largest, not a sum; 0 for none */
+    struct fxc_metric_sum metric[FXC_MAX_METRICS];
+    int64_t peak_bytes; /* alive at most while one of the nodes runs: the largest, not a sum; 0 for none */
 };
 
 struct fxc_report {
@@ -28,6 +34,7 @@ struct fxc_report {
     uint32_t unknown_count;
     double measured; /* seconds of all nodes in a real run, NAN without one */
     bool phased;     /* more than a forward pass was captured */
+    struct fxc_metric_sum metric[FXC_MAX_METRICS];
 
     /* Per module; a node belongs to the module of its innermost call, a total includes the modules below. */
     struct fxc_sum *module_self, *module_total;

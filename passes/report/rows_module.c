@@ -66,6 +66,10 @@ static uint64_t own_shape(const struct module_walk *walk, uint32_t module) {
         hash = mix(hash, (uint64_t)numbers[i]);
     }
     hash = mix(hash, (uint64_t)sum->saved_bytes);
+    for (uint32_t i = 0; i < FXC_MAX_METRICS; i++) {
+        hash = mix(hash, (uint64_t)sum->metric[i].value);
+        hash = mix(hash, (uint64_t)sum->metric[i].unknown_nodes);
+    }
     for (uint32_t phase = 0; phase < FXC_PHASE_COUNT; phase++) {
         hash = mix(hash, (uint64_t)sum->phase_flops[phase]);
     }

@@ -96,17 +96,25 @@ const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {
     return buffer;
 }
 
-const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]) {
-    int64_t flops = fxc_flops_of(&row->sum.counts);
-    if (row->sum.unknown_nodes > 0 && flops == 0) {
+/* A number that leaves out what some nodes do. */
+static const char *partly_known(int64_t number, int64_t unknown_nodes, bool raw, char buffer[FXC_NUMBER_SIZE]) {
+    if (unknown_nodes > 0 && number == 0) {
         return "?";
     }
-    (void)fxc_human(flops, raw, buffer);
-    if (row->sum.unknown_nodes > 0) {
+    (void)fxc_human(number, raw, buffer);
+    if (unknown_nodes > 0) {
         size_t length = strlen(buffer);
         (void)snprintf(buffer + length, FXC_NUMBER_SIZE - length, "+?");
     }
     return buffer;
+}
+
+const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]) {
+    return partly_known(fxc_flops_of(&row->sum.counts), row->sum.unknown_nodes, raw, buffer);
+}
+
+const char *fxc_metric_text(const struct fxc_metric_sum *sum, bool raw, char buffer[FXC_NUMBER_SIZE]) {
+    return sum->nodes + sum->unknown_nodes == 0 ? "-" : partly_known(sum->value, sum->unknown_nodes, raw, buffer);
 }
 
 const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]) {

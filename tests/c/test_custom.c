@@ -129,13 +129,48 @@ static void test_wrong_arguments(void **state) {
     assert_int_equal(totals_of(setup).ignored_nodes, 0);
 }
 
+static fxc_status measure_thing(const fxc_op_call *call, int64_t *out, void *context, fxc_error *err) {
+    fxc_counts counts;
+    (void)err;
+    bool known = fxc_op_call_counts(call, &counts);
+    assert_int_equal(known, strcmp(fxc_op_call_name(call), "my.thing.default") != 0); /* it has no formula */
+    *out = known ? counts.bytes_written : *(int64_t *)context;
+    return *out < 0 ? FXC_UNKNOWN_OPS : FXC_OK;
+}
+
+static void test_a_metric(void **state) {
+    struct setup *setup = *state;
+    int64_t number = 100;
+    fxc_metric_desc desc = {sizeof desc, "mine", "*", false, measure_thing, &number};
+    fxc_metric_total total = {.struct_size = sizeof total};
+    assert_int_equal(fxc_analysis_metric(setup->analysis, 0, &total, &setup->err), FXC_USAGE);
+    assert_int_equal(fxc_analysis_add_metric(setup->analysis, &desc, &setup->err), FXC_OK);
+    assert_int_equal(fxc_analysis_metric(setup->analysis, 0, &total, &setup->err), FXC_OK);
+    assert_string_equal(total.name, "mine");
+    assert_int_equal(total.value, 100 + 2 * 12); /* relu writes f16[3, 4] */
+    assert_int_equal(total.nodes, 2);
+    assert_int_equal(fxc_analysis_node_metric(setup->analysis, 0, 1, &total, &setup->err), FXC_OK);
+    assert_int_equal(total.value, 2 * 12);
+    assert_int_equal(fxc_analysis_node_metric(setup->analysis, 0, 9, &total, &setup->err), FXC_USAGE);
+    number = -1;
+    assert_int_equal(fxc_analysis_add_metric(setup->analysis, &desc, &setup->err), FXC_OK); /* drops the fact */
+    assert_int_equal(fxc_analysis_metric(setup->analysis, 0, &total, &setup->err), FXC_OK);
+    assert_int_equal(total.value, 2 * 12);
+    assert_int_equal(total.unknown_nodes, 1);
+    desc.metric = "two words";
+    assert_int_equal(fxc_analysis_add_metric(setup->analysis, &desc, &setup->err), FXC_USAGE);
+    desc = (fxc_metric_desc){sizeof desc, "mine", "*", false, NULL, NULL};
+    assert_int_equal(fxc_analysis_add_metric(setup->analysis, &desc, &setup->err), FXC_USAGE);
+}
+
 /* Every piece of a text, as it stands and cut short anywhere, is read or refused with a line. */
 static void test_text_cut_anywhere(void **state) {
     struct setup *setup = *state;
     static const char formulas[] =
         "# c\nop my.thing: macs = numel(x) * (n + k.1) ^ 2 - -3; flops = min(x[0], rank(x)) / 2\n"
         "  ; int_ops = out1[0] % 4\nignore module a.b\nscale aten.relu 0.125\n"
-        "module my.Class: transcendentals = ceildiv(in0[0], 3)\n";
+        "module my.Class: transcendentals = ceildiv(in0[0], 3)\n"
+        "metric m: macs + bytes_read\nmetric m op my::thing: n * k.0\n";
     int refused = 0;
     for (size_t size = 0; size < sizeof formulas; size++) {
         fxc_analysis *analysis;
@@ -151,6 +186,9 @@ static void test_text_cut_anywhere(void **state) {
         if (size == sizeof formulas - 1) {
             assert_int_equal(status, FXC_OK);
             assert_int_equal(totals.counts.macs, 12 * 14 * 14 + 3);
+            fxc_metric_total metric = {.struct_size = sizeof metric};
+            assert_int_equal(fxc_analysis_metric(analysis, 0, &metric, &setup->err), FXC_OK);
+            assert_int_equal(metric.value, 5 * 2 + 2 * 12); /* the operator's; f16[3, 4] read by relu */
         }
         fxc_analysis_free(analysis);
     }
@@ -162,6 +200,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_callback_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_callback_may_fail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_arguments, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_metric, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_text_cut_anywhere, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,9 @@ NOT_SUMS = ("seconds", "peak_seconds", "peak_bytes")  # compared below; a maximu
 
 def _table(analysis: Analysis, by: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(analysis.render(format="json", by=by))
+    for entry in (found["totals"], *found["rows"]):
+        for metric, numbers in entry.pop("metrics", {}).items():
+            entry.update({f"{metric}.{name}": number for name, number in numbers.items()})
     return found
 
 
@@ -37,7 +40,7 @@ def _modules_within(nodes: Rows, columns: list[str]) -> dict[str, Counter[str]]:
 
 def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
     """The columns that were compared, and a line for each sum that is another."""
-    tables = {by: _table(analysis, by) for by in ("node", "op", "op_shape", "module", "module_op")}
+    tables = {by: _table(analysis, by) for by in ("node", "op", "op_shape", "class", "module", "module_op")}
     totals, nodes = tables["node"]["totals"], tables["node"]["rows"]
     if "tool" in tables["node"]:
         totals["tool"], totals["tool_macs"] = tables["node"]["tool"]["count"], tables["node"]["tool"]["macs"]
@@ -52,7 +55,7 @@ def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
     def compare(what: str, found: Counter[str], wanted: Counter[str]) -> None:
         wrong.extend(f"{what}: {c} {found[c]}, not {wanted[c]}" for c in columns if found[c] != wanted[c])
 
-    for by in ("node", "op", "op_shape"):
+    for by in ("node", "op", "op_shape", "class"):
         compare(by, _summed(tables[by]["rows"], columns), expected)
     within = _modules_within(nodes, columns)
     cells: dict[str, Rows] = {}

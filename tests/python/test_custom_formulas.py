@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import fxcost
 from fxcost.binding import Program, Status
 from fxcost.formulas import Call, TensorInfo
+from fxcost.report import Metric
 
 LIBRARY = torch.library.Library("fxcost_custom", "DEF")
 LIBRARY.define("scan(Tensor x, int steps, int[] window) -> Tensor")
@@ -204,6 +205,85 @@ def test_a_formula_that_reads_what_is_not_there_leaves_the_node_unknown(net_file
     path.write_text("op fxcost_custom.scan: macs = steps ^ 99")
     with pytest.raises(fxcost.FxcostError, match="64 bits"):
         fxcost.open(net_file, formulas=[path])
+
+
+# ---- metrics of one's own -------------------------------------------------------------------------------------------
+
+
+def test_a_metric_adds_up_like_flops(net_file: Path) -> None:
+    """Of all operators; of one, and of a class; what has no formula of the metric has no part in it."""
+
+    @fxcost.metric("moved")
+    def moved(call: Call) -> int:
+        return call.counts.bytes_read + call.counts.bytes_written
+
+    outputs = fxcost.metric("outputs", "aten.linear")(lambda call: call.result().numel)
+    whole = fxcost.metric("outputs", Scan)(lambda call: call["in0"].numel * 1000)
+    # FLOPs of the scan are not known, and so are not its counts: its bytes get into the metric with a formula for it.
+    known = fxcost.formula("fxcost_custom::scan")(lambda call: 0)
+    report = fxcost.open(net_file, formulas=[moved, outputs, whole, known])
+    modules, operators = report.by_module(), report.by_op()
+    assert report.metrics["moved"] == Metric(report.bytes, 4, 0)
+    assert report.metrics["outputs"] == Metric(6 * 16 + 6 * 4 + 1000 * ELEMENTS, 3, 0)
+    assert modules["scan"].metrics == {"moved": Metric(modules["scan"].bytes, 1, 0), "outputs": Metric(96000, 1, 0)}
+    assert modules["act"].metrics["outputs"] == Metric(0, 0, 0)
+    assert operators["aten.linear.default"].metrics["outputs"] == Metric(6 * 16 + 6 * 4, 2, 0)
+    assert sum(node.metrics["moved"].value for node in report.nodes()) == report.bytes
+    assert "corrections" in str(report)
+    assert "outputs     96.1 K, told of 3 nodes\n" in str(report)
+
+
+def test_what_a_metric_cannot_tell_is_not_nothing(net_file: Path) -> None:
+    vague = fxcost.metric("m", "aten.gelu")(lambda call: None)
+    sure = fxcost.metric("m", "aten.linear")(lambda call: 7)
+    report = fxcost.open(net_file, formulas=[vague, sure], ignore_modules=["head"])
+    assert report.metrics["m"] == Metric(7, 1, 1)
+    rows = [line.split(" | ") for line in report.render(format="md").splitlines() if " | " in line]
+    lines = {row[0].removeprefix("| "): row[-1].removesuffix(" |") for row in rows}
+    assert (lines["(model)"], lines["fc"], lines["act"], lines["scan"]) == ("7+?", "7", "?", "-")
+
+
+def test_a_metric_in_text(net_file: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "metrics.txt"
+    path.write_text(
+        "metric energy: 46 * macs + 3 * flops  # of all\n"
+        "metric energy op aten.gelu: 5\n"
+        f"metric energy module {Scan.__module__}.Scan: in0[0]\nmetric n op aten::linear: kernels\n"
+    )
+    answer = run(net_file, "--formulas", path, "--format", "json")
+    totals = json.loads(answer.stdout)["totals"]
+    assert totals["metrics"] == {
+        "energy": {"value": (46 + 2 * 3) * (FC + HEAD) + 5 + 6, "nodes": 4, "unknown_nodes": 0},
+        "n": {"value": 2, "nodes": 2, "unknown_nodes": 0},
+    }
+    for face, title in (
+        ("md", "| energy | n |"),
+        ("latex", "& energy & n"),
+        ("csv", ",energy,energy_unknown_nodes,n,"),
+    ):
+        assert title in run(net_file, "--formulas", path, "--format", face).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("metric", ["metric METRIC: EXPRESSION"]),
+        ("metric 1: macs", ["f.txt:1", "a letter, then letters"]),
+        ("metric flops: macs", ["no name of a column"]),
+        ("metric m macs", ["metric METRIC op NAME"]),
+        ("metric m: macs = 1", ["an operator or the end"]),
+        ("metric m:", ["a number, a name or '('"]),
+        ("metric m op x macs", ["metric METRIC op NAME"]),
+        ("metric m: 1 - 2", ["a number of 0 or more"]),
+        ("\n".join(f"metric m{i}: 1" for i in range(5)), ["f.txt:5", "at most 4 metrics"]),
+    ],
+)
+def test_a_wrong_metric_is_refused(net_file: Path, tmp_path: Path, run: Run, text: str, words: list[str]) -> None:
+    path = tmp_path / "f.txt"
+    path.write_text(text)
+    answer = run(net_file, "--formulas", path)
+    assert answer.returncode == Status.USAGE, answer.stderr
+    assert all(word in answer.stderr for word in words), answer.stderr
 
 
 def test_programs_are_not_changed_by_analyses(net_file: Path) -> None:

@@ -92,8 +92,13 @@ def program(seed: int, mode: str) -> Program:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_rows_add_up(seed: int, mode: str) -> None:
     analysis = Analysis(program(seed, mode), convention=CONVENTIONS[seed % len(CONVENTIONS)], device="a100-sxm-80gb")
+    metrics = b"metric mine: macs + 3 * bytes_read\nmetric some op aten.add: numel(out)\nmetric some op aten.gelu: x[9]"
+    analysis.call("fxc_analysis_add_formulas", metrics, len(metrics), b"metrics")
     columns, wrong = disagreements(analysis)
     assert {"flops", "macs", "transcendentals", "bytes_read", "bytes_written", "kernels", "tool"} <= set(columns)
+    assert {"mine.value", "some.value", "some.nodes", "some.unknown_nodes"} <= set(columns)
+    totals = analysis.report("node")["totals"]
+    assert totals["metrics"]["mine"]["value"] == totals["macs"] + 3 * totals["bytes_read"]
     assert wrong == []
 
 

@@ -258,7 +258,7 @@ def _formula(kind: str, handle: Handle) -> OpFormula:
         answer = handle(inputs, outputs)
         return int(sum(answer.values()) if isinstance(answer, dict) else answer)
 
-    return OpFormula(kind, count)
+    return OpFormula(kind, False, count)
 
 
 def _argument(call: Call, name: str) -> TensorInfo | int | None:

@@ -23,7 +23,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from checks import ROOT, Result, conventions, counts, fusion, gpu_kernels, hostile, memory, recording, shapes, speed  # noqa: E402
+from checks import (
+    ROOT,
+    Result,
+    compiler,
+    conventions,
+    counts,
+    fusion,
+    gpu_kernels,
+    hostile,
+    memory,
+    recording,
+    shapes,
+    speed,
+)  # noqa: E402
 
 import fxcost  # noqa: E402
 
@@ -36,7 +49,7 @@ CHECKS = {
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
         *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes, memory.llama_fits),
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
-        *(fusion.fusion_unseen, fusion.fusion_speed),
+        *(fusion.fusion_unseen, fusion.fusion_speed, compiler.compiler_backend),
     )
 }
 

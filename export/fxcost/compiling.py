@@ -47,22 +47,37 @@ def compiled(*, generate: bool = True) -> Iterator[list[Capture]]:
         programs.append(_program(lowering, f"{lowering.part} {number}", state))
 
 
+def dynamo_backend(graph: torch.fx.GraphModule, inputs: Any, **kwargs: Any) -> Any:
+    """The entry point of ``torch.compile(model, backend="fxcost")``: docs/compiler.md."""
+    from .compiler import fxcost
+
+    return fxcost(graph, inputs, **kwargs)
+
+
 def _program(lowering: Lowering, label: str, state: dict[str, Any]) -> Capture:
-    graph = lowering.module.graph
-    backward = lowering.part == "backward"
+    return program_of(lowering.module, lowering.part, label, state, "lowered")
+
+
+def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[str, Any], view: str) -> Capture:
+    """The program of a graph that a compiler holds. ``view`` is lowered, as Inductor fuses it, or captured."""
+    graph, backward = module.graph, part == "backward"
     for node in graph.nodes:  # a node of the backward pass belongs to the module that it differentiates
         if "nn_module_stack" not in node.meta and "fwd_nn_module_stack" in node.meta:
             node.meta["nn_module_stack"] = node.meta["fwd_nn_module_stack"]
-    converter = Converter(lowering.part != "inference")
+    converter = Converter(part != "inference")
     converter.modules.add("", "")
-    converter.add_main(lowering.module, "lowered", {}, _outputs(graph, backward))
+    converter.add_main(module, view, {}, _outputs(graph, backward))
     rows = converter.columns.rows
     if backward:
         flag = bits("node_flag")["backward"]
         rows["node_flags"] = [flags | flag for flags in rows["node_flags"]]
-    rows["node_origin"] = [NONE] * len(rows["node_op"])
-    head = {"model": label, "route": "compiled", "dialect": "lowered", **state, "lowered": maker()}
-    return finish(converter, lowering.module, head, lowering.part != "inference", label)
+    head = {"model": label, "route": "compiled", **state}
+    if view == "lowered":
+        rows["node_origin"] = [NONE] * len(rows["node_op"])
+        head |= {"dialect": "lowered", "lowered": maker()}
+    else:
+        head["dialect"] = "functional"
+    return finish(converter, module, head, part != "inference", label)
 
 
 def _outputs(graph: torch.fx.Graph, backward: bool) -> list[Output]:

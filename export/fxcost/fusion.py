@@ -141,9 +141,18 @@ def _kernel(analysis: Analysis, index: int) -> Kernel:
 def kernels(program: Program, profile: str) -> list[Kernel]:
     """The kernels of a program under a profile (``fxcost profiles`` lists them), in an order in which they can run."""
     analysis = Analysis(program, profile=profile)
+    return [_kernel(analysis, index) for index in range(_count(analysis))]
+
+
+def kernel_count(program: Program, profile: str) -> int:
+    """How many kernels a program runs as under a profile."""
+    return _count(Analysis(program, profile=profile))
+
+
+def _count(analysis: Analysis) -> int:
     count = c_uint32()
     analysis.call("fxc_analysis_kernel_count", byref(count))
-    return [_kernel(analysis, index) for index in range(count.value)]
+    return count.value
 
 
 @dataclass(frozen=True)

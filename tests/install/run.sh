@@ -69,6 +69,9 @@ python3 -m venv "$work/plain"
 "$work/plain/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "$work"/wheel/fxcost-*.whl
 files=$("$work/plain/bin/python" -m pip show -f fxcost | sed -n '/^Files:/,$p')
 grep -q libfxcost.so.0 <<<"$files" || fail "the wheel lacks libfxcost"
+"$work/plain/bin/python" -c 'from importlib.metadata import entry_points as found
+assert [e.value for e in found(group="torch_dynamo_backends")] == ["fxcost.compiling:dynamo_backend"]' ||
+    fail "the wheel does not tell torch.compile of its backend"
 native=$("$work/plain/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fxcost
 [ -d "$native" ] || native=$("$work/plain/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/fxcost
 # Without torch, numpy, flatbuffers, libomp or flatc on the path, a .fxir is still served.

@@ -1,0 +1,10 @@
+"""fxcost inside torch.compile: docs/compiler.md. Importing this makes ``backend="fxcost"`` known to torch.compile."""
+
+from __future__ import annotations
+
+from .backend import Backend, forget, fxcost, register, report
+from .program import CompiledGraph, CompiledProgram
+
+__all__ = ["Backend", "CompiledGraph", "CompiledProgram", "forget", "fxcost", "report"]
+
+register()

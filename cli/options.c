@@ -37,7 +37,10 @@ static const struct option {
     size_t field;
 } options[] = {
     {"--by", "KIND", "module (default), class, op, node, op_shape, module_op, kernel", TEXT, AT(render.by)},
-    {"--format", "F", "tree (default), table, json, csv, md or latex", TEXT, AT(render.format)},
+    {"--format", "F", "tree (default), table, json, csv, md, latex; a trace: chrome, speedscope, pprof", TEXT,
+     AT(render.format)},
+    {"--axis", "KIND", "of a trace: seconds (default with --device), flops (default without) or bytes", TEXT,
+     AT(render.axis)},
     {"--depth", "N", "levels of the module tree", COUNT, AT(render.depth)},
     {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},

@@ -60,5 +60,5 @@ if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
 fi
 case $what in
 run) $pip install --quiet --upgrade-strategy only-if-needed "$torch" numpy flatbuffers transformers ;;
-test) $pip install --quiet --upgrade-strategy only-if-needed "$torch" pytest ruff mypy jsonschema expecttest tabulate ;;
+test) $pip install --quiet --upgrade-strategy only-if-needed "$torch" pytest ruff mypy jsonschema expecttest tabulate protobuf ;;
 esac

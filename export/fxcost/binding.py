@@ -88,8 +88,8 @@ def _call(name: str, *arguments: Any) -> None:
         raise FxcostError(error.message.decode(errors="replace") or name, Status(status).name)
 
 
-def _collect(call: Callable[[Any], None]) -> str:
-    """The text that a function writes through its fxc_write_fn."""
+def _collect(call: Callable[[Any], None]) -> bytes:
+    """What a function writes through its fxc_write_fn."""
     parts: list[bytes] = []
 
     @WRITE
@@ -98,7 +98,7 @@ def _collect(call: Callable[[Any], None]) -> str:
         return True
 
     call(write)
-    return b"".join(parts).decode()
+    return b"".join(parts)
 
 
 class Program:
@@ -161,7 +161,7 @@ class Program:
 
     def text(self) -> str:
         """The text form."""
-        return _collect(lambda write: _call("fxc_program_print", self._handle, write, None))
+        return _collect(lambda write: _call("fxc_program_print", self._handle, write, None)).decode()
 
 
 class Analysis:
@@ -251,6 +251,10 @@ class Analysis:
 
     def render(self, **options: Any) -> str:
         """The report as text; options are the fields of ``fxc_render_options``."""
+        return self.render_bytes(**options).decode()
+
+    def render_bytes(self, **options: Any) -> bytes:
+        """The same for every format, text or not."""
         request = RenderOptions()
         for name, value in options.items():
             if value is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import html
 import os
 from dataclasses import dataclass, field
@@ -209,6 +210,26 @@ class Report:
         """The report as text: ``format``, ``by``, ``sort``, ``root``, ``depth``, ``top``, ``raw``, ``unfold``,
         ``memory``."""
         return self._analysis.render(**options)
+
+    def trace(
+        self,
+        format: str = "chrome",
+        *,
+        axis: str | None = None,
+        by: str | None = None,
+        root: str | None = None,
+        fusion: str | None = None,
+    ) -> builtins.bytes:
+        """The run step by step as a file for other tools: ``chrome`` (Perfetto), ``speedscope``, ``pprof``. ``axis``
+        is ``seconds``, ``flops`` or ``bytes``; ``fusion`` names a profile, whose kernels are then the steps
+        (docs/traces.md)."""
+        if fusion is None:
+            return self._analysis.render_bytes(format=format, axis=axis, by=by, root=root)
+        self._analysis.set("profile", fusion)
+        try:
+            return self._analysis.render_bytes(format=format, axis=axis, by=by, root=root)
+        finally:
+            self._analysis.set("profile", "eager")
 
     def __str__(self) -> str:
         return self.render()

@@ -251,7 +251,8 @@ typedef struct fxc_unknown_op {
 FXC_API fxc_status fxc_analysis_unknown(fxc_analysis *analysis, uint32_t index, fxc_unknown_op *out, fxc_error *err);
 
 /* Renders the whole report. Strings may be NULL for their default.
- *   format "tree" (default) | "table" | "json" | "csv" | "md"
+ *   format "tree" (default) | "table" | "json" | "csv" | "md" | "latex"; or of the run as a sequence (docs/traces.md)
+ *          "chrome" | "speedscope" | "pprof", which is binary; by is then "node" or "kernel"
  *   by     "module" (default) | "class" | "op" | "node"
  *   sort   "flops" (default of op and class) | "order" (of module and node) | "bytes" | "params" | "seconds" | "calls"
  *   root   qualified name of the module to report on; "" for all
@@ -260,9 +261,10 @@ typedef struct fxc_render_options {
     size_t struct_size;
     const char *format, *by, *sort, *root;
     uint32_t depth, top;
-    bool raw;    /* exact integers instead of human units */
-    bool unfold; /* do not fold equal siblings */
-    bool memory; /* bytes alive in place of bytes moved, and the tensors alive at the peak (tree and table) */
+    bool raw;         /* exact integers instead of human units */
+    bool unfold;      /* do not fold equal siblings */
+    bool memory;      /* bytes alive in place of bytes moved, and the tensors alive at the peak (tree and table) */
+    const char *axis; /* of a trace: "seconds" (default with a device) | "flops" (default without) | "bytes" */
 } fxc_render_options;
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);

@@ -62,6 +62,11 @@ void fxc_json_double(struct fxc_json *json, const char *key, double number) {
     }
 }
 
+void fxc_json_number(struct fxc_json *json, const char *key, const char *text) {
+    start(json, key);
+    fxc_put(json->out, text);
+}
+
 void fxc_json_bool(struct fxc_json *json, const char *key, bool truth) {
     start(json, key);
     fxc_put(json->out, truth ? "true" : "false");

@@ -14,7 +14,8 @@ void fxc_json_open(struct fxc_json *json, const char *key, char bracket);
 void fxc_json_close(struct fxc_json *json, char bracket);
 void fxc_json_string(struct fxc_json *json, const char *key, const char *text); /* null for NULL */
 void fxc_json_int(struct fxc_json *json, const char *key, int64_t number);
-void fxc_json_double(struct fxc_json *json, const char *key, double number); /* null for NAN and infinities */
+void fxc_json_double(struct fxc_json *json, const char *key, double number);    /* null for NAN and infinities */
+void fxc_json_number(struct fxc_json *json, const char *key, const char *text); /* a number that is text already */
 /* The peak of memory and the tensors that make it up (render_memory.c). */
 void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis);
 /* Times of a device as members of an object, by bound and by source (render_time.c). */

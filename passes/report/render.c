@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "passes/trace/trace.h"
+
 static fxc_status one_of(fxc_error *err, const char *option, const char *expected, const char *found) {
     fxc_status status = fxc_fail(err, FXC_USAGE, "option %s", option);
     fxc_expected(err, "%s", expected);
@@ -27,8 +29,9 @@ static int position(const char *list, const char *text) {
     return -1;
 }
 
-static fxc_status find_root(const struct fxc_program *p, const char *name, uint32_t *out, fxc_error *err) {
+fxc_status fxc_find_module(const struct fxc_program *p, const char *name, uint32_t *out, fxc_error *err) {
     char path[512];
+    name = or_default(name, "");
     for (uint32_t m = 0; m < FXC_COUNT(p, module); m++) {
         if (strcmp(fxc_module_path(p, m, path, sizeof path), name) == 0) {
             *out = m;
@@ -79,7 +82,7 @@ static fxc_status check(const struct fxc_analysis *analysis, const fxc_render_op
         /* What a program reads has every module under its own name. */
         .unfold = in->unfold || format == FXC_FORMAT_JSON || format == FXC_FORMAT_CSV,
     };
-    return find_root(analysis->program, or_default(in->root, ""), &out->root_module, err);
+    return fxc_find_module(analysis->program, in->root, &out->root_module, err);
 }
 
 typedef void (*face_fn)(const struct fxc_analysis *, const struct fxc_view_options *, const struct fxc_rows *,
@@ -125,8 +128,9 @@ fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options 
     if (options->struct_size < sizeof *options) {
         return fxc_fail(err, FXC_USAGE, "fxc_analysis_render: struct_size is smaller than this version's structure");
     }
-    if (options->by != NULL && strcmp(options->by, "kernel") == 0) {
-        FXC_TRY(fxc_render_kernels(analysis, options, &out, err));
+    bool trace = fxc_is_trace(options->format);
+    if (trace || (options->by != NULL && strcmp(options->by, "kernel") == 0)) {
+        FXC_TRY((trace ? fxc_render_trace : fxc_render_kernels)(analysis, options, &out, err));
         return out.failed || !flush(&buffer) ? fxc_fail(err, FXC_IO, "writing the report") : FXC_OK;
     }
     FXC_TRY(check(analysis, options, &view, err));

@@ -11,6 +11,7 @@ struct fxc_stream {
     bool failed;
 };
 void fxc_put(struct fxc_stream *stream, const char *text);
+void fxc_put_bytes(struct fxc_stream *stream, const void *bytes, size_t size);
 void fxc_putf(struct fxc_stream *stream, const char *format, ...) FXC_PRINTF(2, 3);
 /* Text left- or right-aligned in `width` columns, cut with an ellipsis when longer; code points count as one column. */
 void fxc_put_cell(struct fxc_stream *stream, const char *text, uint32_t width, bool right);
@@ -98,6 +99,10 @@ struct fxc_view_options {
 const char *fxc_metric_name(const struct fxc_analysis *analysis, uint32_t index);
 /* It in a row: "-" where no formula of it holds, "?" where none could tell, with "+?" behind where some could not. */
 const char *fxc_metric_text(const struct fxc_metric_sum *sum, bool raw, char buffer[FXC_NUMBER_SIZE]);
+
+/* The module of this qualified name, "" and NULL for the root; FXC_USAGE for one that does not exist. */
+fxc_status fxc_find_module(const struct fxc_program *program, const char *name, uint32_t *out, fxc_error *err);
+
 /* FLOPs of a row: "?" when none of its nodes has a formula, with "+?" behind when some have not. */
 const char *fxc_flops_text(const struct fxc_row *row, bool raw, char buffer[FXC_NUMBER_SIZE]);
 

@@ -7,14 +7,14 @@
 
 #include "passes/report/render.h"
 
-static void put_bytes(struct fxc_stream *stream, const char *bytes, size_t size) {
+void fxc_put_bytes(struct fxc_stream *stream, const void *bytes, size_t size) {
     if (!stream->failed && size > 0 && !stream->write(stream->context, bytes, size)) {
         stream->failed = true;
     }
 }
 
 void fxc_put(struct fxc_stream *stream, const char *text) {
-    put_bytes(stream, text, strlen(text));
+    fxc_put_bytes(stream, text, strlen(text));
 }
 
 void fxc_putf(struct fxc_stream *stream, const char *format, ...) {
@@ -24,7 +24,7 @@ void fxc_putf(struct fxc_stream *stream, const char *format, ...) {
     int length = vsnprintf(buffer, sizeof buffer, format, arguments);
     va_end(arguments);
     if (length > 0) {
-        put_bytes(stream, buffer, (size_t)length < sizeof buffer ? (size_t)length : sizeof buffer - 1);
+        fxc_put_bytes(stream, buffer, (size_t)length < sizeof buffer ? (size_t)length : sizeof buffer - 1);
     }
 }
 
@@ -54,7 +54,7 @@ static size_t prefix(const char *text, uint32_t columns) {
 void fxc_put_cell(struct fxc_stream *stream, const char *text, uint32_t width, bool right) {
     uint32_t columns = fxc_columns_of(text);
     if (columns > width && width > 0) {
-        put_bytes(stream, text, prefix(text, width - 1));
+        fxc_put_bytes(stream, text, prefix(text, width - 1));
         fxc_put(stream, "\xE2\x80\xA6"); /* … */
         return;
     }

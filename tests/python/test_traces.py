@@ -1,0 +1,301 @@
+"""Traces, read back: events by what Perfetto needs of them, speedscope by its schema, pprof by the protobuf library.
+What is summed up is compared with the report, whose numbers have tests of their own."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from conftest import ROOT, Run
+from torch import nn
+from trace_formats import PPROF, SPEEDSCOPE, messages
+
+import fxcost
+from fxcost.binding import Program, Status
+from fxcost.fusion import kernels as kernels_of
+
+DEVICE = "a100-sxm-80gb"
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+        self.up, self.down = nn.Linear(16, 64), nn.Linear(64, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.down(torch.nn.functional.gelu(self.up(self.norm(x))))
+
+
+class Net(nn.Module):
+    """A block that is called twice, and one that is called once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(100, 16)
+        self.shared, self.last = Block(), Block()
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.last(self.shared(self.shared(self.embed(ids))))
+        return x.softmax(-1)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "net.fxir"
+    fxcost.capture(Net(), (torch.zeros(4, 8, dtype=torch.int64),)).save(path)
+    return path
+
+
+class Slices:
+    """Events as Perfetto takes them: slices nest, time does not run back, a counter has one number."""
+
+    def __init__(self, trace: bytes) -> None:
+        document = json.loads(trace)
+        self.other = document["otherData"]
+        self.length: Counter[str] = Counter()  # of modules, in picoseconds
+        self.opened: Counter[str] = Counter()
+        self.leaves: list[dict[str, Any]] = []
+        self.inside: list[list[str]] = []  # of each leaf, the modules around it
+        self.live: list[int] = []
+        stack: list[tuple[str, int]] = []
+        now = 0
+        for event in document["traceEvents"]:
+            assert isinstance(event["name"], str) and event["pid"] == event["tid"] == 1
+            if event["ph"] == "M":
+                continue
+            at = self._ticks(event["ts"])
+            assert at >= now, "events of a thread are in order"
+            now = at
+            if event["ph"] == "B":
+                stack.append((event["name"], at))
+                self.opened[event["name"]] += 1
+            elif event["ph"] == "E":
+                name, began = stack.pop()
+                assert name == event["name"], "slices nest"
+                self.length[name] += at - began
+            elif event["ph"] == "C":
+                (self.live if event["name"] == "live bytes" else []).append(event["args"]["bytes"])
+            else:
+                assert event["ph"] == "X"
+                event["ticks"] = self._ticks(event["dur"])
+                self.leaves.append(event)
+                self.inside.append([name for name, _ in stack])
+                now = at + event["ticks"]
+        assert not stack, "every slice is closed"
+
+    @staticmethod
+    def _ticks(microseconds: float) -> int:
+        ticks = round(microseconds * 1e6)
+        assert abs(ticks - microseconds * 1e6) < 1e-3
+        return ticks
+
+    @property
+    def total(self) -> int:
+        return sum(leaf["ticks"] for leaf in self.leaves)
+
+
+def test_chrome_flops_are_those_of_the_report(program: Path) -> None:
+    report = fxcost.open(program)
+    slices = Slices(report.trace("chrome"))
+    assert slices.other["axis"].startswith("FLOPs, not time")
+    assert slices.total == 1000 * report.flops  # 1 FLOP is drawn as 1 ns
+    assert slices.length["Net (model)"] == slices.total
+    for name in ("shared", "last", "shared.norm", "last.up"):
+        label = next(label for label in slices.length if label.endswith(f" {name}"))
+        assert slices.length[label] == 1000 * report.module(name).flops
+        assert slices.opened[label] == report.module(name).calls
+    assert max(slices.live) == report.peak_bytes
+    assert [leaf["name"] for leaf in slices.leaves] == [row.name for row in report.nodes() if row.kernels]
+    linear = next(leaf for leaf in slices.leaves if leaf["name"] == "linear")
+    assert linear["args"]["op"] == "aten.linear.default" and "test_traces.py:" in linear["args"]["source"]
+
+
+def test_chrome_bytes_and_seconds(program: Path) -> None:
+    report = fxcost.open(program, device=DEVICE)
+    assert Slices(report.trace("chrome", axis="bytes")).total == 1000 * report.bytes
+    slices = Slices(report.trace("chrome"))
+    assert slices.other["axis"] == f"predicted time on {DEVICE}"
+    assert report.seconds is not None
+    assert slices.total == pytest.approx(report.seconds * 1e12, abs=len(slices.leaves))
+    assert sum(leaf["args"]["seconds"] for leaf in slices.leaves) == pytest.approx(report.seconds)
+
+
+def profiles(trace: bytes) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    document = json.loads(trace)
+    jsonschema.validate(document, SPEEDSCOPE)
+    return document, {profile["name"].split()[0]: profile for profile in document["profiles"]}
+
+
+def below(document: dict[str, Any], profile: dict[str, Any], ending: str) -> float:
+    """What a profile says of a module: the weights of the stacks that hold it."""
+    frames = [frame["name"] for frame in document["shared"]["frames"]]
+    pairs = zip(profile["samples"], profile["weights"], strict=True)
+    return sum(weight for stack, weight in pairs if any(frames[frame].endswith(f" {ending}") for frame in stack))
+
+
+def test_speedscope_profiles_are_sums_of_the_report(program: Path) -> None:
+    report = fxcost.open(program, device=DEVICE)
+    document, found = profiles(report.trace("speedscope"))
+    assert list(found) == ["seconds", "FLOPs", "bytes"] and document["activeProfileIndex"] == 0
+    assert report.seconds is not None
+    for profile, whole in ((found["FLOPs"], report.flops), (found["bytes"], report.bytes)):
+        assert sum(profile["weights"]) == profile["endValue"] == whole
+    assert found["seconds"]["endValue"] == pytest.approx(report.seconds)
+    for name in ("shared", "last", "shared.norm"):
+        row = report.module(name)
+        assert below(document, found["FLOPs"], name) == row.flops
+        assert below(document, found["bytes"], name) == row.bytes
+        assert row.seconds is not None
+        assert below(document, found["seconds"], name) == pytest.approx(row.seconds)
+    assert all(0 <= frame < len(document["shared"]["frames"]) for stack in found["bytes"]["samples"] for frame in stack)
+
+
+def test_speedscope_without_a_device_has_no_seconds(program: Path) -> None:
+    document, found = profiles(fxcost.open(program).trace("speedscope"))
+    assert list(found) == ["FLOPs", "bytes"]
+    assert document["activeProfileIndex"] == 0
+    assert profiles(fxcost.open(program).trace("speedscope", axis="bytes"))[0]["activeProfileIndex"] == 1
+
+
+def read_pprof(trace: bytes) -> Any:
+    """A profile that holds what pprof's own check (Profile.CheckValid) demands."""
+    profile = messages("perftools.profiles", PPROF)["Profile"]()
+    profile.ParseFromString(trace)
+    assert profile.string_table[0] == "" and len(set(profile.string_table)) == len(profile.string_table)
+    ids = {kind: [row.id for row in getattr(profile, kind)] for kind in ("mapping", "function", "location")}
+    for rows in ids.values():
+        assert 0 not in rows and len(set(rows)) == len(rows)
+    for sample in profile.sample:
+        assert len(sample.value) == len(profile.sample_type) and sample.location_id
+        assert set(sample.location_id) <= set(ids["location"])
+    for location in profile.location:
+        assert location.mapping_id in ids["mapping"]
+        assert all(line.function_id in ids["function"] for line in location.line)
+    assert not profile.DiscardUnknownFields() and profile.SerializeToString()
+    return profile
+
+
+def pprof_totals(profile: Any) -> dict[str, int]:
+    names = [profile.string_table[kind.type] for kind in profile.sample_type]
+    return {name: sum(sample.value[i] for sample in profile.sample) for i, name in enumerate(names)}
+
+
+def test_pprof_samples_are_sums_of_the_report(program: Path) -> None:
+    report = fxcost.open(program, device=DEVICE)
+    profile = read_pprof(report.trace("pprof"))
+    totals = pprof_totals(profile)
+    assert totals["flops"] == report.flops and totals["macs"] == report.macs and totals["bytes"] == report.bytes
+    assert totals["bytes"] == totals["bytes_read"] + totals["bytes_written"] and totals["unknown"] == 0
+    assert report.seconds is not None
+    assert totals["time"] == pytest.approx(report.seconds * 1e9, abs=len(profile.sample))
+    text = profile.string_table
+    units = {text[kind.type]: text[kind.unit] for kind in profile.sample_type}
+    assert (units["flops"], units["bytes"], units["time"]) == ("count", "bytes", "nanoseconds")
+    assert text[profile.default_sample_type] == "time"
+    functions = {row.id: text[row.name] for row in profile.function}
+    names = {location.id: functions[location.line[0].function_id] for location in profile.location}
+    first = profile.sample[0]  # leaf first, the model last
+    assert [names[at] for at in first.location_id] == ["aten.embedding.default", "Embedding embed", "Net (model)"]
+    assert text[first.label[0].key] == "node" and text[first.label[0].str] == "embedding"
+
+
+def test_pprof_without_a_device_has_no_time(program: Path) -> None:
+    profile = read_pprof(fxcost.open(program).trace("pprof"))
+    assert "time" not in pprof_totals(profile)
+    assert profile.string_table[profile.default_sample_type] == "flops"
+
+
+@pytest.mark.parametrize("fusion", ["inductor-cpu", "none", "ideal"])
+def test_kernels_are_steps_under_a_profile(program: Path, fusion: str) -> None:
+    report = fxcost.open(program)
+    kernels = kernels_of(report.program, fusion)
+    slices = Slices(report.trace("chrome", fusion=fusion))
+    assert [tuple(leaf["args"]["nodes"]) for leaf in slices.leaves] == [kernel.nodes for kernel in kernels]
+    assert slices.total == 1000 * sum(kernel.executed_flops for kernel in kernels)
+    totals = pprof_totals(read_pprof(report.trace("pprof", fusion=fusion)))
+    assert totals["bytes"] == sum(kernel.bytes_read + kernel.bytes_written for kernel in kernels)
+    assert totals["kernels"] == len(kernels)
+    assert str(report) == str(fxcost.open(program)), "the report itself stays eager"
+
+
+def test_part_of_a_model(program: Path) -> None:
+    report = fxcost.open(program)
+    slices = Slices(report.trace("chrome", root="last"))
+    assert slices.total == 1000 * report.module("last").flops
+    assert all("Block last" in modules for modules in slices.inside)
+
+
+class Loop(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Linear(8, 8)
+
+    def forward(self, xs: torch.Tensor) -> torch.Tensor:
+        from torch._higher_order_ops import scan
+
+        def combine(carry: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            carry = torch.tanh(carry @ self.cell.weight + x)
+            return carry, carry * 1
+
+        return scan(combine, torch.zeros(8), xs)[1]
+
+
+def test_bodies_stand_where_they_are_called() -> None:
+    report = fxcost.analyze(Loop(), (torch.zeros(5, 8),))
+    slices = Slices(report.trace("chrome"))
+    assert report.flops > 0 and slices.total == 1000 * report.flops
+    assert any(leaf["args"].get("executions") == 5 for leaf in slices.leaves)
+
+
+def test_a_training_step_with_its_optimizer() -> None:
+    model, args = nn.Sequential(nn.Linear(8, 8), nn.ReLU()), (torch.zeros(4, 8),)
+    captured = fxcost.capture(model, args, mode="train")
+    program = Program.from_bytes(captured.to_bytes())
+    report = fxcost.Report(program, optimizer="adamw")
+    slices = Slices(report.trace("chrome"))
+    assert slices.total == 1000 * report.flops
+    assert sum(leaf["name"].startswith("optimizer step of ") for leaf in slices.leaves) == 2
+
+
+def test_unknown_is_never_zero_in_silence() -> None:
+    path = ROOT / "tests" / "golden" / "tree.txt"
+    report = fxcost.open(path)
+    slices = Slices(report.trace("chrome"))
+    mystery = slices.leaves[-1]
+    assert mystery["cat"] == "unknown" and mystery["ticks"] == 0 and "flops" not in mystery["args"]
+    assert slices.other["steps_of_unknown_length"] == "1"
+    _, found = profiles(report.trace("speedscope"))
+    assert found["FLOPs;"]["name"].endswith("1 of 3 steps, whose FLOPs are not known, left out")
+    assert pprof_totals(read_pprof(report.trace("pprof")))["unknown"] == 1
+
+
+def test_the_command_writes_files(program: Path, run: Run, tmp_path: Path) -> None:
+    for name in ("chrome", "speedscope", "pprof"):
+        out = tmp_path / name
+        assert run(str(program), "--format", name, "-o", str(out)).returncode == 0
+        expected = fxcost.open(program).trace(name)
+        assert out.read_bytes() == expected
+    missing = run(str(program), "--format", "pprof", "-o", str(tmp_path / "no" / "where"))
+    assert missing.returncode == Status.IO and "expected: a file that can be written" in missing.stderr
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "expected"),
+    [
+        (["--axis", "seconds"], Status.DEVICE, "--device NAME"),
+        (["--axis", "joules"], Status.USAGE, "seconds, flops or bytes"),
+        (["--by", "op"], Status.USAGE, "node or kernel"),
+        (["--root", "nowhere"], Status.USAGE, "qualified name of a module"),
+        (["--fusion", "nvfuser"], Status.USAGE, "nvfuser"),
+    ],
+)
+def test_bad_options(program: Path, run: Run, options: list[str], status: Status, expected: str) -> None:
+    done = run(str(program), "--format", "chrome", *options)
+    assert done.returncode == status and expected in done.stderr and done.stdout == ""

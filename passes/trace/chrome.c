@@ -1,9 +1,11 @@
 /* Chrome's trace event format, which Perfetto reads: module calls as nested slices, nodes or kernels in them, bytes
- * alive as a counter. "Trace Event Format", Google, 2016: events B and E open and close a slice, X is a whole one, C a
- * counter, M a name; `ts` and `dur` are microseconds, fractions allowed.
+ * alive as a counter. "Trace Event Format", Google, 2016: events B and E open and close a slice, C is a counter, M a
+ * name; `ts` is in microseconds, fractions allowed.
  *
- * Positions are kept as whole ticks, so that slices end exactly where the next ones begin: picoseconds on an axis of
- * seconds; one FLOP or byte on the others, shown as a nanosecond, the finest that Perfetto shows. */
+ * Positions are kept as whole ticks and written as such: picoseconds on an axis of seconds; one FLOP or byte on the
+ * others, shown as a nanosecond, the finest that Perfetto shows. A step is no event X with a duration: readers add
+ * that to its beginning in floating point, and a slice that ends a rounding error behind the next one's beginning no
+ * longer nests. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,13 +27,13 @@ struct chrome {
     int64_t now; /* ticks */
 };
 
-static void put_ticks(struct chrome *c, const char *key, int64_t ticks) {
+static void put_ticks(struct chrome *c, int64_t ticks) {
     char text[48];
     bool fine = c->axis == FXC_AXIS_SECONDS;
     int64_t unit = fine ? 1000000 : 1000;
     (void)snprintf(text, sizeof text, "%" PRId64 ".%0*" PRId64, ticks / unit, fine ? PICOSECONDS : NANOSECONDS,
                    ticks % unit);
-    fxc_json_number(&c->json, key, text);
+    fxc_json_number(&c->json, "ts", text);
 }
 
 static void begin_event(struct chrome *c, const char *phase, const char *name) {
@@ -57,7 +59,7 @@ static void put_module(struct chrome *c, const char *phase, const struct fxc_ope
     char label[640];
     begin_event(c, phase, fxc_module_label(c->p, open->module, label, sizeof label));
     fxc_json_string(&c->json, "cat", "module");
-    put_ticks(c, "ts", c->now);
+    put_ticks(c, c->now);
     fxc_json_close(&c->json, '}');
 }
 
@@ -106,7 +108,7 @@ static bool ticks_of(const struct chrome *c, const struct fxc_step *step, int64_
 static void put_live(struct chrome *c, int64_t bytes) {
     if (bytes >= 0) {
         begin_event(c, "C", "live bytes");
-        put_ticks(c, "ts", c->now);
+        put_ticks(c, c->now);
         fxc_json_open(&c->json, "args", '{');
         fxc_json_int(&c->json, "bytes", bytes);
         fxc_json_close(&c->json, '}');
@@ -156,25 +158,33 @@ static void put_arguments(struct chrome *c, const struct fxc_step *step) {
     fxc_json_close(json, '}');
 }
 
-static fxc_status put_step(struct chrome *c, const struct fxc_step *step, fxc_error *err) {
+static void put_step(struct chrome *c, const struct fxc_step *step, int64_t end) {
     char name[FXC_STEP_NAME];
-    int64_t ticks, end;
-    if (ticks_of(c, step, &ticks) || fxc_add(c->now, ticks, &end)) {
-        return fxc_fail(err, FXC_OVERFLOW, "%s: length of the trace", c->p->file);
-    }
+    bool known = fxc_step_knows(step, c->axis);
+    (void)fxc_step_name(c->analysis, step, name);
     enter(c, step);
     put_live(c, step->live_within);
-    begin_event(c, "X", fxc_step_name(c->analysis, step, name));
-    fxc_json_string(&c->json, "cat",
-                    !fxc_step_knows(step, c->axis) ? "unknown"
-                    : step->kernel != FXC_NONE     ? "kernel"
-                                                   : "node");
-    put_ticks(c, "ts", c->now);
-    put_ticks(c, "dur", ticks);
+    begin_event(c, "B", name);
+    fxc_json_string(&c->json, "cat", !known ? "unknown" : step->kernel != FXC_NONE ? "kernel" : "node");
+    put_ticks(c, c->now);
     put_arguments(c, step);
     fxc_json_close(&c->json, '}');
     c->now = end;
+    begin_event(c, "E", name);
+    put_ticks(c, c->now);
+    fxc_json_close(&c->json, '}');
     put_live(c, step->live_after);
+}
+
+static fxc_status put_steps(struct chrome *c, const struct fxc_steps *steps, fxc_error *err) {
+    for (uint32_t i = 0; i < steps->count; i++) {
+        int64_t ticks, end;
+        if (ticks_of(c, &steps->step[i], &ticks) || fxc_add(c->now, ticks, &end)) {
+            return fxc_fail(err, FXC_OVERFLOW, "%s: length of the trace", c->p->file);
+        }
+        put_step(c, &steps->step[i], end);
+    }
+    close_to(c, 0);
     return FXC_OK;
 }
 
@@ -215,10 +225,7 @@ fxc_status fxc_write_chrome(fxc_analysis *analysis, const struct fxc_steps *step
     (void)snprintf(name, sizeof name, "%.400s: %s", c.p->file, axis_text(&c, axis_name, sizeof axis_name));
     put_name(&c, "process_name", name);
     put_name(&c, "thread_name", steps->of_kernels ? "modules and kernels" : "modules and nodes");
-    for (uint32_t i = 0; i < steps->count; i++) {
-        FXC_TRY(put_step(&c, &steps->step[i], err));
-    }
-    close_to(&c, 0);
+    FXC_TRY(put_steps(&c, steps, err));
     fxc_json_close(&c.json, ']');
     fxc_json_close(&c.json, '}');
     fxc_put(out, "\n");

@@ -63,7 +63,7 @@ class Slices:
         self.leaves: list[dict[str, Any]] = []
         self.inside: list[list[str]] = []  # of each leaf, the modules around it
         self.live: list[int] = []
-        stack: list[tuple[str, int]] = []
+        stack: list[tuple[dict[str, Any], int]] = []
         now = 0
         for event in document["traceEvents"]:
             assert isinstance(event["name"], str) and event["pid"] == event["tid"] == 1
@@ -73,21 +73,22 @@ class Slices:
             assert at >= now, "events of a thread are in order"
             now = at
             if event["ph"] == "B":
-                stack.append((event["name"], at))
-                self.opened[event["name"]] += 1
+                stack.append((event, at))
             elif event["ph"] == "E":
-                name, began = stack.pop()
-                assert name == event["name"], "slices nest"
-                self.length[name] += at - began
-            elif event["ph"] == "C":
-                (self.live if event["name"] == "live bytes" else []).append(event["args"]["bytes"])
+                self._close(*stack.pop(), event, at, [opened["name"] for opened, _ in stack])
             else:
-                assert event["ph"] == "X"
-                event["ticks"] = self._ticks(event["dur"])
-                self.leaves.append(event)
-                self.inside.append([name for name, _ in stack])
-                now = at + event["ticks"]
+                assert event["ph"] == "C" and event["name"] == "live bytes"
+                self.live.append(event["args"]["bytes"])
         assert not stack, "every slice is closed"
+
+    def _close(self, opened: dict[str, Any], began: int, closed: dict[str, Any], at: int, around: list[str]) -> None:
+        assert opened["name"] == closed["name"], "slices nest"
+        if opened["cat"] == "module":
+            self.length[opened["name"]] += at - began
+            self.opened[opened["name"]] += 1
+        else:
+            self.leaves.append({**opened, "ticks": at - began})
+            self.inside.append(around)
 
     @staticmethod
     def _ticks(microseconds: float) -> int:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from .backend import Backend, forget, fxcost, register, report
+from .flops import FlopFormulas, register_flop_formulas
 from .program import CompiledGraph, CompiledProgram
 
-__all__ = ["Backend", "CompiledGraph", "CompiledProgram", "forget", "fxcost", "report"]
+__all__ = [
+    "Backend",
+    "CompiledGraph",
+    "CompiledProgram",
+    "FlopFormulas",
+    "forget",
+    "fxcost",
+    "register_flop_formulas",
+    "report",
+]
 
 register()

@@ -127,7 +127,7 @@ class _Measuring:
             runner.run(counted)
         _add_rows(converter, times, runner)
         return {
-            "measured_on": _device_name(self.device),
+            "measured_on": device_name(self.device),
             "measured_threads": torch.get_num_threads(),
             "measured_repeats": self.repetitions.counted,
             "measured_torch": torch.__version__,
@@ -227,9 +227,9 @@ def _add_rows(converter: Converter, whole: dict[str, _Times], runner: _NodeRunne
             columns.add("measure", node=node, what=what[key], value=number)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.getdevice_name(device)
     return _processor() or platform.processor() or platform.machine()
 
 

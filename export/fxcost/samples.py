@@ -1,0 +1,498 @@
+"""What ``fxcost calibrate`` runs: programs of many ATen operators at many sizes, in a mixed order.
+
+Each program is a graph like a captured one, and is run and timed operator by operator like one: what comes before an
+operator, and what is left in the caches, is part of what is measured and of what the program says. Sizes are drawn from
+a generator with a fixed seed; they follow no particular model.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+aten = torch.ops.aten
+
+CHANNELS = (16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512, 640, 768, 960, 1024)
+WIDTHS = (64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096)
+IMAGES = (7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
+
+
+@dataclass
+class Samples:
+    """A graph with fake values, and the tensors that it runs on."""
+
+    module: fx.GraphModule
+    inputs: list[torch.Tensor]
+
+
+class Builder:
+    """A graph under construction. Calls run on fake tensors to learn the sizes of results."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self._graph, self._mode = fx.Graph(), FakeTensorMode()
+        self._made: list[tuple[fx.Node, Callable[[], torch.Tensor]]] = []
+        self._kept: dict[tuple[Any, ...], fx.Node] = {}
+
+    def given(self, *size: int, kind: str = "real") -> fx.Node:
+        """A tensor of its own that is there before the run."""
+        make = {
+            "real": lambda: torch.empty(size).fill_(0.01),
+            "noise": lambda: torch.randn(size),
+            "bool": lambda: torch.rand(size) > 0.5,
+        }[kind]
+        node = self._graph.placeholder(f"given_{len(self._made)}")
+        with self._mode:
+            node.meta["val"] = torch.empty(size, dtype=torch.bool if kind == "bool" else torch.float32)
+        self._made.append((node, make))
+        return node
+
+    def indices(self, most: int, *size: int) -> fx.Node:
+        node = self._graph.placeholder(f"given_{len(self._made)}")
+        with self._mode:
+            node.meta["val"] = torch.empty(size, dtype=torch.int64)
+        self._made.append((node, lambda: torch.randint(0, most, size)))
+        return node
+
+    def base(self, *size: int) -> fx.Node:
+        """A tensor that cases of this size share."""
+        key = ("base", *size)
+        if key not in self._kept:
+            self._kept[key] = self.given(*size, kind="noise")
+        return self._kept[key]
+
+    def call(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
+        node = self._graph.call_function(target, args, kwargs)
+        fake = fx.map_arg((args, kwargs), lambda value: value.meta["val"])
+        with self._mode, torch.no_grad():
+            node.meta["val"] = target(*fake[0], **fake[1])
+        return node
+
+    def finish(self) -> Samples:
+        # Placeholders come first; they were made where they were needed.
+        first = next(iter(self._graph.nodes))
+        for node, _ in self._made:
+            if node is not first:
+                first.prepend(node)
+        self._graph.output(())
+        self._graph.lint()
+        module = fx.GraphModule({}, self._graph)
+        order = {node.name: make for node, make in self._made}
+        inputs = [order[node.name]() for node in module.graph.find_nodes(op="placeholder")]
+        return Samples(module, inputs)
+
+    def name(self, node: fx.Node, text: str) -> None:
+        node._rename(text)
+
+    # ---- parts of cases -----------------------------------------------------------------------------------------------
+
+    def written(self, *size: int) -> fx.Node:
+        """A tensor that was just computed."""
+        base = self.base(*size)
+        op = self.random.choice((aten.relu.default, aten.add.Tensor, aten.mul.Tensor, aten.neg.default))
+        return self.call(op, base, base) if op in (aten.add.Tensor, aten.mul.Tensor) else self.call(op, base)
+
+
+def _size(builder: Builder, low: float, high: float) -> int:
+    """An integer between, evenly in the logarithm."""
+    return round(low * (high / low) ** builder.random.random())
+
+
+def linear(builder: Builder) -> None:
+    """A fully connected layer, sometimes twice with one weight: then it is in a cache."""
+    r = builder.random
+    rows, k, n = 1, 1, 1
+    while not 2e4 < rows * k * n < 6e8:
+        rows = r.choice((1, 1, 1, 2, 4, _size(builder, 5, 64), _size(builder, 16, 4096), _size(builder, 64, 1024)))
+        k, n = r.choice(WIDTHS), r.choice(WIDTHS)
+        n = r.choice((n, n, n, n, n, n, n, 1000, 8000, 32000))
+    weight, bias = builder.given(n, k), r.choice((builder.given(n), None))
+    size = r.choice(((rows, k), (1, rows, k)))
+    x = builder.written(*size)
+    y = builder.call(aten.linear.default, x, weight, bias)
+    if r.random() < 0.25:
+        builder.call(aten.linear.default, x, weight, bias)
+    activation(builder, y)
+
+
+def addmm(builder: Builder) -> None:
+    r = builder.random
+    rows, k, n = 1, 1, 1
+    while not 1e5 < rows * k * n < 3e8:
+        rows, k, n = _size(builder, 1, 1024), r.choice(WIDTHS), r.choice(WIDTHS)
+    builder.call(aten.addmm.default, builder.given(n), builder.written(rows, k), builder.given(k, n))
+
+
+def matmul(builder: Builder) -> None:
+    """Scores and their weighted sum as some models write them, softmax between."""
+    r = builder.random
+    heads, depth = r.choice((2, 4, 6, 8, 12, 16, 24)), r.choice((32, 40, 64, 64, 96, 128))
+    batch = r.choice((1, 1, 1, 2, 4, 16, 64))
+    queries = _size(builder, 16, 384)
+    while batch * heads * queries * queries * depth > 2e8:
+        batch, queries = max(1, batch // 2), max(8, queries // 2)
+    q, k, v = (_heads(builder, batch, queries, heads, depth, r.random() < 0.7) for _ in range(3))
+    scores = builder.call(aten.matmul.default, q, builder.call(aten.transpose.int, k, 2, 3))
+    if r.random() < 0.5:
+        scores = builder.call(aten.add.Tensor, scores, builder.base(1, heads, queries, queries))
+    else:
+        scores = builder.call(aten.mul.Tensor, scores, 0.125)
+    share = builder.call(aten.softmax.int, scores, -1)
+    out = builder.call(aten.matmul.default, share, v)
+    _merged(builder, out, batch, queries, heads * depth)
+
+
+def _heads(builder: Builder, batch: int, length: int, heads: int, depth: int, strided: bool) -> fx.Node:
+    if not strided:
+        return builder.written(batch, heads, length, depth)
+    flat = builder.written(batch, length, heads * depth)
+    split = builder.call(aten.view.default, flat, [batch, length, heads, depth])
+    return builder.call(aten.transpose.int, split, 1, 2)
+
+
+def _merged(builder: Builder, out: fx.Node, batch: int, length: int, width: int) -> fx.Node:
+    turned = builder.call(aten.transpose.int, out, 1, 2)
+    whole = builder.call(aten.contiguous.default, turned)
+    return builder.call(aten.view.default, whole, [batch, length, width])
+
+
+def attention(builder: Builder) -> None:
+    r = builder.random
+    heads, depth = r.choice((1, 2, 3, 4, 6, 8, 12, 12, 16, 24)), r.choice((32, 40, 64, 64, 64, 80, 96, 128))
+    batch, queries = r.choice((1, 1, 1, 2, 4, 16)), _size(builder, 16, 1200)
+    keys = r.choice((queries, queries, queries, _size(builder, 32, 1500)))
+    causal = keys == queries and r.random() < 0.35
+    while batch * heads * queries * keys * depth > 4e8:
+        batch, queries, keys = max(1, batch // 2), max(8, queries // 2), max(8, keys // 2)
+    strided = r.random() < 0.7
+    q = _heads(builder, batch, queries, heads, depth, strided)
+    grouped = r.choice((1, 1, 1, 2, 4))
+    grouped = grouped if heads % grouped == 0 else 1
+    k, v = (_heads(builder, batch, keys, heads // grouped, depth, strided) for _ in range(2))
+    if grouped > 1:
+        k, v = (_repeated(builder, value, batch, keys, heads, depth, grouped) for value in (k, v))
+    mask = (
+        None if causal or r.random() < 0.6 else builder.given(batch, 1, queries, keys, kind=r.choice(("real", "bool")))
+    )
+    out = builder.call(aten.scaled_dot_product_attention.default, q, k, v, mask, 0.0, causal)
+    _merged(builder, out, batch, queries, heads * depth)
+
+
+def _repeated(builder: Builder, value: fx.Node, batch: int, keys: int, heads: int, depth: int, times: int) -> fx.Node:
+    """Key heads, each for several query heads."""
+    wide = builder.call(aten.unsqueeze.default, value, 2)
+    wide = builder.call(aten.expand.default, wide, [batch, heads // times, times, keys, depth])
+    return builder.call(aten.reshape.default, wide, [batch, heads, keys, depth])
+
+
+def convolution(builder: Builder) -> None:
+    """A convolution, and what often follows it."""
+    r = builder.random
+    while True:
+        c, k, image = r.choice(CHANNELS), r.choice(CHANNELS), r.choice(IMAGES)
+        window, stride = r.choice(((1, 1), (1, 1), (1, 2), (3, 1), (3, 1), (3, 1), (3, 2), (5, 1), (7, 1), (2, 2)))
+        batch, groups = r.choice((1, 1, 1, 2, 4)), r.choice((1, 1, 1, 1, 1, 1, 1, 4, 8))
+        work = batch * c * k * image * image * window * window / (stride * stride * groups)
+        if c % groups == 0 and k % groups == 0 and 2e5 < work < 4e8:
+            break
+    _convolve(builder, batch, c, k, image, window, stride, groups, r.random() < 0.5)
+
+
+def depthwise(builder: Builder) -> None:
+    r = builder.random
+    while True:
+        c, image = r.choice(CHANNELS), r.choice(IMAGES)
+        window, stride = r.choice(((3, 1), (3, 1), (3, 2), (5, 1), (5, 2), (7, 1)))
+        if 1e4 < c * image * image * window * window / (stride * stride) < 6e7:
+            break
+    _convolve(builder, r.choice((1, 1, 1, 2)), c, c, image, window, stride, c, r.random() < 0.3)
+
+
+def stem(builder: Builder) -> None:
+    """The first layer of a network for images: few channels, or patches."""
+    r = builder.random
+    k, image, batch = r.choice((16, 32, 48, 64, 96, 128)), r.choice((96, 128, 160, 192, 224, 256)), r.choice((1, 1, 2))
+    window, stride = r.choice(((3, 1), (3, 2), (7, 2), (4, 4), (8, 8)))
+    _convolve(builder, batch, r.choice((1, 3, 3, 3, 4)), k, image, window, stride, 1, r.random() < 0.5)
+
+
+def patches(builder: Builder) -> None:
+    r = builder.random
+    window = r.choice((14, 16, 16, 32))
+    image, k = window * r.choice((6, 8, 12, 14, 16)), r.choice((192, 384, 512, 768))
+    x = builder.base(1, 3, image, image)
+    builder.call(aten.conv2d.default, x, builder.given(k, 3, window, window), builder.given(k), [window, window])
+
+
+def conv1d(builder: Builder) -> None:
+    r = builder.random
+    c, k, length = (
+        r.choice((1, 16, 64, 80, 128, 256, 512)),
+        r.choice((64, 128, 256, 384, 512)),
+        _size(builder, 200, 3000),
+    )
+    window, stride = r.choice(((3, 1), (3, 2), (5, 1), (10, 5), (2, 2), (1, 1)))
+    if c * k * length * window > 6e8:
+        length //= 6
+    x = builder.written(1, c, length)
+    y = builder.call(aten.conv1d.default, x, builder.given(k, c, window), builder.given(k), [stride], [window // 2])
+    activation(builder, y)
+
+
+def transposed(builder: Builder) -> None:
+    r = builder.random
+    c, k, image = r.choice((32, 64, 128, 256)), r.choice((16, 32, 64, 128)), r.choice((7, 8, 14, 16, 28, 32))
+    x = builder.written(r.choice((1, 1, 2)), c, image, image)
+    builder.call(aten.conv_transpose2d.input, x, builder.given(c, k, 2, 2), builder.given(k), [2, 2])
+
+
+def _convolve(
+    builder: Builder, batch: int, c: int, k: int, image: int, window: int, stride: int, groups: int, bias: bool
+) -> None:
+    r = builder.random
+    x = builder.written(batch, c, image, image)
+    weight = builder.given(k, c // groups, window, window)
+    offset = builder.given(k) if bias else None
+    padding = [window // 2] * 2 if window % 2 else [0, 0]
+    y = builder.call(aten.conv2d.default, x, weight, offset, [stride] * 2, padding, [1, 1], groups)
+    if r.random() < 0.25:
+        builder.call(aten.conv2d.default, x, weight, offset, [stride] * 2, padding, [1, 1], groups)
+    if not bias or r.random() < 0.3:
+        y = batch_norm(builder, y)
+    if r.random() < 0.8:
+        y = activation(builder, y)
+    if r.random() < 0.3:
+        builder.call(aten.add.Tensor, y, builder.base(*y.meta["val"].shape))
+
+
+def batch_norm(builder: Builder, x: fx.Node | None = None) -> fx.Node:
+    if x is None:
+        x = _map(builder)
+    c = x.meta["val"].shape[1]
+    weight, bias, mean, var = (builder.given(c) for _ in range(4))
+    return builder.call(aten.batch_norm.default, x, weight, bias, mean, var, False, 0.1, 1e-5, True)
+
+
+def _map(builder: Builder, most: float = 3e6) -> fx.Node:
+    """An image of features that was just computed."""
+    while True:
+        c, image = builder.random.choice(CHANNELS), builder.random.choice(IMAGES)
+        batch = builder.random.choice((1, 1, 2))
+        if 2e3 < batch * c * image * image < most:
+            return builder.written(batch, c, image, image)
+
+
+def activation(builder: Builder, x: fx.Node) -> fx.Node:
+    r = builder.random
+    op = r.choice((aten.relu.default, aten.relu.default, aten.gelu.default, aten.gelu.default, aten.silu.default,
+                   aten.sigmoid.default, aten.hardtanh.default, aten.hardswish.default, aten.tanh.default))  # fmt: skip
+    if op is aten.relu.default and r.random() < 0.5:
+        return builder.call(aten.relu_.default, x)
+    return builder.call(op, x)
+
+
+UNARY = (aten.relu.default, aten.neg.default, aten.abs.default, aten.exp.default, aten.log.default, aten.sqrt.default,
+         aten.rsqrt.default, aten.tanh.default, aten.erf.default, aten.sigmoid.default, aten.silu.default,
+         aten.gelu.default, aten.sin.default, aten.cos.default, aten.clone.default, aten.hardswish.default,
+         aten.hardsigmoid.default, aten.softplus.default, aten.elu.default, aten.reciprocal.default,
+         aten.log1p.default, aten.floor.default)  # fmt: skip
+BINARY = (
+    aten.add.Tensor,
+    aten.mul.Tensor,
+    aten.sub.Tensor,
+    aten.div.Tensor,
+    aten.maximum.default,
+    aten.minimum.default,
+)
+
+
+def pointwise(builder: Builder) -> None:
+    """Operators of one and two tensors, in place and with a number, small and larger than the caches."""
+    r = builder.random
+    size = r.choice(((_size(builder, 8, 5e6),), (1, _size(builder, 4, 1500), r.choice(WIDTHS))))
+    while torch.Size(size).numel() > 6e6:
+        size = (1, max(1, size[1] // 4), size[2])
+    x = builder.written(*size)
+    for _ in range(2):
+        x = builder.call(r.choice(UNARY), x)
+    y = builder.call(r.choice(BINARY), x, builder.base(*size))
+    y = builder.call(r.choice((aten.mul.Tensor, aten.add.Tensor, aten.div.Tensor)), y, 1.5)
+    if r.random() < 0.5:
+        y = builder.call(aten.pow.Tensor_Scalar, y, r.choice((2, 3.0, 2.0, 0.5)))
+    if r.random() < 0.4:
+        row = builder.base(size[-1])
+        y = builder.call(r.choice(BINARY), y, row)
+    if r.random() < 0.4:
+        builder.call(aten.add_.Tensor, y, builder.base(*size))
+
+
+def logical(builder: Builder) -> None:
+    """Comparisons, masks and other types."""
+    r = builder.random
+    rows, length = _size(builder, 1, 600), _size(builder, 8, 1500)
+    x = builder.written(1, rows, length)
+    test = builder.call(r.choice((aten.gt.Scalar, aten.ne.Scalar, aten.le.Scalar)), x, 0.5)
+    builder.call(aten.masked_fill.Scalar, x, test, -1e9)
+    builder.call(aten.where.self, test, x, builder.base(1, rows, length))
+    builder.call(r.choice((aten.logical_not.default, aten.bitwise_not.default)), test)
+    builder.call(aten.bitwise_and.Tensor, test, test)
+    builder.call(aten._to_copy.default, test, dtype=r.choice((torch.float32, torch.int64)))
+    whole = builder.call(aten._to_copy.default, x, dtype=torch.int64)
+    builder.call(r.choice((aten.add.Tensor, aten.mul.Tensor)), whole, whole)
+    builder.call(aten._to_copy.default, whole, dtype=torch.float32)
+
+
+def rows(builder: Builder) -> None:
+    """Normalisations and softmax over rows."""
+    r = builder.random
+    count, length = _size(builder, 1, 4000), r.choice((*WIDTHS, 32, 80, 197, 577, 1500))
+    while count * length > 3e6:
+        count //= 2
+    x = builder.written(1, count, length)
+    y = builder.call(aten.layer_norm.default, x, [length], builder.given(length), builder.given(length), 1e-5)
+    builder.call(r.choice((aten.softmax.int, aten.log_softmax.int)), y, -1)
+    builder.call(aten.rms_norm.default, y, [length], builder.given(length), 1e-6)
+    square = builder.call(aten.pow.Tensor_Scalar, y, 2)
+    mean = builder.call(aten.mean.dim, square, [-1], True)
+    scale = builder.call(aten.rsqrt.default, builder.call(aten.add.Tensor, mean, 1e-6))
+    builder.call(aten.mul.Tensor, y, scale)
+
+
+def reductions(builder: Builder) -> None:
+    r = builder.random
+    x = _map(builder)
+    dims = r.choice(([1], [-1], [2, 3], [0, 2, 3]))
+    builder.call(r.choice((aten.mean.dim, aten.sum.dim_IntList)), x, dims, r.random() < 0.5)
+    builder.call(r.choice((aten.amax.default, aten.amin.default)), x, dims[-1:], False)
+    builder.call(r.choice((aten.sum.default, aten.mean.default, aten.any.default)), x)
+    builder.call(aten.argmax.default, x, -1)
+    builder.call(aten.cumsum.default, x, -1)
+
+
+def pooling(builder: Builder) -> None:
+    r = builder.random
+    x = _map(builder, 2e6)
+    window, stride = r.choice(((2, 2), (3, 2), (3, 1)))
+    builder.call(aten.max_pool2d.default, x, [window] * 2, [stride] * 2, [window // 2] * 2)
+    builder.call(aten.avg_pool2d.default, x, [window] * 2, [stride] * 2)
+    builder.call(aten.adaptive_avg_pool2d.default, x, r.choice(([1, 1], [1, 1], [7, 7])))
+    c = x.meta["val"].shape[1]
+    if c % 8 == 0:
+        builder.call(aten.group_norm.default, x, r.choice((4, 8)), builder.given(c), builder.given(c))
+
+
+def resizing(builder: Builder) -> None:
+    r = builder.random
+    x = _map(builder, 6e5)
+    builder.call(aten.upsample_nearest2d.vec, x, None, [2.0, 2.0])
+    builder.call(aten.upsample_bilinear2d.vec, x, None, False, [2.0, 2.0])
+    builder.call(aten.pad.default, x, [1, r.choice((1, 3)), 1, 1])
+    builder.call(aten.constant_pad_nd.default, x, [0, 1, 0, 1], 0.0)
+
+
+def copies(builder: Builder) -> None:
+    """Layouts that have to be copied, and tensors put together."""
+    r = builder.random
+    batch, length, heads, depth = (
+        r.choice((1, 1, 2, 8)),
+        _size(builder, 8, 800),
+        r.choice((2, 4, 8, 12)),
+        r.choice((16, 32, 64, 128)),
+    )
+    x = builder.written(batch, length, heads, depth)
+    builder.call(aten.contiguous.default, builder.call(aten.permute.default, x, [0, 2, 1, 3]))
+    builder.call(aten.contiguous.default, builder.call(aten.permute.default, x, [0, 2, 3, 1]))
+    builder.call(aten.clone.default, x)
+    y = _map(builder, 1.5e6)
+    builder.call(aten.contiguous.default, builder.call(aten.permute.default, y, [0, 2, 3, 1]))
+    flat = builder.call(aten.flatten.using_ints, y, 2)
+    turned = builder.call(aten.transpose.int, flat, 1, 2)
+    builder.call(aten.contiguous.default, turned)
+    builder.call(aten.add.Tensor, turned, 1.0)
+    c = y.meta["val"].shape[1]
+    builder.call(aten.layer_norm.default, turned, [c], builder.given(c), builder.given(c), 1e-5)
+    builder.call(aten.cat.default, [y, y], r.choice((1, 1, -1)))
+    builder.call(aten.cat.default, [x, builder.base(batch, length, heads, depth)], r.choice((1, -1)))
+    half = builder.call(aten.slice.Tensor, x, 3, 0, depth // 2)
+    other = builder.call(aten.slice.Tensor, x, 3, depth // 2, depth)
+    builder.call(aten.cat.default, [builder.call(aten.neg.default, other), half], -1)
+    builder.call(aten.stack.default, [x, x], 0)
+    builder.call(aten.roll.default, x, [1, 1], [1, 2])
+
+
+def gathers(builder: Builder) -> None:
+    r = builder.random
+    count, width, table = _size(builder, 1, 1500), r.choice(WIDTHS[:12]), r.choice((64, 512, 2000, 8000))
+    found = builder.call(aten.embedding.default, builder.given(table, width), builder.indices(table, 1, count))
+    builder.call(aten.add.Tensor, found, found)
+    index = builder.indices(count, count)
+    builder.call(aten.index_select.default, found, 1, index)
+    builder.call(aten.index.Tensor, found, [None, index])
+    near = builder.indices(width, 1, count, 16)
+    builder.call(aten.gather.default, found, 2, near)
+    builder.call(aten.arange.default, count, device=torch.device("cpu"), pin_memory=False)
+    builder.call(aten.full.default, [count, 64], 0.5, device=torch.device("cpu"), pin_memory=False)
+    builder.call(aten.zeros_like.default, found)
+
+
+def small(builder: Builder) -> None:
+    """Views and other calls that move little: what a call costs by itself."""
+    r = builder.random
+    size = r.choice((1, 2, 8)), r.choice((4, 8, 12)), r.choice((8, 16)), r.choice((16, 32, 64))
+    x = builder.written(*size)
+    for _ in range(2):
+        builder.call(aten.permute.default, x, [0, 2, 1, 3])
+        builder.call(aten.transpose.int, x, 1, 2)
+        builder.call(aten.unsqueeze.default, x, 1)
+        builder.call(aten.view.default, x, [-1])
+        builder.call(aten.reshape.default, x, [-1, size[-1]])
+        builder.call(aten.expand.default, builder.call(aten.select.int, x, 0, 0), [3, *size[1:]])
+        builder.call(aten.slice.Tensor, x, 1, 0, 2)
+        builder.call(aten.dropout.default, x, 0.1, False)
+        builder.call(aten.split.Tensor, x, 2, 1)
+        builder.call(aten.chunk.default, x, 2, -1)
+        builder.call(aten.flatten.using_ints, x, 1)
+        builder.call(aten.squeeze.dim, x, 0)
+        builder.call(aten.contiguous.default, x)
+        builder.call(aten.to.dtype, x, torch.float32)
+        builder.call(aten.add.Tensor, x, 1)
+        builder.call(r.choice(UNARY), x)
+
+
+# How often each case stands in one program.
+MIX: dict[Callable[[Builder], None], int] = {
+    linear: 24, addmm: 3, matmul: 4, attention: 8, convolution: 26, depthwise: 6, stem: 3, patches: 1, conv1d: 3,
+    transposed: 1, pointwise: 14, logical: 2, rows: 6, reductions: 2, pooling: 3, resizing: 2, copies: 3, gathers: 3,
+    small: 2,
+}  # fmt: skip
+PROGRAMS = 8
+PROBE = "probe_"  # how the names of probes begin
+
+
+def program(seed: int) -> Samples:
+    """Program ``seed`` of the calibration: all kinds of cases in a drawn order, and probes between."""
+    builder = Builder(seed)
+    cases = [case for case, times in MIX.items() for _ in range(times)]
+    builder.random.shuffle(cases)
+    for number, case in enumerate(cases):
+        if number % (len(cases) // 3) == 0:
+            _probe(builder)
+        case(builder)
+    return builder.finish()
+
+
+def _probe(builder: Builder) -> None:
+    """The same in every program: whether they agree tells how steady the machine is."""
+    x = builder.base(384, 512)
+    weight = builder.base(512, 640)
+    builder.call(aten.mm.default, x, weight)  # so that the next finds its operands in a cache
+    product = builder.call(aten.mm.default, x, weight)
+    moved = builder.call(aten.clone.default, builder.base(6_000_000))
+    for kind, node in (("product", product), ("copy", moved)):
+        builder.name(node, f"{PROBE}{kind}")

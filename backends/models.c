@@ -5,7 +5,7 @@
 static const struct {
     const char *name;
     fxc_timing_fn predict;
-} models[] = {{"roofline", fxc_roofline}, {"gpu", fxc_gpu}};
+} models[] = {{"roofline", fxc_roofline}, {"gpu", fxc_gpu}, {"cpu", fxc_cpu}};
 
 fxc_timing_fn fxc_model_of(const fxc_device *device) {
     if (device->model == NULL) {

@@ -4,6 +4,7 @@ times: python bench/cpu_measure.py FOLDER --threads 1 --models bert vit. Those t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,7 @@ from pathlib import Path
 import torch
 from cpu_models import FROZEN, MODELS
 
-import fxcost
-from fxcost.calibrating import ALLOCATOR
-from fxcost.columns import NONE
-from fxcost.timing import NodeTimer, add_times, inputs_of, without_collection
+from fxcost.calibrating import ALLOCATOR, measure_model
 
 WARMUP, COUNTED, SECONDS = 3, 12, 10.0
 
@@ -37,42 +35,12 @@ def probes() -> dict[str, int]:
 
 
 def measure(name: str, path: Path, threads: int) -> None:
-    """The whole model and its nodes in turns."""
     torch.set_num_threads(threads)
     model, inputs = {**MODELS, **FROZEN}[name]()
-    whole: list[int] = []
-    probed = [probes()]
-
-    def part(converter: object, program: object) -> dict[str, object]:
-        timer = NodeTimer(program.graph_module, lambda: inputs_of(program))  # type: ignore[attr-defined]
-        begin, number = time.perf_counter(), 0
-        while number < WARMUP + 2 or (number < WARMUP + COUNTED and time.perf_counter() - begin < SECONDS):
-            with torch.no_grad(), without_collection():
-                start = time.perf_counter_ns()
-                model(*inputs)
-                nanoseconds = time.perf_counter_ns() - start
-            timer.run(counted=number >= WARMUP)
-            if number >= WARMUP:
-                whole.append(nanoseconds)
-            number += 1
-        probed.append(probes())
-        timer.add_rows(converter)
-        rows = converter.columns.rows  # type: ignore[attr-defined]
-        for column in ("measure_node", "measure_what", "measure_value"):
-            del rows[column][-2:]  # the sum of the nodes, in whose place comes the model as it is
-        add_times(converter, NONE, whole)  # type: ignore[arg-type]
-        best = {key: min(probe[key] for probe in probed) for key in probed[0]}
-        return {
-            "measured_on": "cpu",
-            "measured_threads": threads,
-            "measured_repeats": len(whole),
-            "measured_torch": torch.__version__,
-            "probe_product_ns": best["product"],
-            "probe_copy_ns": best["copy"],
-        }
-
-    with torch.no_grad():
-        fxcost.capture(model, inputs, name=name, parts=[part]).save(path)
+    before = probes()
+    measure_model(model, inputs, name, WARMUP, COUNTED, SECONDS).save(path)
+    after = probes()
+    path.with_suffix(".json").write_text(json.dumps({key: min(before[key], after[key]) for key in before}))
 
 
 def main() -> int:

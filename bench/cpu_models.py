@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
-
 from checks import ROOT
+from torch import nn
 
 sys.path.append(str(ROOT / "tests" / "inductor"))
 from fused_models import FOUR, Built, speech, text, translation, vision, whisper  # noqa: E402

@@ -65,7 +65,7 @@ fxc_status cli_set_options(const struct cli_options *options, fxc_analysis *anal
         status = set(analysis, "backend", options->backend, err);
     }
     if (status == FXC_OK) {
-        status = set(analysis, "device", options->device, err);
+        status = set(analysis, "device", options->host[0] != '\0' ? options->host : options->device, err);
     }
     if (status == FXC_OK) {
         status = set(analysis, "measured", options->measured, err);

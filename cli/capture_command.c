@@ -60,14 +60,37 @@ static bool wants_lowered(const struct cli_options *options) {
     return options->profile != NULL && strncmp(options->profile, "inductor-", strlen("inductor-")) == 0;
 }
 
+fxc_status cli_run_python(const char **arguments, bool *reported, fxc_error *err) {
+    const char *python = getenv("FXCOST_PYTHON");
+    int state = 0;
+    pid_t child;
+    if (python == NULL) {
+        return no_python(err);
+    }
+    arguments[0] = python;
+    int number = posix_spawnp(&child, python, NULL, NULL, (char *const *)(uintptr_t)arguments, environ);
+    if (number != 0) {
+        char message[400];
+        (void)snprintf(message, sizeof message, "%.200s\n  expected: the Python interpreter\n  found: %s", python,
+                       strerror(number));
+        return cli_fail(err, FXC_IO, message);
+    }
+    while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(state)) {
+        return cli_fail(err, FXC_CAPTURE, "running Python\n  expected: it to end\n  found: it was killed");
+    }
+    *reported = WEXITSTATUS(state) != 0;
+    return (fxc_status)WEXITSTATUS(state);
+}
+
 /* Runs python -m fxcost MODEL -o FILE OPTION...; its messages go to standard error, its exit code is a status. A
  * second file is for a training step's forward pass, or for a decode step. */
-static fxc_status run_python(const char *python, const struct cli_options *options, const char *file,
-                             const char *second, bool *reported, fxc_error *err) {
-    const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {python, "-m", "fxcost", options->operand, "-o", file};
-    int count = 6, state = 0;
+static fxc_status run_capture(const struct cli_options *options, const char *file, const char *second, bool *reported,
+                              fxc_error *err) {
+    const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {NULL, "-m", "fxcost", options->operand, "-o", file};
+    int count = 6;
     char depth[16];
-    pid_t child;
     for (int i = 0; i < options->capture_arg_count; i++) {
         arguments[count++] = options->capture_args[i];
     }
@@ -92,25 +115,11 @@ static fxc_status run_python(const char *python, const struct cli_options *optio
             arguments[count++] = "--raw";
         }
     }
-    int number = posix_spawnp(&child, python, NULL, NULL, (char *const *)(uintptr_t)arguments, environ);
-    if (number != 0) {
-        char message[400];
-        (void)snprintf(message, sizeof message, "%.200s\n  expected: the Python interpreter\n  found: %s", python,
-                       strerror(number));
-        return cli_fail(err, FXC_IO, message);
-    }
-    while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(state)) {
-        return cli_fail(err, FXC_CAPTURE, "capturing a model\n  expected: the capture to end\n  found: it was killed");
-    }
-    *reported = WEXITSTATUS(state) != 0;
-    return (fxc_status)WEXITSTATUS(state);
+    return cli_run_python(arguments, reported, err);
 }
 
 static fxc_status capture_to(struct cli_options *options, const char *file, const char *forward, fxc_error *err) {
-    const char *python = getenv("FXCOST_PYTHON");
-    return python == NULL ? no_python(err) : run_python(python, options, file, forward, &options->reported, err);
+    return run_capture(options, file, forward, &options->reported, err);
 }
 
 /* Opens a file under another name, so that messages speak of the model and not of a temporary file. */

@@ -41,6 +41,8 @@ struct cli_options {
     uint32_t threads;    /* of a sweep; 0: as many as there are processors */
     const char *compare; /* conventions, separated by commas; NULL for none */
     bool fail_on_unknown, against_recorded, help, version;
+    char host[4096]; /* path of this host's device file, once --device host was met */
+    bool noisy;
     bool reported; /* the Python side has already said what went wrong */
 };
 
@@ -89,7 +91,14 @@ fxc_status cli_describe(const char *path, fxc_error *err);
 fxc_status cli_against_recorded(const fxc_program *program, fxc_analysis *analysis, const char *label, FILE *stream,
                                 fxc_error *err);
 
+/* Runs the Python side: arguments[0] is put in; NULL ends them. Its exit code is a status; *reported tells that it has
+ * said what went wrong. */
+fxc_status cli_run_python(const char **arguments, bool *reported, fxc_error *err);
+
 fxc_status cli_capture(struct cli_options *options, fxc_error *err);
+fxc_status cli_calibrate(struct cli_options *options, fxc_error *err);
+/* --device host: becomes the path of this host's device file, which is measured when there is none yet. */
+fxc_status cli_name_host(struct cli_options *options, fxc_error *err);
 fxc_status cli_formula(struct cli_options *options, fxc_error *err);
 fxc_status cli_diff(struct cli_options *options, fxc_error *err);
 fxc_status cli_explain(struct cli_options *options, fxc_error *err);

@@ -7,12 +7,12 @@ static const struct {
     const char *name;
     fxc_status (*run)(struct cli_options *options, fxc_error *err);
 } commands[] = {
-    {"report", cli_report},           {"capture", cli_capture}, {"print", cli_print},
-    {"verify", cli_verify},           {"sweep", cli_sweep},     {"formula", cli_formula},
-    {"explain", cli_explain},         {"diff", cli_diff},       {"ops", cli_ops},
-    {"passes", cli_passes},           {"devices", cli_devices}, {"profiles", cli_profiles},
-    {"conventions", cli_conventions}, {"check", cli_check},     {"stubs", cli_stubs},
-    {"measure", cli_measure},
+    {"report", cli_report},           {"capture", cli_capture},     {"print", cli_print},
+    {"verify", cli_verify},           {"sweep", cli_sweep},         {"formula", cli_formula},
+    {"explain", cli_explain},         {"diff", cli_diff},           {"ops", cli_ops},
+    {"passes", cli_passes},           {"devices", cli_devices},     {"profiles", cli_profiles},
+    {"conventions", cli_conventions}, {"check", cli_check},         {"stubs", cli_stubs},
+    {"measure", cli_measure},         {"calibrate", cli_calibrate},
 };
 
 static fxc_status run(struct cli_options *options, fxc_error *err) {
@@ -24,6 +24,8 @@ static fxc_status run(struct cli_options *options, fxc_error *err) {
         (void)printf("fxcost %s\n", fxc_version());
         return FXC_OK;
     }
+    bool host = options->device != NULL && strcmp(options->device, "host") == 0;
+    CLI_TRY(host ? cli_name_host(options, err) : FXC_OK);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(commands[i].name, options->command) == 0) {
             return commands[i].run(options, err);

@@ -6,22 +6,6 @@
 #include "passes/cost/backend.h"
 #include "passes/cost/work.h"
 #include "passes/optimizer.h"
-#include "passes/report/report.h"
-
-/* The first floating-point tensor among the arguments decides which peak applies; else the result does. */
-static uint8_t work_dtype(const struct fxc_analysis *analysis, uint32_t node) {
-    const struct fxc_program *p = analysis->program;
-    const struct fxc_shapes *shapes = analysis->shapes;
-    for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
-        if (p->arg_kind[a] == FXC_KIND_VALUE) {
-            uint8_t dtype = shapes->dtype[p->arg_payload[a]];
-            if (fxc_dtype_is_float(dtype)) {
-                return dtype;
-            }
-        }
-    }
-    return shapes->dtype[p->node_result[node]];
-}
 
 static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_cost *cost) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_cost];
@@ -112,14 +96,12 @@ fxc_status fxc_run_cost(struct fxc_analysis *analysis, fxc_error *err) {
     if (allocate(analysis, cost) != FXC_OK) {
         return fxc_fail_memory(err, "cost");
     }
+    struct fxc_context context;
+    FXC_TRY(fxc_context_of(analysis, &analysis->arena[FXC_FACT_cost], &context, err));
     struct fxc_rule rule = {
         .program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .window = analysis->attention_window};
     for (; rule.node < FXC_COUNT(p, node); rule.node++) {
-        fxc_work work = {.struct_size = sizeof work,
-                         .counts = fxc_node_counts(analysis, rule.node),
-                         .dtype = work_dtype(analysis, rule.node),
-                         .counted = analysis->flops->coverage[rule.node] != FXC_COVERAGE_UNKNOWN};
-        fxc_describe_work(&rule, &work);
+        fxc_work work = fxc_work_of(analysis, &context, &rule);
         FXC_TRY(time_node(analysis, model, &work, cost, rule.node, err));
     }
     return time_step(analysis, model, cost, err);

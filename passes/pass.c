@@ -34,7 +34,7 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
     [FXC_FACT_tool] = {"tool", "Counts every node as another counter would, under the convention",
                        BIT(tree) | BIT(flops), FXC_OPTION_CONVENTION, fxc_run_tool},
     [FXC_FACT_cost] = {"cost", "Predicts the time of every node on the named device",
-                       BIT(flops) | BIT(params) | BIT(optimizer) | BIT(traffic), FXC_OPTION_DEVICE, fxc_run_cost},
+                       BIT(alias) | BIT(flops) | BIT(params) | BIT(optimizer) | BIT(traffic), FXC_OPTION_DEVICE, fxc_run_cost},
     [FXC_FACT_measured] = {"measured", "Reads what a real run of every node took", BIT(verify), FXC_OPTION_SYMBOLS,
                            fxc_run_measured},
     [FXC_FACT_loops] = {"loops", "Adds up loops whose sizes change, trip by trip",

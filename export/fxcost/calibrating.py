@@ -1,24 +1,32 @@
 """``fxcost calibrate``: measures this host with torch. What is found is written as programs with times; the constants
-are fitted in C (backends/cpu_fit.c)."""
+are fitted in C (passes/cost/calibrate.c).
+
+``python -m fxcost.calibrating FOLDER --threads N`` is what the command runs."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .captured import Capture
+from .columns import NONE
 from .convert import Converter
-from .exporter import ambient, finish
+from .errors import FxcostError
+from .exporter import ambient, capture, finish
 from .guard import Progress
 from .measuring import device_name
-from .samples import PROGRAMS, Samples, program
-from .timing import NodeTimer
+from .samples import PROGRAMS, Network, Samples, program
+from .timing import NodeTimer, add_times, inputs_of, quieter_half, without_collection
 
-WARMUP, COUNTED = 2, 9
-# Memory that was freed stays with the process, and is had again without new pages: what a page costs is measured apart.
+WARMUP, COUNTED = 1, 8
+# Memory that was freed stays with the process, and is had again without new pages: the times are those of a process
+# that has run for a while.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": "268435456"}
 
 
@@ -28,8 +36,37 @@ def with_fixed_allocator(arguments: list[str]) -> None:
         os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **ALLOCATOR})
 
 
+def host(repeats: int) -> dict[str, Any]:
+    """What the head of a measured program says of the machine and the measurement."""
+    found: dict[str, Any] = {
+        "measured_on": device_name(torch.device("cpu")),
+        "measured_threads": torch.get_num_threads(),
+        "measured_repeats": repeats,
+        "measured_torch": torch.__version__,
+        "host_memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+    for level, size in _caches().items():
+        found[f"host_cache_{level}_bytes"] = size
+    return found
+
+
+def _caches() -> dict[int, int]:
+    """Bytes of the data caches of the first processor by level, as Linux tells them."""
+    sizes: dict[int, int] = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        if (folder / "type").read_text().strip() != "Instruction":
+            text = (folder / "size").read_text().strip()
+            unit = {"K": 1024, "M": 1024**2, "G": 1024**3}.get(text[-1], 1)
+            sizes[int((folder / "level").read_text())] = int(text.rstrip("KMG")) * unit
+    if 2 not in sizes:
+        raise FxcostError("calibrate\n  expected: sizes of the caches, as Linux tells them\n  found: none", "DEVICE")
+    sizes.setdefault(1, 32 * 1024)
+    sizes.setdefault(3, sizes[2])
+    return sizes
+
+
 def measure_samples(samples: Samples, label: str, warmup: int = WARMUP, counted: int = COUNTED) -> Capture:
-    """Runs one program of samples and keeps the least and the median time of every operator."""
+    """Runs one program of samples and keeps the times of every operator."""
     timer = NodeTimer(samples.module, lambda: samples.inputs)
     for number in range(warmup + counted):
         timer.run(counted=number >= warmup)
@@ -38,23 +75,71 @@ def measure_samples(samples: Samples, label: str, warmup: int = WARMUP, counted:
     converter.add_graphs(samples.module, {}, [])
     timer.add_rows(converter)
     with torch.no_grad():
-        head = {"model": label, "route": "fx", "dialect": "fx", **ambient()}
-    head |= {
-        "measured_on": device_name(torch.device("cpu")),
-        "measured_threads": torch.get_num_threads(),
-        "measured_repeats": counted,
-        "measured_torch": torch.__version__,
-    }
+        head = {"model": label, "route": "fx", "dialect": "fx", **ambient(), **host(counted)}
     return finish(converter, samples.module, head, False, label)
+
+
+def measure_model(
+    model: torch.nn.Module, inputs: tuple[Any, ...], name: str, warmup: int, counted: int, seconds: float
+) -> Capture:
+    """Runs a model as it is and its nodes one by one, in turns, for so long at most, and keeps the times of both."""
+    whole: list[int] = []
+
+    def part(converter: Converter, exported: Any) -> dict[str, Any]:
+        timer = NodeTimer(exported.graph_module, lambda: inputs_of(exported))
+        begin, number = time.perf_counter(), 0
+        while number < warmup + 2 or (number < warmup + counted and time.perf_counter() - begin < seconds):
+            with torch.no_grad(), without_collection():
+                start = time.perf_counter_ns()
+                model(*inputs)
+                nanoseconds = time.perf_counter_ns() - start
+            timer.run(counted=number >= warmup)
+            whole.extend([nanoseconds] if number >= warmup else [])
+            number += 1
+        timer.add_rows(converter)
+        add_times(converter, NONE, [whole[run] for run in quieter_half(whole)])
+        return host(len(whole))
+
+    with torch.no_grad():
+        return capture(model, inputs, name=name, parts=[part])
 
 
 def measure_host(folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS) -> list[Path]:
     """Measures all programs, and writes them into a folder."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for seed in range(programs):
         progress.stage(f"measuring this host, program {seed + 1} of {programs}")
         captured = measure_samples(program(seed), f"samples {seed}")
         written.append(captured.save(folder / f"samples-{seed:02}.fxir"))
-    return written
+    progress.stage("measuring this host, modules")
+    network = Network().eval()
+    captured = measure_model(network, network.inputs(), "samples of modules", 3, 20, 8.0)
+    return [*written, captured.save(folder / "samples-modules.fxir")]
+
+
+def main() -> int:
+    with_fixed_allocator(["-m", "fxcost.calibrating", *sys.argv[1:]])
+    from .binding import Status
+
+    parser = argparse.ArgumentParser(prog="python -m fxcost.calibrating", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    progress = Progress()
+    try:
+        measure_host(arguments.folder, arguments.threads, progress)
+    except FxcostError as error:
+        print(f"fxcost: {error}", file=sys.stderr)
+        return Status[error.status]
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        progress.done()
+    return Status.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 aten = torch.ops.aten
@@ -90,7 +90,7 @@ class Builder:
     def name(self, node: fx.Node, text: str) -> None:
         node._rename(text)
 
-    # ---- parts of cases -----------------------------------------------------------------------------------------------
+    # ---- parts of cases ---------------------------------------------------------------------------------------------
 
     def written(self, *size: int) -> fx.Node:
         """A tensor that was just computed."""
@@ -381,6 +381,8 @@ def pooling(builder: Builder) -> None:
     window, stride = r.choice(((2, 2), (3, 2), (3, 1)))
     builder.call(aten.max_pool2d.default, x, [window] * 2, [stride] * 2, [window // 2] * 2)
     builder.call(aten.avg_pool2d.default, x, [window] * 2, [stride] * 2)
+    if r.random() < 0.5:
+        builder.call(aten.avg_pool2d.default, x, list(x.meta["val"].shape[2:]))
     builder.call(aten.adaptive_avg_pool2d.default, x, r.choice(([1, 1], [1, 1], [7, 7])))
     c = x.meta["val"].shape[1]
     if c % 8 == 0:
@@ -496,3 +498,54 @@ def _probe(builder: Builder) -> None:
     moved = builder.call(aten.clone.default, builder.base(6_000_000))
     for kind, node in (("product", product), ("copy", moved)):
         builder.name(node, f"{PROBE}{kind}")
+
+
+class _Block(nn.Module):
+    """Attention and a perceptron, written as models write them."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.out, self.up, self.down = nn.Linear(width, width), nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.activation, self.dropout = nn.GELU(), nn.Dropout(0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(x)
+        shape = (*x.shape[:-1], self.heads, -1)
+        q, k, v = (layer(y).view(shape).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        y = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+        x = x + self.dropout(self.out(y))
+        return x + self.dropout(self.down(self.activation(self.up(self.norm2(x)))))
+
+
+class _Convolutions(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.Identity()),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.layers(x))
+
+
+class Network(nn.Module):
+    """Small modules in number: what its run takes beside its operators is the Python of their calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = nn.Sequential(*[_Convolutions(48) for _ in range(12)])
+        self.rows = nn.ModuleList([_Block(128, 4) for _ in range(12)])
+        self.into = nn.Linear(48, 128)
+
+    def inputs(self) -> tuple[torch.Tensor]:
+        return (torch.randn(1, 48, 14, 14),)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.into(self.images(x).flatten(2).transpose(1, 2))
+        for row in self.rows:
+            x = row(x)
+        return x

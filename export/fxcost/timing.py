@@ -43,13 +43,19 @@ class NodeTimer:
             for name, nanoseconds in zip(self._names, times, strict=True):
                 self.runs[name].append(nanoseconds)
 
-    def add_rows(self, converter: Converter, runs: slice = slice(None)) -> None:
-        """Adds the least and the median of these runs to a program under construction, for each node and in all."""
+    def add_rows(self, converter: Converter) -> None:
+        """Adds the least and the median of the quieter half of the runs to a program under construction, by node."""
+        kept = quieter_half(self.whole)
         for fx_node, value in converter.value_of.items():
             node = converter.columns.rows["value_producer"][value]
             if node != NONE and fx_node.op == "call_function" and fx_node.name in self.runs:
-                add_times(converter, node, self.runs[fx_node.name][runs])
-        add_times(converter, NONE, self.whole[runs])
+                add_times(converter, node, [self.runs[fx_node.name][run] for run in kept])
+
+
+def quieter_half(totals: list[int]) -> list[int]:
+    """Which runs were the faster half: what else a machine did in the others is no property of the program."""
+    order = sorted(range(len(totals)), key=totals.__getitem__)
+    return order[: (len(order) + 1) // 2]
 
 
 def add_times(converter: Converter, node: int, nanoseconds: list[int]) -> None:

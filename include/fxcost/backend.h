@@ -21,6 +21,8 @@ extern "C" {
 
 /* Constants of the gpu timing model, fitted to measured kernels (backends/gpu.h). */
 struct fxc_gpu_constants;
+/* Constants of the cpu timing model, fitted to measurements of one host (backends/cpu.h). */
+struct fxc_cpu_constants;
 
 /* What a device can do at best, from its data sheet: dense peaks, no sparsity. FLOP/s, bytes/s, bytes, seconds. */
 typedef struct fxc_device {
@@ -33,7 +35,7 @@ typedef struct fxc_device {
     double matrix_i8;                                                  /* integer operations per second */
     double memory_bytes, memory_bytes_per_second;
     double kernel_overhead_seconds; /* per dispatched kernel; 0 when the source gives none */
-    const char *model;              /* its timing model: "gpu", "roofline"; NULL: roofline */
+    const char *model;              /* its timing model: "gpu", "cpu", "roofline"; NULL: roofline */
     const char *architecture;       /* "ampere", "hopper", ...: whose fitted constants may be transferred; or NULL */
     double matrix_tf32, matrix_f4;
     double units;                        /* streaming multiprocessors, compute units, cores */
@@ -41,6 +43,7 @@ typedef struct fxc_device {
     double cache_bytes[3];               /* first level, of one unit; second, third, of the whole device */
     double link_bytes_per_second;        /* to the other devices of its node, both directions together */
     const struct fxc_gpu_constants *gpu; /* NULL: none were fitted for this device */
+    const struct fxc_cpu_constants *cpu; /* the same */
 } fxc_device;
 
 /* ---- work -------------------------------------------------------------------------------------------------------- */
@@ -56,7 +59,7 @@ typedef struct fxc_device {
     X(REDUCTION, "reduction")     /* shape.rows */                                                                     \
     X(NORM, "norm")               /* shape.rows: normalisations and softmax, forward and backward */                   \
     X(GATHER, "gather")           /* shape.rows: embeddings, index_select, scatters */                                 \
-    X(COPY, "copy")               /* copies, concatenations, factories */                                              \
+    X(COPY, "copy")               /* shape.rows: copies, concatenations, factories */                                  \
     X(SCAN, "scan")               /* shape.rows: prefix sums, sorts */                                                 \
     X(COLLECTIVE, "collective")   /* shape.collective */
 
@@ -116,6 +119,16 @@ typedef union fxc_work_shape {
     int64_t reserved[32]; /* room to append to a shape without moving what follows the union */
 } fxc_work_shape;
 
+/* A tensor that a node reads or writes, and what a cache may still hold of it. Runs of the program follow one another,
+ * so that a parameter was last used in the run before. */
+typedef struct fxc_operand {
+    int64_t bytes;    /* that are touched; at most those of its storage */
+    int64_t distance; /* bytes of other memory touched since its own was; INT64_MAX: never before */
+    uint8_t written;  /* read otherwise; in place is both, and written */
+    uint8_t fresh;    /* memory allocated for it; `distance` is that of the freed memory it is made of */
+    uint8_t strided;  /* neighbours in its last dimension are not neighbours in memory */
+} fxc_operand;
+
 /* The work of one node. */
 typedef struct fxc_work {
     size_t struct_size;
@@ -124,6 +137,15 @@ typedef struct fxc_work {
     bool counted;  /* false: no formula, only the bytes are known */
     uint8_t kind;  /* fxc_work_kind, which says what of `shape` holds */
     fxc_work_shape shape;
+    const char *op;             /* "aten.gelu.default"; NULL for a step of an optimiser */
+    const fxc_operand *operand; /* NULL: not known; the counts say how many bytes there are */
+    uint32_t operand_count;
+    int64_t elements; /* of its results, or if that is more of its largest operand */
+    int64_t results;  /* elements of its results */
+    int64_t calls;    /* of modules, whose Python runs just before the node */
+    /* What a cache may still hold of code: bytes of memory touched since an operator of this name last ran, and by the
+     * node before, which the dispatcher's own code has to outlive. INT64_MAX: not before. */
+    int64_t since_op, since_node;
 } fxc_work;
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */

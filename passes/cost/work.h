@@ -2,12 +2,23 @@
 #ifndef FXC_PASSES_COST_WORK_H
 #define FXC_PASSES_COST_WORK_H
 
-#include "fxcost/backend.h"
+#include "passes/cost/reuse.h"
 #include "passes/rule.h"
 
 /* The kind and shape of the node's work into `work`, whose counts and dtype are set. A node whose shape is not known
  * becomes FXC_WORK_OTHER. */
 void fxc_describe_work(const struct fxc_rule *rule, fxc_work *work);
+
+/* All that a model is told of the rule's node. */
+struct fxc_context {
+    struct fxc_reuse reuse;
+    int64_t *calls; /* per node: of modules */
+};
+/* What is told of all nodes together, in memory of the arena. After shapes, alias and traffic. */
+fxc_status fxc_context_of(const struct fxc_analysis *analysis, struct fxc_arena *arena, struct fxc_context *out,
+                          fxc_error *err);
+fxc_work fxc_work_of(const struct fxc_analysis *analysis, const struct fxc_context *context,
+                     const struct fxc_rule *rule);
 
 /* The shapes of passes/cost/shapes.c: false when something that they need is not known. */
 bool fxc_gemm_of(const struct fxc_rule *rule, const fxc_counts *counts, fxc_gemm_shape *out);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/error.h"
+#include "passes/device/constants.h"
 #include "passes/device/device.h"
 
 const struct fxc_figure_row fxc_figure_rows[] = {
@@ -105,6 +106,10 @@ static void put_figure(struct text_out *out, const fxc_figure *figure) {
     put(out, "\n");
 }
 
+static void put_line(void *context, const char *line) {
+    put(context, line);
+}
+
 fxc_status fxc_device_print(const fxc_device *device, fxc_write_fn write, void *context, fxc_error *err) {
     struct text_out out = {write, context, false};
     put(&out, "# A device of fxcost. Leave out what is not known: unknown is not zero.\n");
@@ -117,6 +122,10 @@ fxc_status fxc_device_print(const fxc_device *device, fxc_write_fn write, void *
         fxc_figure figure = {.struct_size = sizeof figure};
         (void)fxc_device_figure(device, i, &figure, NULL);
         put_figure(&out, &figure);
+    }
+    if (device->cpu != NULL) {
+        put(&out, "# Constants of the cpu timing model: seconds for each unit of a feature, by class of work.\n");
+        fxc_cpu_constants_print(device->cpu, put_line, &out);
     }
     return out.failed ? fxc_fail(err, FXC_IO, "writing a device") : FXC_OK;
 }

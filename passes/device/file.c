@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/error.h"
+#include "passes/device/constants.h"
 #include "passes/device/device.h"
 
 enum { MOST_BYTES = 1 << 20 };
@@ -14,6 +15,7 @@ enum { MOST_BYTES = 1 << 20 };
 struct device_file {
     fxc_device device;
     char *text;
+    struct fxc_cpu_constants cpu;
 };
 
 struct parser {
@@ -100,6 +102,22 @@ static fxc_status set_figure(struct parser *ps, uint32_t index, const char *valu
     return FXC_OK;
 }
 
+/* A constant of the cpu timing model, which unlike a figure may be 0: the device that says so was measured. */
+static fxc_status set_constant(struct parser *ps, double *constant, const char *value, fxc_error *err) {
+    char *end;
+    errno = 0;
+    double number = strtod(value, &end);
+    if (*constant != 0) {
+        return fail_line(ps, "each constant once", value, err);
+    }
+    if (end == value || *end != '\0' || errno != 0 || !isfinite(number) || number < 0) {
+        return fail_line(ps, "a number of at least 0", value, err);
+    }
+    *constant = number;
+    ps->file->device.cpu = &ps->file->cpu;
+    return FXC_OK;
+}
+
 static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
     char *comment = strchr(line, '#');
     if (comment != NULL && (comment == line || strchr(" \t", comment[-1]) != NULL)) {
@@ -124,7 +142,32 @@ static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
             return set_figure(ps, i, value, err);
         }
     }
-    return fail_line(ps, "the name of a figure of a device", name, err);
+    double *constant = fxc_cpu_constant(&ps->file->cpu, name);
+    return constant != NULL ? set_constant(ps, constant, value, err)
+                            : fail_line(ps, "the name of a figure of a device", name, err);
+}
+
+/* A device of the cpu model is calibrated, and says of each class how far it may be off. */
+static fxc_status check_constants(const struct parser *ps, fxc_error *err) {
+    const fxc_device *device = &ps->file->device;
+    if (device->model == NULL || strcmp(device->model, "cpu") != 0) {
+        return FXC_OK;
+    }
+    if (device->cpu == NULL) {
+        fxc_status status = fail_missing(ps, "cpu.CLASS.FEATURE = SECONDS, for its timing model is cpu", err);
+        fxc_advice(err, "measure this host: fxcost calibrate -o host.device");
+        return status;
+    }
+    for (uint32_t class = 0; class < FXC_CPU_CLASS_COUNT; class ++) {
+        for (uint32_t f = 0; f < FXC_CPU_FEATURE_COUNT; f++) {
+            if (device->cpu->seconds[class][f] > 0 && device->cpu->error[class] <= 0) {
+                char expected[80];
+                (void)snprintf(expected, sizeof expected, "cpu.%s.error = SHARE", fxc_cpu_classes[class].name);
+                return fail_missing(ps, expected, err);
+            }
+        }
+    }
+    return FXC_OK;
 }
 
 static fxc_status check(const struct parser *ps, fxc_error *err) {
@@ -140,6 +183,7 @@ static fxc_status check(const struct parser *ps, fxc_error *err) {
     if (device->memory_bytes_per_second <= 0) {
         return fail_missing(ps, "memory_bytes_per_second = BYTES/S", err);
     }
+    FXC_TRY(check_constants(ps, err));
     return peak ? FXC_OK : fail_missing(ps, "a peak of matrix products, such as matrix_bf16 = FLOP/S", err);
 }
 

@@ -1,0 +1,276 @@
+/* The cpu timing model: what class some work is of, and its features. */
+#include <string.h>
+
+#include "backends/cpu.h"
+
+enum {
+    BLOCK = 16, /* channels that oneDNN's blocked layouts keep together, for 512-bit vectors */
+};
+static const double most_work = 32; /* vector operations of an element of a pool */
+
+#define CALL (1u << FXC_CPU_CALL)
+#define CODE (1u << FXC_CPU_CODE2 | 1u << FXC_CPU_CODE3 | 1u << FXC_CPU_START2 | 1u << FXC_CPU_START3)
+#define BATCH (1u << FXC_CPU_BATCH)
+#define MAC (1u << FXC_CPU_MAC)
+#define LEFT (1u << FXC_CPU_LEFT)
+#define RIGHT (1u << FXC_CPU_RIGHT)
+#define OUT (1u << FXC_CPU_OUT)
+#define PAIR (1u << FXC_CPU_PAIR)
+#define MASK (1u << FXC_CPU_MASK)
+#define UNALIGNED (1u << FXC_CPU_UNALIGNED)
+#define ROW (1u << FXC_CPU_ROW)
+#define ELEMENT (1u << FXC_CPU_ELEMENT)
+#define RESULT (1u << FXC_CPU_RESULT)
+#define WORK (1u << FXC_CPU_WORK)
+#define BYTE (1u << FXC_CPU_BYTE)
+#define STRIDED (1u << FXC_CPU_STRIDED)
+#define L2 (1u << FXC_CPU_L2)
+#define L3 (1u << FXC_CPU_L3)
+
+const struct fxc_cpu_class_row fxc_cpu_classes[FXC_CPU_CLASS_COUNT] = {
+#define CLASS(name, group, features) [FXC_CPU_CLASS_##name] = {#name, #group, features},
+#include "backends/cpu_classes.def"
+};
+
+const char *const fxc_cpu_feature_names[FXC_CPU_FEATURE_COUNT] = {
+#define X(name, text, what) text,
+    FXC_CPU_FEATURE_LIST(X)
+#undef X
+};
+
+static const struct {
+    const char *name;
+    uint8_t class;
+} ops[] = {
+#define OP(name, class) {name, FXC_CPU_CLASS_##class},
+#include "backends/cpu_ops.def"
+};
+
+/* ---- classes --------------------------------------------------------------------------------------------------------
+ */
+
+/* "add" of "aten.add_.Tensor"; cut to the buffer's size. */
+static void base_name(const char *op, char *out, size_t size) {
+    const char *name = strncmp(op, "aten.", 5) == 0 ? op + 5 : op;
+    size_t length = strcspn(name, ".");
+    length -= length > 1 && name[length - 1] == '_' && name[length - 2] != '_';
+    length = length < size ? length : size - 1;
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+
+static uint32_t class_of_op(const char *op) {
+    char name[64];
+    size_t low = 0, high = sizeof ops / sizeof ops[0];
+    base_name(op, name, sizeof name);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(name, ops[middle].name);
+        if (order == 0) {
+            return ops[middle].class;
+        }
+        low = order > 0 ? middle + 1 : low;
+        high = order > 0 ? high : middle;
+    }
+    return FXC_CPU_CLASS_COUNT;
+}
+
+static bool has_window(const fxc_convolution_shape *s) {
+    return s->kernel[0] != 1 || s->kernel[1] != 1 || s->kernel[2] != 1;
+}
+
+/* torch's own condition for oneDNN in float32 (use_mkldnn of aten/src/ATen/native/Convolution.cpp, torch 2.13); what it
+ * leaves goes through a matrix of patches and a product. */
+static bool uses_onednn(const fxc_convolution_shape *s, double threads) {
+    bool strided = s->stride[0] != 1 || s->stride[1] != 1 || s->stride[2] != 1;
+    bool worth = strided || s->batch >= 16 || has_window(s) || threads > 1;
+    bool large = s->groups > 1 || (s->kernel[0] > 3 && s->kernel[1] > 3) || s->batch > 1 ||
+                 (double)s->in_channels * (double)s->in[0] * (double)s->in[1] * (double)s->in[2] > 20480;
+    return worth && large;
+}
+
+static uint32_t class_of_convolution(const fxc_convolution_shape *s, double threads) {
+    if (s->gradients != 0) {
+        return FXC_CPU_CLASS_COUNT;
+    }
+    if (s->transposed) {
+        return FXC_CPU_CLASS_conv_transposed;
+    }
+    if (!uses_onednn(s, threads)) {
+        return FXC_CPU_CLASS_conv_gemm;
+    }
+    if (s->groups > 1) {
+        bool depthwise = s->groups == s->in_channels && s->out_channels == s->in_channels;
+        return depthwise ? FXC_CPU_CLASS_conv_depthwise : FXC_CPU_CLASS_conv_grouped;
+    }
+    return s->in_channels < 8 ? FXC_CPU_CLASS_conv_stem : FXC_CPU_CLASS_conv_direct;
+}
+
+static uint32_t class_of_kind(uint8_t kind) {
+    switch ((fxc_work_kind)kind) {
+    case FXC_WORK_POINTWISE:
+        return FXC_CPU_CLASS_other_pointwise;
+    case FXC_WORK_REDUCTION:
+        return FXC_CPU_CLASS_reduce;
+    case FXC_WORK_NORM:
+        return FXC_CPU_CLASS_layer_norm;
+    case FXC_WORK_GATHER:
+        return FXC_CPU_CLASS_index;
+    case FXC_WORK_COPY:
+        return FXC_CPU_CLASS_copy;
+    case FXC_WORK_SCAN:
+        return FXC_CPU_CLASS_scan;
+    default:
+        return FXC_CPU_CLASS_COUNT;
+    }
+}
+
+static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
+    uint32_t known;
+    switch ((fxc_work_kind)work->kind) {
+    case FXC_WORK_NOTHING:
+        return FXC_CPU_CLASS_view;
+    case FXC_WORK_GEMM:
+        if (work->shape.gemm.batch > 1) {
+            return FXC_CPU_CLASS_bmm;
+        }
+        return work->shape.gemm.m == 1 || work->shape.gemm.n == 1 ? FXC_CPU_CLASS_gemv : FXC_CPU_CLASS_gemm;
+    case FXC_WORK_CONVOLUTION:
+        return class_of_convolution(&work->shape.convolution, device->units);
+    case FXC_WORK_ATTENTION:
+        return work->shape.attention.backward ? FXC_CPU_CLASS_COUNT : FXC_CPU_CLASS_attention;
+    default:
+        known = work->op == NULL ? FXC_CPU_CLASS_COUNT : class_of_op(work->op);
+        return known != FXC_CPU_CLASS_COUNT ? known : class_of_kind(work->kind);
+    }
+}
+
+/* ---- features ------------------------------------------------------------------------------------------------------
+ */
+
+static void gemm(const fxc_gemm_shape *s, double *x) {
+    double batch = (double)s->batch, m = (double)s->m, n = (double)s->n, k = (double)s->k;
+    x[FXC_CPU_BATCH] = batch;
+    x[FXC_CPU_MAC] = batch * m * n * k;
+    x[FXC_CPU_LEFT] = batch * m * k;
+    x[FXC_CPU_RIGHT] = batch * n * k;
+    x[FXC_CPU_OUT] = batch * m * n;
+    if (s->n == 1 && s->m > 1) { /* a matrix times a vector: the matrix is on the left */
+        x[FXC_CPU_LEFT] = batch * k;
+        x[FXC_CPU_RIGHT] = batch * m * k;
+    }
+}
+
+static double volume(const int64_t size[3]) {
+    return (double)size[0] * (double)size[1] * (double)size[2];
+}
+
+static double filled(double channels) {
+    return (double)BLOCK * (double)(((int64_t)channels + BLOCK - 1) / BLOCK);
+}
+
+static void convolution(const fxc_convolution_shape *s, uint32_t class, double *x) {
+    double batch = (double)s->batch, groups = (double)s->groups, window = volume(s->kernel);
+    double in = (double)s->in_channels, out = (double)s->out_channels;
+    double positions = batch * volume(s->transposed ? s->in : s->out);
+    bool blocked = class == FXC_CPU_CLASS_conv_direct;
+    x[FXC_CPU_BATCH] = batch;
+    x[FXC_CPU_MAC] = positions * window * (blocked ? filled(in) * filled(out) : in / groups * out);
+    x[FXC_CPU_LEFT] = batch * in * volume(s->in);
+    x[FXC_CPU_RIGHT] = in / groups * out * window;
+    x[FXC_CPU_OUT] = batch * out * volume(s->out);
+    if (class == FXC_CPU_CLASS_conv_gemm) {
+        x[FXC_CPU_LEFT] = positions * in / groups * window; /* the matrix of patches */
+    }
+    x[FXC_CPU_UNALIGNED] =
+        (s->in_channels % BLOCK != 0 ? x[FXC_CPU_LEFT] : 0) + (s->out_channels % BLOCK != 0 ? x[FXC_CPU_OUT] : 0);
+}
+
+/* Blocks of queries of torch's kernel (aten/src/ATen/native/cpu/FlashAttentionKernel.cpp); a causal block stops at its
+ * last query. */
+static double pairs_of(const fxc_attention_shape *s) {
+    double queries = (double)s->queries, keys = (double)s->keys;
+    double block = s->queries >= 768 ? 256 : s->queries >= 192 ? 64 : 32;
+    double seen = 0;
+    if (!s->causal) {
+        return queries * keys;
+    }
+    for (double begin = 0; begin < queries && begin < 1e6; begin += block) {
+        double end = begin + block < queries ? begin + block : queries;
+        seen += (end - begin) * (end < keys ? end : keys);
+    }
+    return seen;
+}
+
+static void attention(const fxc_work *work, double *x) {
+    const fxc_attention_shape *s = &work->shape.attention;
+    double heads = (double)s->batch * (double)s->heads, kv = (double)s->batch * (double)s->kv_heads;
+    double depths = (double)s->depth + (double)s->value_depth;
+    double given = heads * (double)s->queries * (double)s->depth + kv * (double)s->keys * depths;
+    x[FXC_CPU_BATCH] = heads;
+    x[FXC_CPU_PAIR] = heads * pairs_of(s);
+    x[FXC_CPU_MAC] = x[FXC_CPU_PAIR] * depths;
+    x[FXC_CPU_LEFT] = given + heads * (double)s->queries * (double)s->value_depth;
+    x[FXC_CPU_MASK] = (double)work->counts.bytes_read > 4.01 * given ? heads * (double)s->queries * (double)s->keys : 0;
+}
+
+/* Share of something that a cache no longer has, by what was touched since and itself: from none at half the size of
+ * the cache to all at one and a half. */
+static double missing(double touched, double cache) {
+    double share = cache > 0 ? touched / cache - 0.5 : 0;
+    return share < 0 ? 0 : share > 1 ? 1 : share;
+}
+
+static void code(const fxc_device *device, int64_t touched, double *second, double *third) {
+    *third = missing((double)touched, device->cache_bytes[2]);
+    *second = missing((double)touched, device->cache_bytes[1]) - *third;
+}
+
+static void memory(const fxc_device *device, const fxc_work *work, double *x) {
+    for (uint32_t i = 0; i < work->operand_count; i++) {
+        const fxc_operand *operand = &work->operand[i];
+        double bytes = (double)operand->bytes, touched = (double)operand->distance + bytes;
+        double beyond = missing(touched, device->cache_bytes[2]), second = missing(touched, device->cache_bytes[1]);
+        x[FXC_CPU_L3] += beyond * bytes;
+        x[FXC_CPU_L2] += (second > beyond ? second - beyond : 0) * bytes;
+        x[FXC_CPU_STRIDED] += operand->strided ? bytes / 4 : 0;
+    }
+}
+
+uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]) {
+    uint32_t class = class_of(device, work);
+    memset(feature, 0, FXC_CPU_FEATURE_COUNT * sizeof feature[0]);
+    if (class == FXC_CPU_CLASS_COUNT) {
+        return class;
+    }
+    feature[FXC_CPU_CALL] = 1;
+    feature[FXC_CPU_ELEMENT] = (double)work->elements;
+    feature[FXC_CPU_RESULT] = (double)work->results;
+    feature[FXC_CPU_BYTE] = (double)work->counts.bytes_read + (double)work->counts.bytes_written;
+    feature[FXC_CPU_WORK] =
+        (double)work->counts.vector_flops + (double)work->counts.transcendentals + (double)work->counts.int_ops;
+    if (feature[FXC_CPU_WORK] > most_work * feature[FXC_CPU_ELEMENT]) { /* windows that hang over the edge */
+        feature[FXC_CPU_WORK] = most_work * feature[FXC_CPU_ELEMENT];
+    }
+    memory(device, work, feature);
+    code(device, work->since_op, &feature[FXC_CPU_CODE2], &feature[FXC_CPU_CODE3]);
+    code(device, work->since_node, &feature[FXC_CPU_START2], &feature[FXC_CPU_START3]);
+    switch ((fxc_work_kind)work->kind) {
+    case FXC_WORK_GEMM:
+        gemm(&work->shape.gemm, feature);
+        break;
+    case FXC_WORK_CONVOLUTION:
+        convolution(&work->shape.convolution, class, feature);
+        break;
+    case FXC_WORK_ATTENTION:
+        attention(work, feature);
+        break;
+    default:
+        feature[FXC_CPU_ROW] = (double)work->shape.rows.rows;
+        break;
+    }
+    for (uint32_t f = 0; f < FXC_CPU_FEATURE_COUNT; f++) {
+        feature[f] = (fxc_cpu_classes[class].features >> f & 1u) != 0 ? feature[f] : 0;
+    }
+    return class;
+}

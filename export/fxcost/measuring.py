@@ -229,7 +229,7 @@ def _add_rows(converter: Converter, whole: dict[str, _Times], runner: _NodeRunne
 
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
-        return torch.cuda.getdevice_name(device)
+        return torch.cuda.get_device_name(device)
     return _processor() or platform.processor() or platform.machine()
 
 

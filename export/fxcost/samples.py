@@ -315,9 +315,9 @@ BINARY = (
 def pointwise(builder: Builder) -> None:
     """Operators of one and two tensors, in place and with a number, small and larger than the caches."""
     r = builder.random
-    size = r.choice(((_size(builder, 8, 5e6),), (1, _size(builder, 4, 1500), r.choice(WIDTHS))))
-    while torch.Size(size).numel() > 6e6:
-        size = (1, max(1, size[1] // 4), size[2])
+    rows, length = _size(builder, 4, 1500), r.choice(WIDTHS)
+    rows = rows // 4 if rows * length > 6e6 else rows
+    size: tuple[int, ...] = r.choice(((_size(builder, 8, 5e6),), (1, rows, length)))
     x = builder.written(*size)
     for _ in range(2):
         x = builder.call(r.choice(UNARY), x)

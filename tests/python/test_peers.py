@@ -1,11 +1,12 @@
 """The conventions against the tools themselves, live: totals and tables by operator, to the digit (tests/peers).
 
-`make test` sets their environments up; FXC_PEERS names the folder. A selection of programs runs here, all of them in
-`make check-all` (bench/check_all.py)."""
+`make test` sets their environments up but DeepSpeed's, which is optional; FXC_PEERS names the folder. A selection of
+programs runs here, all of them in `make check-all` (bench/check_all.py)."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +50,25 @@ def test_published_figures(tmp_path: Path) -> None:
     for key, figure in PUBLISHED.items():
         if key[0] in peers:
             assert cells[key].ours["total"] == cells[key].theirs["total"] == figure
+
+
+# Which of their tests run a tool itself, by the environment that it is installed in.
+FACES = {
+    "common": ["fvcore", "flop_counter", "torch_flops", "torchinfo", "flops_profiler", "profiler"],
+    "deepspeed": ["deepspeed"],
+}
+
+
+@pytest.mark.parametrize("environment", FACES)
+def test_classes_print_what_the_tools_print(environment: str) -> None:
+    """The tests of fxcost.compat once more, where the tools are installed: there they skip nothing."""
+    python = ENVIRONMENTS / environment / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no environment {environment} in {ENVIRONMENTS}: tests/peers/setup.sh makes it")
+    files = [ROOT / "tests" / "python" / f"test_compat_{name}.py" for name in FACES[environment]]
+    answer = subprocess.run([python, "-m", "pytest", "-rs", *files], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout[-4000:]
+    assert " passed" in answer.stdout and "skipped" not in answer.stdout, answer.stdout[-4000:]
 
 
 def test_conventions_equal_their_tools(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ class FlopsProfiler:
         if not self.started:
             return
         self.params, self.flops, self.macs = self.of_module(self.model)[:3]
-        lines = "\n".join(text.profile(self, profile_step, module_depth, top_modules, detailed))
+        lines = "\n".join(self._lines(profile_step, module_depth, top_modules, detailed))
         if not output_file:
             print(lines)
             return
@@ -186,7 +187,13 @@ class FlopsProfiler:
 
     def print_model_aggregated_profile(self, module_depth: int = -1, top_modules: int = 1) -> None:
         """Prints the heaviest classes of modules at each depth."""
-        print("\n".join(text.aggregated(self, module_depth, top_modules)))
+        print("\n".join(self._aggregated(module_depth, top_modules)))
+
+    def _lines(self, step: int, depth: int, top: int, detailed: bool) -> Iterator[str]:
+        return text.profile(self, step, depth, top, detailed)
+
+    def _aggregated(self, module_depth: int, top: int) -> Iterator[str]:
+        return text.aggregated(self, module_depth, top)
 
 
 def _params(module: nn.Module) -> int:
@@ -197,6 +204,39 @@ def _duration(watch: Watch, module: nn.Module) -> float:
     """Of a module that is never called itself (a list of modules), the sum of its children."""
     own = float(watch.seconds[module])
     return own or float(sum(watch.seconds[child] for child in module.children()))
+
+
+def inputs_of(
+    model: nn.Module, shape: tuple[int, ...] | None, args: Sequence[Any], kwargs: Mapping[str, Any] | None
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """What a model, which is put into evaluation mode, is run on: a tensor of this shape, or what is given."""
+    if not isinstance(model, nn.Module):
+        raise usage(f"get_model_profile() takes a torch.nn.Module, not {type(model).__name__}", "the model itself")
+    model.eval()
+    if shape is not None:
+        parameter = next(model.parameters(), torch.empty(()))
+        args = [torch.ones(tuple(shape), dtype=parameter.dtype, device=parameter.device)]
+    if not args and not kwargs:
+        raise usage("there is nothing to run the model on", "input_shape=, args= or kwargs=")
+    return args, kwargs or {}
+
+
+@contextlib.contextmanager
+def profiled(
+    prof: FlopsProfiler, method: str, args: Sequence[Any], kwargs: Mapping[str, Any], warm_up: int, ignored: Any
+) -> Iterator[None]:
+    """Runs a method of the profiler's model some times without and once with the profiler, whose numbers hold inside.
+    forward is run by a call of the model, which is what is profiled."""
+    function = prof.model if method == "forward" else getattr(prof.model, method)
+    for _ in range(warm_up):
+        function(*args, **kwargs)
+    prof.start_profile(ignore_list=ignored)
+    try:
+        function(*args, **kwargs)
+        prof.stop_profile()
+        yield
+    finally:
+        prof.end_profile()
 
 
 def get_model_profile(
@@ -224,31 +264,13 @@ def get_model_profile(
     ``model.forward`` past the hooks of the model itself and so leaves out what functions compute that the model calls
     outside of its layers; so does this, and prints how much it is. ``convention="deepspeed"`` counts it.
     """
-    if not isinstance(model, nn.Module):
-        raise usage(f"get_model_profile() takes a torch.nn.Module, not {type(model).__name__}", "the model itself")
-    model.eval()
-    if input_shape is not None:
-        parameter = next(model.parameters(), torch.empty(()))
-        args = [torch.ones(tuple(input_shape), dtype=parameter.dtype, device=parameter.device)]
-    if not args and not kwargs:
-        raise usage("there is nothing to run the model on", "input_shape=, args= or kwargs=")
-
-    # forward is run by a call of the model, which is what is profiled.
-    method = mode or func_name
-    function = model if method == "forward" else getattr(model, method)
-    for _ in range(warm_up):
-        function(*args, **(kwargs or {}))
+    args, kwargs = inputs_of(model, input_shape, args, kwargs)
     prof = FlopsProfiler(model, convention=convention)
     prof._blind = convention == "flops_profiler"
-    prof.start_profile(ignore_list=ignore_modules)
-    try:
-        function(*args, **(kwargs or {}))
-        prof.stop_profile()
+    with profiled(prof, mode or func_name, args, kwargs, warm_up, ignore_modules):
         flops, macs, params = prof.get_total_flops(), prof.get_total_macs(), prof.get_total_params()
         if print_profile:
             prof.print_model_profile(warm_up, module_depth, top_modules, detailed, output_file)
-    finally:
-        prof.end_profile()
     if as_string:
         return f"{text.number(flops)}{' ' if flops < 1000 else ''}", text.macs(macs), text.params(params)
     return flops, macs, params

@@ -113,12 +113,12 @@ def _latencies(prof: FlopsProfiler, flops: int) -> Iterator[str]:
     engine, forward = prof.ds_engine, prof.get_total_duration()
     clocks = bool(engine and hasattr(engine, "wall_clock_breakdown") and engine.wall_clock_breakdown())
     if forward:
-        forward = _elapsed(engine, "forward") if clocks else forward
+        forward = elapsed(engine, "forward") if clocks else forward
         yield _LINE.format("fwd latency: ", duration(forward))
         yield _LINE.format("fwd FLOPS per device = fwd flops per device / fwd latency: ", rate(flops / forward))
     if not clocks:
         return
-    backward, update = _elapsed(engine, "backward"), _elapsed(engine, "step")
+    backward, update = elapsed(engine, "backward"), elapsed(engine, "step")
     whole = forward + backward + update
     yield _LINE.format("bwd latency: ", duration(backward))
     yield _LINE.format("bwd FLOPS per device = 2 * fwd flops per device / bwd latency: ", rate(2 * flops / backward))
@@ -134,7 +134,7 @@ def _latencies(prof: FlopsProfiler, flops: int) -> Iterator[str]:
         yield "{:<60}  {:<8.2f}".format("samples/second: ", samples / whole)
 
 
-def _elapsed(engine: Any, timer: str) -> float:
+def elapsed(engine: Any, timer: str) -> float:
     """Seconds of a timer of the engine, which has milliseconds."""
     return float(engine.timers(timer).elapsed(False)) / 1000.0
 
@@ -142,8 +142,9 @@ def _elapsed(engine: Any, timer: str) -> float:
 # ---- aggregated by class and depth ----------------------------------------------------------------------------------
 
 
-def aggregated(prof: FlopsProfiler, module_depth: int, top: int) -> Iterator[str]:
-    """The heaviest classes at each depth. Like the original, -1 stops one short of the innermost."""
+def by_depth(prof: FlopsProfiler, module_depth: int) -> Iterator[tuple[int, dict[str, list[float]]]]:
+    """Per depth and class the sums of parameters, FLOPs, MACs and seconds. Like the original, -1 stops one short of the
+    innermost."""
     levels: list[dict[str, list[float]]] = []
 
     def walk(module: nn.Module, depth: int) -> None:
@@ -157,12 +158,17 @@ def aggregated(prof: FlopsProfiler, module_depth: int, top: int) -> Iterator[str
 
     walk(prof.model, 0)
     last = len(levels) - 1 if module_depth == -1 else min(module_depth, len(levels))
+    yield from enumerate(levels[:last])
+
+
+def aggregated(prof: FlopsProfiler, module_depth: int, top: int) -> Iterator[str]:
+    """The heaviest classes at each depth."""
     yield f"Top {top} modules in terms of params, flops, MACs or duration at different model depths:"
     columns = (("params     ", params), ("flops      ", number), ("MACs       ", macs), ("fwd latency", duration))
-    for depth in range(last):
+    for depth, level in by_depth(prof, module_depth):
         yield f"depth {depth}:"
         for place, (title, text) in enumerate(columns):
-            heaviest = sorted(levels[depth].items(), key=lambda item: item[1][place], reverse=True)[:top]
+            heaviest = sorted(level.items(), key=lambda item: item[1][place], reverse=True)[:top]
             yield f"    {title} - { {name: text(sums[place]) for name, sums in heaviest} }"
 
 

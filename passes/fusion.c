@@ -72,6 +72,11 @@ static bool list_users(struct fxc_engine *e, struct fxc_arena *arena) {
         e->users[u.use[i].value]++;
         e->is_output[u.use[i].value] |= u.use[i].node == FXC_NONE;
     }
+    for (uint32_t o = p->graph_output_begin[e->graph]; ok && o < p->graph_output_begin[e->graph + 1]; o++) {
+        if (p->output_kind[o] == FXC_KIND_VALUE && p->output_role[o] != FXC_OUTPUT_KIND_SAVED) {
+            e->is_visible[p->output_payload[o]] = true;
+        }
+    }
     for (uint32_t v = 0; ok && v < values; v++) {
         e->user_begin[v + 1] = e->user_begin[v] + e->users[v];
     }
@@ -111,7 +116,8 @@ static bool start(struct fxc_engine *e, struct fxc_analysis *analysis, uint32_t 
     e->users = FXC_NEW(arena, uint32_t, values);
     e->user_begin = FXC_NEW(arena, uint32_t, values + 1);
     e->is_output = FXC_NEW(arena, bool, values);
-    if (e->view == NULL || e->users == NULL || e->user_begin == NULL || e->is_output == NULL ||
+    e->is_visible = FXC_NEW(arena, bool, values);
+    if (e->view == NULL || e->users == NULL || e->user_begin == NULL || e->is_output == NULL || e->is_visible == NULL ||
         !fxc_index_init(&e->index) || !reserve_pools(e)) {
         return false;
     }

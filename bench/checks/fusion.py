@@ -22,6 +22,7 @@ from fxcost.fusion import kernels
 sys.path.append(str(ROOT / "tests" / "inductor"))
 import fused_models  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
+from corpus_training import STEPS  # noqa: E402
 from kernel_compare import Comparison, Totals, compare, operators  # noqa: E402
 from truth import Truth, truth  # noqa: E402
 
@@ -47,10 +48,10 @@ def fusion_unseen(folder: Path) -> Iterator[Result]:
 
 
 def fusion_training(folder: Path) -> Iterator[Result]:
-    """Forward and backward graphs of a training step, caught inside the compiler."""
-    yield from _against_inductor(
-        "training steps", fused_models.TRAINED, folder, _Limits(0.03, 0.0, 0.92, None), train=True
-    )
+    """Forward and backward graphs of a training step, caught inside the compiler: of models, and of small programs."""
+    limits = _Limits(0.03, 0.0, 0.92, None)
+    yield from _against_inductor("training steps of models", fused_models.TRAINED, folder, limits, train=True)
+    yield from _against_inductor("small training steps", STEPS, folder, _Limits(None, 0.98, 0.98, None), train=True)
 
 
 def lowered_views(_: Path) -> Iterator[Result]:
@@ -131,8 +132,7 @@ def _against_inductor(
     start = time.perf_counter()
     for name, build in builders.items():
         module, inputs = build()
-        if train:
-            module.train()
+        module.train(train)
         found = truth(module, inputs, train=train)
         for one in _inside(name, found, PROFILE):
             inside.add(one)

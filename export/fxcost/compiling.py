@@ -81,10 +81,15 @@ def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[
 
 
 def _outputs(graph: torch.fx.Graph, backward: bool) -> list[Output]:
-    """A backward graph returns gradients; what they are gradients of has no name here."""
-    (returned,) = next(iter(reversed(graph.nodes))).args
+    """A backward graph returns gradients; what they are gradients of has no name here. A forward graph also returns what
+    the backward graph needs: the compiler notes which of its outputs somebody else sees."""
+    output = next(iter(reversed(graph.nodes)))
+    (returned,) = output.args
     values = returned if isinstance(returned, (list, tuple)) else (returned,)
-    return [Output("gradient_to_user_input" if backward and value is not None else "user_output") for value in values]
+    if backward:
+        return [Output("gradient_to_user_input" if value is not None else "user_output") for value in values]
+    seen = output.meta.get("user_visible_output_idxs", range(len(values)))
+    return [Output("user_output" if index in seen else "saved") for index in range(len(values))]
 
 
 @contextlib.contextmanager

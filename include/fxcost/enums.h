@@ -211,7 +211,8 @@
     X(GRADIENT_TO_PARAMETER, "gradient_to_parameter")                                                                  \
     X(GRADIENT_TO_USER_INPUT, "gradient_to_user_input")                                                                \
     X(TOKEN, "token")                                                                                                  \
-    X(OPAQUE, "opaque")
+    X(OPAQUE, "opaque")                                                                                                \
+    X(SAVED, "saved") /* for the backward graph */
 
 /* Bits of call_flags. */
 #define FXC_CALL_FLAG_LIST(X)                                                                                          \

@@ -86,6 +86,17 @@ static void inline_box(struct fxc_engine *e, struct fxc_body *body, const struct
     body->heavy |= box->body.heavy;
 }
 
+/* A buffer of numbers that come from the place alone, as constants do, is computed again rather than read
+ * (ComputedBuffer.make_loader of torch/_inductor/ir.py), unless somebody writes into it. */
+static bool is_formula(const struct fxc_engine *e, uint32_t buffer) {
+    uint32_t operation = e->buffer[buffer].operation;
+    if (operation == FXC_NONE || e->buffer[buffer].written) {
+        return false;
+    }
+    const struct fxc_operation *op = &e->operation[operation];
+    return op->kind == FXC_OPERATION_POINTWISE && op->write_at == FXC_NONE && fxc_body_reads(e, &op->body) == 0;
+}
+
 void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct fxc_tensor_view *view,
                      const uint32_t *map, const int64_t *size) {
     struct fxc_box box = e->box[view->box];
@@ -99,7 +110,7 @@ void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct f
         coordinate[d] =
             view->plain ? map[d] : fxc_index_substitute(&e->index, fxc_tuple_items(&e->index, view->at)[d], map, size);
     }
-    if (box.buffer != FXC_NONE) {
+    if (box.buffer != FXC_NONE && !is_formula(e, box.buffer)) {
         uint32_t at = fxc_index_tuple(&e->index, coordinate, box.rank);
         fxc_body_load(e, body, (struct fxc_load){box.buffer, at, false, 1});
         return;

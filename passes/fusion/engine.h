@@ -56,6 +56,7 @@ struct fxc_buffer {
     uint8_t rank, dtype;
     bool flexible; /* the strides are not decided */
     bool input, output, parameter;
+    bool written; /* in place, after it was made */
 };
 
 struct fxc_box {
@@ -124,7 +125,8 @@ struct fxc_engine {
     uint32_t *users;              /* per value: distinct nodes that use it, the graph's output counting as one */
     uint32_t *user_begin, *user;  /* per value: these nodes; FXC_NONE stands for the output */
     bool *is_output;              /* per value: returned by the graph */
-    bool *channels_last;          /* per node: wanted channels-last (passes/fusion/lower_conv.c) */
+    bool *is_visible;             /* per value: of these, for the caller, not kept for the backward graph */
+    bool *channels_last;          /* per value: convolutions want it, or what comes of it, channels-last */
 
     struct fxc_box *box;
     struct fxc_buffer *buffer;
@@ -139,6 +141,7 @@ struct fxc_engine {
     uint32_t size_count, size_capacity, number_count, number_capacity;
     uint32_t registered; /* operations, those that were counted without being kept included */
     uint32_t node;       /* at hand */
+    bool convolves;      /* the graph holds a convolution, so that layouts follow what convolutions want */
     bool failed;         /* out of memory */
     bool overflowed;
 };

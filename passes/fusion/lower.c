@@ -1,5 +1,5 @@
-/* Lowering the graph: every node in order, and after each the rules that say whether its value is computed into memory
- * or inlined (GraphLowering.run_node of torch/_inductor/graph.py). */
+/* Lowering the graph: every node in order, and after each the rules of passes/fusion/decide.c
+ * (GraphLowering.run_node of torch/_inductor/graph.py). */
 #include "passes/fusion/lower.h"
 
 #include <string.h>
@@ -62,6 +62,15 @@ uint32_t fxc_result_value(const struct fxc_engine *e, uint32_t index) {
         return FXC_NONE;
     }
     return p->value_kind[result] == FXC_KIND_TENSOR ? result : FXC_NONE;
+}
+
+uint32_t fxc_result_count(const struct fxc_engine *e) {
+    const struct fxc_program *p = e->p;
+    uint32_t result = p->node_result[e->node];
+    if (p->value_kind[result] != FXC_KIND_LIST) {
+        return 1;
+    }
+    return p->list_begin[p->value_payload[result] + 1] - p->list_begin[p->value_payload[result]];
 }
 
 bool fxc_value_sizes(const struct fxc_engine *e, uint32_t value, const int64_t **size, const int64_t **stride,
@@ -145,88 +154,6 @@ uint32_t fxc_dims(const struct fxc_engine *e, enum fxc_name name, uint32_t rank)
     return bits == 0 ? (1u << rank) - 1 : bits;
 }
 
-/* ---- memory or not --------------------------------------------------------------------------------------------------
- */
-
-static bool is_open(const struct fxc_engine *e, const struct fxc_tensor_view *view) {
-    return !fxc_is_realised(e, view);
-}
-
-void fxc_realise_hint(struct fxc_engine *e, const struct fxc_tensor_view *view) {
-    if (is_open(e, view) && fxc_body_moving_loads(e, &e->box[view->box].body) > 1) {
-        (void)fxc_box_realise(e, view->box);
-    }
-}
-
-static bool is_large(const struct fxc_engine *e, const struct fxc_body *body) {
-    return body->operations > e->profile->max_operations;
-}
-
-/* What a returned value must look like: in memory, with the strides that eager gives. */
-static void make_output(struct fxc_engine *e, uint32_t value) {
-    struct fxc_tensor_view *view = &e->view[value];
-    const int64_t *size, *stride;
-    uint8_t rank;
-    if (!view->plain) {
-        (void)fxc_box_realise(e, view->box);
-    }
-    if (!fxc_value_sizes(e, value, &size, &stride, &rank) || rank == 0 || rank != view->rank) {
-        return;
-    }
-    struct fxc_tensor_view wanted = fxc_engine_require(e, view, stride, view->plain);
-    if (wanted.box != view->box && wanted.plain) {
-        e->box[wanted.box].value = value;
-        e->buffer[e->box[wanted.box].buffer].value = value;
-    }
-    *view = wanted;
-}
-
-/* Users that would rather find their input in memory, and what else is computed when it is used twice. */
-static void decide_for_users(struct fxc_engine *e, const struct fxc_lowering *const *how, uint32_t value) {
-    struct fxc_tensor_view *view = &e->view[value];
-    for (uint32_t u = e->user_begin[value]; u < e->user_begin[value + 1]; u++) {
-        uint32_t user = e->user[u];
-        if (user == FXC_NONE) {
-            const struct fxc_body *body = &e->box[view->box].body;
-            bool cheap = is_open(e, view) && fxc_body_reads(e, body) == 0 && !is_large(e, body);
-            if (is_open(e, view) && !cheap) {
-                (void)fxc_box_realise(e, view->box);
-            }
-        } else if (how[e->p->node_op[user]]->needs_memory) {
-            fxc_realise_hint(e, view);
-        }
-    }
-    if (is_open(e, view)) {
-        const struct fxc_body *body = &e->box[view->box].body;
-        if ((body->heavy & e->profile->heavy) != 0 || is_large(e, body) ||
-            fxc_body_reads(e, body) > e->profile->reuse_reads) {
-            (void)fxc_box_realise(e, view->box);
-        }
-    }
-}
-
-static void decide(struct fxc_engine *e, const struct fxc_lowering *const *how, uint32_t value) {
-    struct fxc_tensor_view *view = &e->view[value];
-    if (view->box == FXC_NONE) {
-        return;
-    }
-    if (e->is_output[value]) {
-        make_output(e, value);
-    }
-    if (e->users[value] > 1) {
-        decide_for_users(e, how, value);
-    }
-    if (is_open(e, view)) {
-        const struct fxc_body *body = &e->box[view->box].body;
-        if (fxc_body_reads(e, body) > e->profile->max_reads || is_large(e, body)) {
-            fxc_realise_hint(e, view);
-        }
-    }
-    if (is_open(e, view) && view->plain && e->box[view->box].body.operations > e->profile->huge_operations) {
-        (void)fxc_box_realise(e, view->box);
-    }
-}
-
 /* ---- the graph ------------------------------------------------------------------------------------------------------
  */
 
@@ -264,7 +191,7 @@ static void take_outputs(struct fxc_engine *e) {
             continue;
         }
         e->node = e->p->value_producer[value];
-        if (is_open(e, view)) {
+        if (!fxc_is_realised(e, view)) {
             (void)fxc_box_realise(e, view->box);
         }
         e->buffer[e->box[view->box].buffer].output = true;
@@ -284,15 +211,20 @@ fxc_status fxc_engine_lower(struct fxc_engine *e, fxc_error *err) {
     const struct fxc_program *p = e->p;
     const struct fxc_lowering **how = NULL;
     FXC_TRY(fxc_lowering_bind(e, &how, err));
+    FXC_TRY(fxc_prefer_channels_last(e, how, err));
     for (uint32_t i = p->graph_input_begin[e->graph]; i < p->graph_input_begin[e->graph + 1]; i++) {
         give_input(e, p->input_value[i], p->input_kind[i]);
+        if (e->users[p->input_value[i]] > 0 && e->user[e->user_begin[p->input_value[i]]] != FXC_NONE) {
+            e->node = e->user[e->user_begin[p->input_value[i]]]; /* a copy of an input is for its first user */
+            fxc_decide(e, how, p->input_value[i]);
+        }
     }
     for (e->node = e->first_node; e->node < e->end_node && !e->failed; e->node++) {
         const struct fxc_lowering *row = how[p->node_op[e->node]];
         row->lower(e, row);
         uint32_t result = p->node_result[e->node];
         if (p->value_kind[result] == FXC_KIND_TENSOR) {
-            decide(e, how, result);
+            fxc_decide(e, how, result);
         }
     }
     take_outputs(e);

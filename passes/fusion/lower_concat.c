@@ -118,17 +118,17 @@ void fxc_lower_copy(struct fxc_engine *e, const struct fxc_lowering *how) {
     fxc_give(e, 0, &out);
 }
 
-/* The buffer that a tensor in memory is in once part of it has been written: the same memory, of which Inductor counts
- * no more than that part (the layout of a mutation has the sizes of the view, MutationLayoutSHOULDREMOVE of ir.py). */
-static uint32_t written_buffer(struct fxc_engine *e, const struct fxc_tensor_view *self, uint32_t value) {
+/* The layout of a mutation has the sizes of the view (MutationLayoutSHOULDREMOVE of ir.py). */
+uint32_t fxc_written_buffer(struct fxc_engine *e, const struct fxc_tensor_view *self, uint32_t value) {
     uint32_t before = e->box[self->box].buffer;
     fxc_buffer_freeze(e, before);
     struct fxc_buffer made = e->buffer[before];
     made.value = value;
     made.node = e->node;
     made.operation = FXC_NONE;
+    made.output |= made.input;
     made.input = made.parameter = false;
-    made.output = true;
+    made.written = e->buffer[before].written = true;
     uint32_t after = fxc_engine_buffer(e, made);
     if (!e->failed) {
         e->buffer[after].charged = fxc_product(e, fxc_view_size(e, self), self->rank);
@@ -149,7 +149,7 @@ void fxc_lower_copy_(struct fxc_engine *e, const struct fxc_lowering *how) {
     memcpy(size, fxc_view_size(e, &self), self.rank * sizeof *size);
     fxc_realise_hint(e, &source);
     source = fxc_view_expand(e, &source, size, self.rank);
-    uint32_t before = e->box[self.box].buffer, after = written_buffer(e, &self, value);
+    uint32_t before = e->box[self.box].buffer, after = fxc_written_buffer(e, &self, value);
     struct fxc_index_sum address = {.offset = fxc_view_layout(e, &self, stride)};
     fxc_engine_variables(e, size, self.rank, map);
     for (uint32_t d = 0; d < self.rank; d++) {

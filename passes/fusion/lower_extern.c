@@ -6,8 +6,12 @@
 /* The kernel of the node at hand, over these buffers; its results are laid out as eager has them, or `stride`. */
 static void library_kernel(struct fxc_engine *e, const struct fxc_inputs *inputs, const int64_t *stride,
                            uint32_t results) {
-    uint32_t outputs[FXC_MAX_INPUTS], made = 0, value;
-    for (uint32_t i = 0; i < results && i < FXC_MAX_INPUTS && (value = fxc_result_value(e, i)) != FXC_NONE; i++) {
+    uint32_t outputs[FXC_MAX_INPUTS], made = 0, count = fxc_result_count(e);
+    for (uint32_t i = 0; i < results && i < count && made < FXC_MAX_INPUTS; i++) {
+        uint32_t value = fxc_result_value(e, i); /* a gradient that is not wanted is none */
+        if (value == FXC_NONE) {
+            continue;
+        }
         const int64_t *size, *recorded;
         uint8_t rank;
         if (!fxc_value_sizes(e, value, &size, &recorded, &rank)) {
@@ -79,21 +83,12 @@ void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
     e->buffer[e->box[e->view[value].box].buffer].flexible = true; /* it can write into a part of another buffer */
 }
 
-static void channels_last(const int64_t *size, uint32_t rank, int64_t *stride) {
-    int64_t next = 1;
-    for (uint32_t i = 0; i < rank; i++) {
-        uint32_t d = i == 0 ? 1 : i == rank - 1 ? 0 : rank - i;
-        stride[d] = next;
-        next *= size[d];
-    }
-}
-
 /* A tensor of a convolution in the layout that its kernel wants. */
 static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, struct fxc_inputs *inputs) {
     int64_t size[FXC_LOOP_RANK], wanted[FXC_LOOP_RANK];
     memcpy(size, fxc_view_size(e, &view), view.rank * sizeof *size);
     (void)fxc_box_realise(e, view.box);
-    channels_last(size, view.rank, wanted);
+    fxc_channels_last(size, view.rank, wanted);
     view = fxc_engine_require(e, &view, wanted, false);
     fxc_engine_input(e, &view, inputs);
 }
@@ -115,8 +110,58 @@ void fxc_lower_convolution(struct fxc_engine *e, const struct fxc_lowering *how)
     if (fxc_operand(e, FXC_NAME_bias, &bias)) {
         fxc_engine_input(e, &bias, &inputs);
     }
-    channels_last(size, rank, stride);
+    fxc_channels_last(size, rank, stride);
     library_kernel(e, &inputs, stride, 1);
+}
+
+/* The strides that a convolution's backward kernel wants: channels-last where convolutions rule the layouts, else in
+ * the order of a gradient that it gives. */
+static struct fxc_tensor_view gradient_input(struct fxc_engine *e, const struct fxc_tensor_view *view,
+                                             uint32_t gradient) {
+    const int64_t *size, *recorded;
+    int64_t last[FXC_LOOP_RANK];
+    uint8_t rank;
+    if (gradient == FXC_NONE || !fxc_value_sizes(e, gradient, &size, &recorded, &rank) || rank != view->rank) {
+        return *view;
+    }
+    fxc_channels_last(fxc_view_size(e, view), rank, last);
+    return fxc_engine_require(e, view, e->convolves && rank == 4 ? last : recorded, false);
+}
+
+/* Tensors are first laid out in eager's order where no convolution rules the layouts
+ * (constrain_conv_bwd_to_fx_strides), then in that of the gradients (convolution_backward_lowering of
+ * torch/_inductor/kernel/conv.py). */
+void fxc_lower_convolution_backward(struct fxc_engine *e, const struct fxc_lowering *how) {
+    static const enum fxc_name names[] = {FXC_NAME_grad_output, FXC_NAME_input, FXC_NAME_weight};
+    struct fxc_tensor_view operand[3];
+    struct fxc_inputs inputs = {.count = 0};
+    struct fxc_rule rule = fxc_engine_rule(e);
+    for (uint32_t i = 0; i < 3; i++) {
+        enum fxc_kind kind;
+        int64_t value;
+        const int64_t *size, *recorded;
+        uint8_t rank;
+        if (!fxc_operand(e, names[i], &operand[i]) || !fxc_rule_arg(&rule, names[i], &kind, &value) ||
+            !fxc_value_sizes(e, (uint32_t)value, &size, &recorded, &rank)) {
+            fxc_lower_fallback(e, how);
+            return;
+        }
+        if (!e->convolves) {
+            operand[i] = fxc_engine_require(e, &operand[i], recorded, false);
+        }
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)fxc_box_realise(e, operand[i].box);
+    }
+    uint32_t of_input = fxc_result_value(e, 0), of_weight = fxc_result_value(e, 1);
+    operand[1] = gradient_input(e, &operand[1], of_weight);
+    operand[0] = gradient_input(e, &operand[0], of_weight);
+    operand[0] = gradient_input(e, &operand[0], of_input);
+    operand[2] = gradient_input(e, &operand[2], of_input);
+    for (uint32_t i = 0; i < 3; i++) {
+        fxc_engine_input(e, &operand[i], &inputs);
+    }
+    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
 }
 
 /* Attention's kernel wants its inputs in row-major order, or as eager has them where that is not dense inside. */

@@ -47,51 +47,81 @@ void fxc_lower_embedding(struct fxc_engine *e, const struct fxc_lowering *how) {
     finish(e, &g, &weight, how->operations);
 }
 
-/* self[indices]: tensors for some dimensions, which together take the place of the first of them if they are next to
- * each other, else come first. */
-void fxc_lower_index(struct fxc_engine *e, const struct fxc_lowering *how) {
-    struct fxc_tensor_view self, index[FXC_LOOP_RANK];
+/* ---- reads at several indices ---------------------------------------------------------------------------------------
+ */
+
+/* Tensors that index some dimensions of a tensor, made one shape. In the result they together take the place of the
+ * first such dimension if these are next to each other, else come first. */
+struct picks {
+    struct fxc_tensor_view index[FXC_LOOP_RANK];
+    uint32_t dim[FXC_LOOP_RANK], count; /* the dimension that each picks from */
+    int64_t size[FXC_LOOP_RANK];        /* their shape */
+    uint32_t rank, place;               /* of their first dimension in the result */
+};
+
+/* False where one is not modelled, or is a mask, whose result has a size that is not known. */
+static bool read_picks(struct fxc_engine *e, const struct fxc_tensor_view *self, struct picks *picks) {
     struct fxc_rule rule = fxc_engine_rule(e);
-    struct gather g;
-    uint32_t list = fxc_rule_list(&rule, FXC_NAME_indices), count = 0, first = FXC_NONE, last = 0, broad = 0;
-    uint32_t dim_of[FXC_LOOP_RANK];
-    bool known = list != FXC_NONE && fxc_operand(e, FXC_NAME_self, &self) && start(e, &g);
-    uint32_t items = known ? e->p->list_begin[list + 1] - e->p->list_begin[list] : 0;
-    for (uint32_t d = 0; known && d < items && d < FXC_LOOP_RANK; d++) {
+    uint32_t list = fxc_rule_list(&rule, FXC_NAME_indices);
+    uint32_t items = list == FXC_NONE ? 0 : e->p->list_begin[list + 1] - e->p->list_begin[list];
+    picks->count = picks->rank = 0;
+    for (uint32_t d = 0; d < items && d < self->rank; d++) {
         uint32_t item = e->p->list_begin[list] + d;
         if (e->p->item_kind[item] != FXC_KIND_VALUE) {
             continue;
         }
-        index[count] = e->view[e->p->item_payload[item]];
-        known = index[count].box != FXC_NONE && e->box[index[count].box].dtype != FXC_DTYPE_BOOL;
-        broad = known && index[count].rank > broad ? index[count].rank : broad;
-        dim_of[count++] = d;
-        first = first == FXC_NONE ? d : first;
-        last = d;
+        const struct fxc_tensor_view *view = &e->view[e->p->item_payload[item]];
+        if (view->box == FXC_NONE || e->box[view->box].dtype == FXC_DTYPE_BOOL ||
+            e->box[view->box].dtype == FXC_DTYPE_UINT8) {
+            return false;
+        }
+        picks->rank = view->rank > picks->rank ? view->rank : picks->rank;
+        picks->index[picks->count] = *view;
+        picks->dim[picks->count++] = d;
     }
-    if (!known || count == 0 || g.rank != self.rank - count + broad) {
+    for (uint32_t d = 0; d < picks->rank; d++) {
+        picks->size[d] = 1;
+        for (uint32_t i = 0; i < picks->count; i++) {
+            uint32_t skip = picks->rank - picks->index[i].rank;
+            int64_t extent = d < skip ? 1 : fxc_view_size(e, &picks->index[i])[d - skip];
+            picks->size[d] = extent != 1 ? extent : picks->size[d];
+        }
+    }
+    for (uint32_t i = 0; i < picks->count; i++) {
+        picks->index[i] = fxc_view_expand(e, &picks->index[i], picks->size, (uint8_t)picks->rank);
+    }
+    bool neighbours = picks->count > 0 && picks->dim[picks->count - 1] - picks->dim[0] + 1 == picks->count;
+    picks->place = neighbours ? picks->dim[0] : 0;
+    return picks->count > 0 && picks->rank + self->rank - picks->count <= FXC_LOOP_RANK;
+}
+
+/* Inlines the indices into a body over the result, and gives the place in `self` that they pick. */
+static void pick(struct fxc_engine *e, struct gather *g, const struct fxc_tensor_view *self,
+                 const struct picks *picks) {
+    fxc_body_start(e, &g->body);
+    for (uint32_t d = 0, to = 0, i = 0; d < self->rank; d++) {
+        if (i < picks->count && picks->dim[i] == d) {
+            fxc_body_inline(e, &g->body, &picks->index[i++], g->map + picks->place, e->size + g->shape);
+            g->at[d] = fxc_view_size(e, self)[d] == 1 ? 0 : fxc_index_loaded(&e->index);
+            continue;
+        }
+        to = to == picks->place ? to + picks->rank : to;
+        g->at[d] = g->map[to++];
+    }
+}
+
+/* self[indices] */
+void fxc_lower_index(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view self;
+    struct picks picks;
+    struct gather g;
+    if (!fxc_operand(e, FXC_NAME_self, &self) || !read_picks(e, &self, &picks) || !start(e, &g) ||
+        g.rank != self.rank - picks.count + picks.rank) {
         fxc_lower_fallback(e, how);
         return;
     }
-    uint32_t place = last - first + 1 == count ? first : 0; /* of the indices' dimensions in the result */
-    int64_t size[FXC_LOOP_RANK];
-    for (uint32_t d = 0; d < broad; d++) {
-        size[d] = e->size[g.shape + place + d];
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        index[i] = fxc_view_expand(e, &index[i], size, (uint8_t)broad);
-    }
-    fxc_body_start(e, &g.body);
-    for (uint32_t d = 0, to = 0, i = 0; d < self.rank; d++) {
-        if (i < count && dim_of[i] == d) {
-            fxc_body_inline(e, &g.body, &index[i++], g.map + place, e->size + g.shape);
-            g.at[d] = fxc_view_size(e, &self)[d] == 1 ? 0 : fxc_index_loaded(&e->index);
-            continue;
-        }
-        to = to == place ? to + broad : to;
-        g.at[d] = g.map[to++];
-    }
-    finish(e, &g, &self, (uint16_t)(how->operations * count));
+    pick(e, &g, &self, &picks);
+    finish(e, &g, &self, (uint16_t)(how->operations * picks.count));
 }
 
 /* gather(self, dim, index): as index, along one dimension. */
@@ -117,15 +147,16 @@ void fxc_lower_gather(struct fxc_engine *e, const struct fxc_lowering *how) {
 /* ---- writes at places that are only known at run time ---------------------------------------------------------------
  */
 
-/* A copy of self, then loops over what is written, whose address at[] gives in the copy. `g` is over these loops. */
-static void scatter_into(struct fxc_engine *e, struct gather *g, const struct fxc_tensor_view *self,
-                         const struct fxc_tensor_view *source) {
+/* Loops over what is written, whose place in `self` at[] gives, into the memory that self is in. `g` is over these
+ * loops. */
+static void scatter_in_place(struct fxc_engine *e, struct gather *g, struct fxc_tensor_view self,
+                             const struct fxc_tensor_view *source) {
     struct fxc_body written;
-    struct fxc_tensor_view clone = fxc_combine(e, self, 1, self->shape, self->rank, e->box[self->box].dtype, 0, 0, 0);
-    uint32_t before = fxc_box_realise(e, clone.box), after;
+    uint32_t before = fxc_box_realise(e, self.box);
     fxc_buffer_freeze(e, before);
-    uint32_t address = fxc_buffer_address(e, before, g->at, e->size + g->shape);
-    struct fxc_tensor_view out = fxc_made_buffer(e, fxc_result_value(e, 0), NULL, &after);
+    uint32_t address = self.address ? fxc_index_substitute(&e->index, self.at, g->at, e->size + g->shape)
+                                    : fxc_buffer_address(e, before, g->at, e->size + g->shape);
+    uint32_t after = fxc_written_buffer(e, &self, fxc_result_value(e, 0));
     fxc_body_start(e, &written);
     for (uint32_t i = 0; i < g->body.load_count; i++) {
         fxc_body_load(e, &written, e->load[g->body.load_begin + i]);
@@ -137,12 +168,19 @@ static void scatter_into(struct fxc_engine *e, struct gather *g, const struct fx
         fxc_body_inline(e, &written, source, g->map, e->size + g->shape);
     }
     fxc_body_load(e, &written, (struct fxc_load){before, address, true, 1});
-    fxc_own_work(e, &written, g->shape, g->rank, 1, 1);
+    fxc_own_work(e, &written, g->shape, g->rank, 0, 1);
     uint32_t operation = fxc_engine_loops(e, FXC_OPERATION_POINTWISE, after, &written, g->shape, g->rank, 0);
     if (!e->failed) {
         e->operation[operation].write_at = address;
+        e->box[self.box].buffer = after;
     }
-    fxc_give(e, 0, &out);
+    fxc_give(e, 0, &self);
+}
+
+/* The same into a copy of self. */
+static void scatter_into(struct fxc_engine *e, struct gather *g, const struct fxc_tensor_view *self,
+                         const struct fxc_tensor_view *source) {
+    scatter_in_place(e, g, fxc_combine(e, self, 1, self->shape, self->rank, e->box[self->box].dtype, 1, 0, 0), source);
 }
 
 /* scatter, scatter_add: self with src added or written at index along a dimension. */
@@ -170,51 +208,95 @@ void fxc_lower_scatter(struct fxc_engine *e, const struct fxc_lowering *how) {
     scatter_into(e, &g, &self, has_source ? &source : NULL);
 }
 
-/* index_put(self, indices, values): tensors for the first dimensions. */
-void fxc_lower_index_put(struct fxc_engine *e, const struct fxc_lowering *how) {
-    struct fxc_tensor_view self, values, index[FXC_LOOP_RANK];
-    struct fxc_rule rule = fxc_engine_rule(e);
-    struct gather g;
-    uint32_t list = fxc_rule_list(&rule, FXC_NAME_indices), count = 0, broad = 0;
-    bool known = list != FXC_NONE && fxc_operand(e, FXC_NAME_self, &self) && fxc_operand(e, FXC_NAME_values, &values) &&
-                 fxc_result_value(e, 0) != FXC_NONE;
-    for (uint32_t i = known ? e->p->list_begin[list] : 0; known && i < e->p->list_begin[list + 1]; i++) {
-        known = e->p->item_kind[i] == FXC_KIND_VALUE && count < FXC_LOOP_RANK &&
-                e->view[e->p->item_payload[i]].box != FXC_NONE;
-        if (known) {
-            index[count] = e->view[e->p->item_payload[i]];
-            known = e->box[index[count].box].dtype != FXC_DTYPE_BOOL;
-            broad = index[count].rank > broad ? index[count].rank : broad;
-            count++;
-        }
-    }
-    known = known && count > 0 && count <= self.rank && broad + self.rank - count <= FXC_LOOP_RANK;
-    for (uint32_t i = 0; known && i < count; i++) {
-        known = index[i].rank == broad; /* all of one shape, as the indices of caches are */
-    }
-    if (!known) {
-        fxc_lower_fallback(e, how);
-        return;
-    }
+/* Loops over what index_put writes: the indices picked, and `values` over them. False where it has more dimensions. */
+static bool start_put(struct fxc_engine *e, struct gather *g, const struct fxc_tensor_view *self,
+                      const struct picks *picks, struct fxc_tensor_view *values) {
     int64_t size[FXC_LOOP_RANK];
-    memcpy(size, fxc_view_size(e, &index[0]), broad * sizeof *size);
-    for (uint32_t d = count; d < self.rank; d++) {
-        size[broad + d - count] = fxc_view_size(e, &self)[d];
+    for (uint32_t d = 0, to = 0, i = 0; d < self->rank; d++) {
+        if (i < picks->count && picks->dim[i] == d) {
+            i++;
+            continue;
+        }
+        to = to == picks->place ? to + picks->rank : to;
+        size[to++] = fxc_view_size(e, self)[d];
     }
-    g.rank = (uint8_t)(broad + self.rank - count);
-    if (values.rank > g.rank) {
+    memcpy(size + picks->place, picks->size, picks->rank * sizeof *size);
+    g->rank = (uint8_t)(self->rank - picks->count + picks->rank);
+    if (values->rank > g->rank) {
+        return false;
+    }
+    g->shape = fxc_engine_sizes(e, size, g->rank);
+    fxc_engine_variables(e, size, g->rank, g->map);
+    *values = fxc_view_expand(e, values, size, g->rank);
+    pick(e, g, self, picks);
+    return true;
+}
+
+static bool read_put(struct fxc_engine *e, struct fxc_tensor_view *self, struct fxc_tensor_view *values,
+                     struct picks *picks) {
+    return fxc_operand(e, FXC_NAME_self, self) && fxc_operand(e, FXC_NAME_values, values) &&
+           fxc_result_value(e, 0) != FXC_NONE && read_picks(e, self, picks);
+}
+
+/* index_put(self, indices, values): a copy of self into which the values are written, or to which they are added. */
+void fxc_lower_index_put(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view self, values;
+    struct picks picks;
+    struct gather g;
+    if (!read_put(e, &self, &values, &picks) || !start_put(e, &g, &self, &picks, &values)) {
         fxc_lower_fallback(e, how);
         return;
     }
-    g.shape = fxc_engine_sizes(e, size, g.rank);
-    fxc_engine_variables(e, size, g.rank, g.map);
-    values = fxc_view_expand(e, &values, size, g.rank);
-    fxc_body_start(e, &g.body);
-    for (uint32_t d = 0; d < self.rank; d++) {
-        if (d < count) {
-            fxc_body_inline(e, &g.body, &index[d], g.map, e->size + g.shape);
+    scatter_into(e, &g, &self, &values);
+}
+
+/* In place; values that read what is written are computed into memory first. */
+void fxc_lower_index_put_(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view self, values;
+    struct picks picks;
+    struct gather g;
+    bool known = read_put(e, &self, &values, &picks);
+    if (known && fxc_is_realised(e, &self) && !fxc_is_realised(e, &values)) {
+        const struct fxc_body *body = &e->box[values.box].body;
+        bool overlaps = false;
+        for (uint32_t i = 0; i < body->load_count; i++) {
+            overlaps |= e->load[body->load_begin + i].buffer == e->box[self.box].buffer;
         }
-        g.at[d] = d < count ? fxc_index_loaded(&e->index) : g.map[broad + d - count];
+        if (overlaps) {
+            (void)fxc_box_realise(e, values.box);
+        }
+    }
+    if (!known || !start_put(e, &g, &self, &picks, &values)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    scatter_in_place(e, &g, self, &values);
+}
+
+/* The same where a mask allows it: other values are 0, indices are kept within bounds. */
+void fxc_lower_masked_index_put(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view self, masked[2];
+    struct picks picks;
+    struct gather g;
+    int64_t size[FXC_LOOP_RANK];
+    if (!read_put(e, &self, &masked[0], &picks) || !fxc_operand(e, FXC_NAME_mask, &masked[1]) ||
+        masked[1].rank > masked[0].rank) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    enum { CHOOSE = 2, CLAMP }; /* parts, after those of scatter_into */
+    memcpy(size, fxc_view_size(e, &masked[0]), masked[0].rank * sizeof *size);
+    masked[1] = fxc_view_expand(e, &masked[1], size, masked[0].rank);
+    struct fxc_tensor_view values =
+        fxc_combine(e, masked, 2, masked[0].shape, masked[0].rank, e->box[masked[0].box].dtype, CHOOSE, 2, 0);
+    for (uint32_t i = 0; i < picks.count; i++) {
+        struct fxc_tensor_view index = picks.index[i];
+        picks.index[i] =
+            fxc_combine(e, &index, 1, index.shape, index.rank, e->box[index.box].dtype, (uint16_t)(CLAMP + i), 4, 0);
+    }
+    if (!start_put(e, &g, &self, &picks, &values)) {
+        fxc_lower_fallback(e, how);
+        return;
     }
     scatter_into(e, &g, &self, &values);
 }

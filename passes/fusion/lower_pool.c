@@ -12,7 +12,7 @@ struct window {
     uint8_t rank;
 };
 
-static bool pair(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out) {
+bool fxc_image_pair(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out) {
     uint32_t list = fxc_rule_list(rule, name);
     out[0] = out[1] = fallback;
     if (list == FXC_NONE || !fxc_rule_item_int(rule, list, 0, &out[0])) {
@@ -30,14 +30,14 @@ static bool start(struct fxc_engine *e, struct window *w) {
     const int64_t *size, *stride;
     if (!fxc_operand(e, FXC_NAME_self, &w->view) || value == FXC_NONE ||
         !fxc_value_sizes(e, value, &size, &stride, &w->rank) || w->rank < 3 || w->rank != w->view.rank ||
-        !pair(&rule, FXC_NAME_kernel_size, -1, w->kernel)) {
+        !fxc_image_pair(&rule, FXC_NAME_kernel_size, -1, w->kernel)) {
         return false;
     }
-    if (!pair(&rule, FXC_NAME_stride, -1, w->stride)) {
+    if (!fxc_image_pair(&rule, FXC_NAME_stride, -1, w->stride)) {
         memcpy(w->stride, w->kernel, sizeof w->stride);
     }
-    (void)pair(&rule, FXC_NAME_padding, 0, w->padding);
-    (void)pair(&rule, FXC_NAME_dilation, 1, w->dilation);
+    (void)fxc_image_pair(&rule, FXC_NAME_padding, 0, w->padding);
+    (void)fxc_image_pair(&rule, FXC_NAME_dilation, 1, w->dilation);
     if (w->kernel[0] * w->kernel[1] > WINDOW_LIMIT) {
         return false;
     }
@@ -102,5 +102,37 @@ void fxc_lower_avg_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
     fxc_own_work(e, &body, w.shape, w.rank, 0, (uint16_t)(how->operations * (uint16_t)(w.kernel[0] * w.kernel[1])));
     struct fxc_tensor_view out =
         fxc_engine_pointwise(e, w.shape, w.rank, e->analysis->shapes->dtype[fxc_result_value(e, 0)], &body);
+    fxc_give(e, 0, &out);
+}
+
+/* From places within a window to places in the input: each is computed from the element's own place. */
+void fxc_lower_pool_indices(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view offsets;
+    struct fxc_rule rule = fxc_engine_rule(e);
+    struct fxc_body body;
+    struct fxc_index_sum place = {0};
+    uint32_t sizes = fxc_rule_list(&rule, FXC_NAME_input_size), strides = fxc_rule_list(&rule, FXC_NAME_stride);
+    uint32_t map[FXC_LOOP_RANK], dims = sizes == FXC_NONE ? 0 : e->p->list_begin[sizes + 1] - e->p->list_begin[sizes];
+    bool known = fxc_operand(e, FXC_NAME_self, &offsets) && strides != FXC_NONE && dims > 0 && dims <= offsets.rank;
+    int64_t weight = 1;
+    fxc_engine_variables(e, known ? fxc_view_size(e, &offsets) : NULL, known ? offsets.rank : 0, map);
+    for (uint32_t d = dims; known && d-- > 0;) {
+        int64_t size, stride, step;
+        known = fxc_rule_item_int(&rule, sizes, d, &size) && fxc_rule_item_int(&rule, strides, d, &stride);
+        if (known) {
+            e->overflowed |= fxc_mul(stride, weight, &step) || fxc_mul(weight, size, &weight);
+            fxc_index_add(&e->index, &place, step, map[offsets.rank - dims + d]);
+        }
+    }
+    if (!known) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    const int64_t *size = fxc_view_size(e, &offsets);
+    fxc_body_start(e, &body);
+    fxc_body_inline(e, &body, &offsets, map, size);
+    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &place, size), true, 1});
+    fxc_own_work(e, &body, offsets.shape, offsets.rank, 0, how->operations);
+    struct fxc_tensor_view out = fxc_engine_pointwise(e, offsets.shape, offsets.rank, FXC_DTYPE_INT64, &body);
     fxc_give(e, 0, &out);
 }

@@ -131,6 +131,22 @@ void fxc_lower_reduce(struct fxc_engine *e, const struct fxc_lowering *how) {
     fxc_give(e, 0, &out);
 }
 
+/* max and min: with a dimension, the place of the extreme is found by a reduction of its own. */
+void fxc_lower_extreme(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fold f;
+    if (!start(e, &f)) {
+        fxc_lower_fallback(e, how); /* of two tensors */
+        return;
+    }
+    for (uint32_t i = 0; i < fxc_result_count(e); i++) {
+        uint32_t value = fxc_result_value(e, i);
+        f.dtype = value == FXC_NONE ? (uint8_t)FXC_DTYPE_INT64 : e->analysis->shapes->dtype[value];
+        struct fxc_tensor_view out = fold(e, &f);
+        f.part++;
+        fxc_give(e, i, &out);
+    }
+}
+
 /* Types of 16 bits are added up in 32. */
 static uint8_t accumulator(uint8_t dtype) {
     return dtype == FXC_DTYPE_BFLOAT16 || dtype == FXC_DTYPE_FLOAT16 ? FXC_DTYPE_FLOAT32 : dtype;

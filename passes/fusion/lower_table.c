@@ -4,7 +4,7 @@
 #include "ir/ops.h"
 #include "passes/fusion/lower.h"
 
-enum { NEEDS_ANY, NEEDS_MEMORY };
+enum { NEEDS_ANY, NEEDS_MEMORY, NEEDS_STRIDES };
 #define HEAVY_NONE 0u
 #define X(name, text) HEAVY_BIT_##name = 1u << FXC_HEAVY_NUMBER_##name,
 enum { FXC_HEAVY_LIST(X) };
@@ -13,15 +13,20 @@ enum { FXC_HEAVY_LIST(X) };
 
 static const struct fxc_lowering rows[] = {
 #define LOWER(packet, function, operations, heavy, needs)                                                              \
-    {packet, fxc_lower_##function, operations, HEAVY_BIT_##heavy, NEEDS_##needs == NEEDS_MEMORY},
+    {packet,                                                                                                           \
+     fxc_lower_##function,                                                                                             \
+     operations,                                                                                                       \
+     HEAVY_BIT_##heavy,                                                                                                \
+     NEEDS_##needs != NEEDS_ANY,                                                                                       \
+     NEEDS_##needs == NEEDS_STRIDES},
 #include "passes/fusion/inductor.def"
 };
 
 /* Operators without a row of their own. */
-static const struct fxc_lowering as_pointwise = {"", fxc_lower_pointwise, 1, 0, false};
-static const struct fxc_lowering as_factory = {"", fxc_lower_pointwise, 0, 0, false};
-static const struct fxc_lowering as_nothing = {"", fxc_lower_nothing, 0, 0, false};
-static const struct fxc_lowering as_library = {"", fxc_lower_fallback, 0, 0, true};
+static const struct fxc_lowering as_pointwise = {"", fxc_lower_pointwise, 1, 0, false, false};
+static const struct fxc_lowering as_factory = {"", fxc_lower_pointwise, 0, 0, false, false};
+static const struct fxc_lowering as_nothing = {"", fxc_lower_nothing, 0, 0, false, false};
+static const struct fxc_lowering as_library = {"", fxc_lower_fallback, 0, 0, true, false};
 
 static const struct fxc_lowering *by_kind(const struct fxc_program *p, uint32_t op) {
     const struct fxc_op_row *row = p->op_row[op];

@@ -138,7 +138,7 @@ void fxc_engine_input(struct fxc_engine *e, const struct fxc_tensor_view *asked,
 static bool is_ordered(const int64_t *size, const int64_t *stride, const int64_t *wanted, uint32_t rank) {
     for (uint32_t a = 0; a < rank; a++) {
         for (uint32_t b = 0; b < rank; b++) {
-            bool before = wanted[a] < wanted[b] || (wanted[a] == wanted[b] && a < b);
+            bool before = wanted[a] < wanted[b] || (wanted[a] == wanted[b] && a > b);
             if (size[a] != 1 && size[b] != 1 && before && stride[a] > stride[b]) {
                 return false;
             }
@@ -167,7 +167,7 @@ static void dense_like(struct fxc_engine *e, const int64_t *size, const int64_t 
     for (uint32_t i = 0; i < rank; i++) {
         uint32_t least = FXC_NONE;
         for (uint32_t d = 0; d < rank; d++) {
-            if (!done[d] && (least == FXC_NONE || wanted[d] < wanted[least])) {
+            if (!done[d] && (least == FXC_NONE || wanted[d] <= wanted[least])) {
                 least = d;
             }
         }

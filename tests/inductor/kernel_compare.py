@@ -121,7 +121,8 @@ def compare(name: str, graph: Graph, program: bytes, profile: str) -> Comparison
         for kernel in kernels(Program.from_bytes(program, name), profile)
     ]
     found = Comparison(name, bytes=graph.bytes, our_bytes=sum(kernel.bytes for kernel in ours))
-    found.pairs = list(_paired(_unlabelled(graph.kernels), _unlabelled(ours)))
+    views = frozenset(name for name, target in graph.targets.items() if target.rpartition(".")[0] in _VIEWS)
+    found.pairs = list(_paired(_unlabelled(graph.kernels, views), _unlabelled(ours, views)))
     return found
 
 
@@ -133,12 +134,18 @@ def _bytes(kernel: fxcost.fusion.Kernel, profile: str) -> int:
 _Either = TypeVar("_Either", Kernel, Mine)
 
 
-def _unlabelled(kernels: Sequence[_Either]) -> list[_Either]:
-    """A copy that is made for a library call carries the call's name beside those of what it evaluates, or alone: the
-    name is a label then, and kept only where there is no other."""
+# Operators that compute nothing.
+_VIEWS = frozenset(
+    f"aten.{name}" for name in ("view", "reshape", "permute", "expand", "slice", "select", "squeeze", "unsqueeze")
+)
+
+
+def _unlabelled(kernels: Sequence[_Either], views: frozenset[str]) -> list[_Either]:
+    """A copy that is made for a library call carries the name of the call, or of the view that it copies, beside those
+    of what it evaluates, or alone: the name is a label then, and kept only where there is no other."""
     calls = frozenset().union(*(kernel.members for kernel in kernels if kernel.kind == "extern"))
     return [
-        kernel if kernel.kind == "extern" else replace(kernel, members=kernel.members - calls or kernel.members)
+        kernel if kernel.kind == "extern" else replace(kernel, members=kernel.members - calls - views or kernel.members)
         for kernel in kernels
     ]
 

@@ -94,7 +94,7 @@ def truth(
     torch._dynamo.reset()
     start = time.perf_counter()
     with (
-        inductor_config.patch({"fx_graph_cache": False, **(options or {})}),
+        inductor_config.patch({"fx_graph_cache": False, "cpp.threads": 1, **(options or {})}),
         fxcost.compiled() as programs,
         _schedules() as graphs,
         torch.enable_grad() if train else torch.no_grad(),
@@ -232,8 +232,11 @@ class _Collector:
 
 
 def _current_node() -> str | None:
-    """The graph's node that is being lowered; picking a part of a result computes nothing."""
+    """The graph's node that is being lowered; picking a part of a result computes nothing. An input that is laid out
+    anew at once is so for the first node that reads it."""
     node = getattr(V, "current_node", None)
+    if isinstance(node, torch.fx.Node) and node.op == "placeholder":
+        node = next((user for user in node.users if user.op == "call_function"), None)
     return node.name if isinstance(node, torch.fx.Node) and node.target is not operator.getitem else None
 
 

@@ -45,6 +45,8 @@ def test_a_training_step_has_a_forward_and_a_backward_graph() -> None:
     assert all(flags & flag for flags in backward.node_flags) and not any(flags & flag for flags in forward.node_flags)
     assert backward.ops(0).count("aten.mm.default") == 3  # of two weights, and of the input of the second
     assert "2" in {backward.call(int(call))[0] for call in backward.node_call}
+    roles = [forward.enum_text("output_kind", role) for role in forward.output_role]
+    assert roles[0] == "user_output" and set(roles[1:]) == {"saved"}
     # Its products are those of the step as autograd runs it.
     step = fxcost.analyze(net, (x,), mode="train")
     macs = [fxcost.report.Report(Program.from_bytes(program.to_bytes(), "p")).macs for program in programs]

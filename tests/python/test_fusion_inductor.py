@@ -13,6 +13,7 @@ import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "inductor"))
 from corpus import PROGRAMS  # noqa: E402
+from corpus_training import STEPS  # noqa: E402
 from kernel_compare import compare, operators  # noqa: E402
 from truth import truth  # noqa: E402
 
@@ -28,6 +29,10 @@ CHOSEN = [
     *("two_matmuls_of_one_input", "sdpa_of_computed_views", "attention_block", "rms_norm_in_bfloat16", "top_k"),
     *("one_hot", "write_to_a_cache"),
 ]
+TRAINED = [
+    *("layer_norm_step", "batch_norm_step", "cross_entropy_step", "embeddings_with_positions_step", "index_step"),
+    *("attention_block_step", "two_convolutions_step", "max_pool_step", "average_pool_step", "bilinear_step"),
+]
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -38,6 +43,17 @@ def test_kernels_are_inductors(name: str) -> None:
     found = compare(name, graph, graph.program.to_bytes(), "inductor-cpu")
     assert list(found.misses()) == []
     assert found.our_bytes == found.bytes > 0
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_kernels_of_training_are_inductors(name: str) -> None:
+    module, inputs = STEPS[name]()
+    forward, backward = truth(module.train(), inputs, train=True).graphs
+    for graph in (forward, backward):
+        assert graph.program is not None
+        found = compare(name, graph, graph.program.to_bytes(), "inductor-cpu")
+        assert list(found.misses()) == []
+        assert found.our_bytes == found.bytes > 0
 
 
 @pytest.mark.parametrize("name", ["residual_and_layer_norm", "attention_block", "residual_block"])

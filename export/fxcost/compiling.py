@@ -81,8 +81,8 @@ def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[
 
 
 def _outputs(graph: torch.fx.Graph, backward: bool) -> list[Output]:
-    """A backward graph returns gradients; what they are gradients of has no name here. A forward graph also returns what
-    the backward graph needs: the compiler notes which of its outputs somebody else sees."""
+    """A backward graph returns gradients; what they are gradients of has no name here. A forward graph also returns
+    what the backward graph needs: the compiler notes which of its outputs somebody else sees."""
     output = next(iter(reversed(graph.nodes)))
     (returned,) = output.args
     values = returned if isinstance(returned, (list, tuple)) else (returned,)

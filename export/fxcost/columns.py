@@ -47,6 +47,8 @@ OPTIONAL = frozenset(
     | {"measure_node", "measure_what", "measure_value"}
 )
 
+_ADD = {name: "ProgramAdd" + "".join(map(str.capitalize, name.split("_"))) for name in COLUMNS}  # of the builder
+
 
 def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) -> bytes:
     """FlatBuffer bytes of whole columns (lists or arrays); an optional column may be missing."""
@@ -55,7 +57,7 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
     from . import _fxir_generated as fxir  # type: ignore[attr-defined, unused-ignore]
 
     arrays = {
-        name: np.ascontiguousarray(columns[name], dtype=dtype)
+        name: np.asarray(columns[name], dtype=dtype, order="C")
         for name, dtype in COLUMNS.items()
         if columns.get(name) is not None
     }
@@ -66,8 +68,7 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
     fxir.ProgramAddVersionMajor(builder, version[0])
     fxir.ProgramAddVersionMinor(builder, version[1])
     for name, offset in offsets.items():
-        camel = "".join(part.capitalize() for part in name.split("_"))
-        getattr(fxir, "ProgramAdd" + camel)(builder, offset)
+        getattr(fxir, _ADD[name])(builder, offset)
     builder.Finish(fxir.ProgramEnd(builder), file_identifier=b"FXIR")
     return bytes(builder.Output())
 
@@ -78,12 +79,14 @@ def float_bits(value: float) -> int:
 
 
 class Columns:
-    """A program under construction: one list per column, and dictionaries that store equal rows once."""
+    """A program under construction: one list per column, which stays the same list, and dictionaries that store equal
+    rows once."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "string_bytes"}
         for begin in ("string", "expr", "meta_dim", "node_arg", "list", "graph_node", "graph_input", "graph_output"):
             self.rows[begin + "_begin"].append(0)
+        self._groups: dict[str, dict[str, list[Any]]] = {}  # what add() fills, by the last part of the names
         self._text: list[bytes] = []
         self._text_size = 0
         self._strings: dict[str, int] = {}
@@ -96,11 +99,15 @@ class Columns:
 
     def add(self, group: str, **fields: Any) -> int:
         """Appends one row to the columns ``group_field``; its index."""
-        rows = self.rows
+        columns = self._groups.get(group)
+        if columns is None:
+            prefix = group + "_"
+            columns = self._groups[group] = {
+                name.removeprefix(prefix): column for name, column in self.rows.items() if name.startswith(prefix)
+            }
         for field, value in fields.items():
-            column = rows[f"{group}_{field}"]
-            column.append(value)
-        return len(column) - 1
+            columns[field].append(value)
+        return len(columns[field]) - 1
 
     def string(self, text: str) -> int:
         index = self._strings.get(text)

@@ -70,10 +70,10 @@ def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[
     rows = converter.columns.rows
     if backward:
         flag = bits("node_flag")["backward"]
-        rows["node_flags"] = [flags | flag for flags in rows["node_flags"]]
+        rows["node_flags"][:] = [flags | flag for flags in rows["node_flags"]]
     head = {"model": label, "route": "compiled", **state}
     if view == "lowered":
-        rows["node_origin"] = [NONE] * len(rows["node_op"])
+        rows["node_origin"][:] = [NONE] * len(rows["node_op"])
         head |= {"dialect": "lowered", "lowered": maker()}
     else:
         head["dialect"] = "functional"

@@ -68,12 +68,14 @@ def kind_of(model: torch.nn.Module) -> str | None:
         return None
     from torch.nn.parallel import DistributedDataParallel
 
-    for module in model.modules():
-        if isinstance(module, DistributedDataParallel):
+    modules = list(model.modules())
+    for cls in {type(module) for module in modules}:
+        if issubclass(cls, DistributedDataParallel):
             return "DistributedDataParallel"
-        if type(module).__name__ == "FullyShardedDataParallel" or hasattr(module, "_get_fsdp_state"):
+        if cls.__name__ == "FullyShardedDataParallel" or hasattr(cls, "_get_fsdp_state"):
             return "FSDP"
-    return "DTensor" if any(local(tensor) is not tensor for tensor in model.parameters()) else None
+    parameters = (tensor for module in modules for tensor in module._parameters.values() if tensor is not None)
+    return "DTensor" if any(local(tensor) is not tensor for tensor in parameters) else None
 
 
 def groups() -> dict[str, int]:

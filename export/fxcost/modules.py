@@ -51,6 +51,7 @@ class Modules:
     def __init__(self, values: Values) -> None:
         self.values, self.columns = values, values.columns
         self.rows: dict[str, int] = {}
+        self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
 
     def add_model(self, model: torch.nn.Module) -> None:
         self.add_named(model.named_modules(remove_duplicate=False))
@@ -58,11 +59,17 @@ class Modules:
     def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
         first: dict[int, int] = {}
         for path, module in named:
-            row = self.add(path, class_name(type(module)))
+            cls = type(module)
+            known = self._classes.get(cls)
+            if known is None:
+                known = self._classes[cls] = class_name(cls), _configured(cls)
+            name, base = known
+            row = self.add(path, name)
             same = first.setdefault(id(module), row)
             if same != row:
                 self._entry(row, SAME, same)
-            self._config(row, module)
+            if base is not None:
+                self._config(row, module, base)
 
     def add(self, path: str, cls: str) -> int:
         """The row of a path; missing ancestors are made without a class."""
@@ -78,10 +85,7 @@ class Modules:
             self.columns.rows["module_class"][row] = self.columns.string(cls)
         return row
 
-    def _config(self, row: int, module: torch.nn.Module) -> None:
-        base = next((cls for cls in type(module).__mro__ if cls.__module__.startswith("torch.nn.")), torch.nn.Module)
-        if base is torch.nn.Module or issubclass(base, _CONTAINERS):
-            return
+    def _config(self, row: int, module: torch.nn.Module, base: type) -> None:
         if base is not type(module):
             self._entry(row, BASE, class_name(base))
         names = [name for name in vars(module) if not name.startswith("_")]
@@ -105,6 +109,12 @@ class Modules:
             if len(known) == len(items):
                 return self.values.kind["list"], self.columns.list_row(known)
         return None
+
+
+def _configured(cls: type) -> type | None:
+    """The class of torch.nn whose configuration a module of this class has."""
+    base = next((base for base in cls.__mro__ if base.__module__.startswith("torch.nn.")), torch.nn.Module)
+    return None if base is torch.nn.Module or issubclass(base, _CONTAINERS) else base
 
 
 class Calls:

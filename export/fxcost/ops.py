@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -120,27 +121,38 @@ class Operators:
         return Operator(self._row(function_name(target), "builtin", "", 0), _POSITIONAL, "operand")
 
     def _overload(self, op: torch._ops.OpOverload) -> Operator:
-        schema = op._schema
-        text = str(schema)
-        row = self._row(
-            str(op), "aten" if op.namespace == "aten" else "custom", text[text.index("(") :], self._tag_bits(op)
-        )
-        made = Operator(row, tuple(argument.name for argument in schema.arguments), "operand", not schema.returns)
+        facts = _facts(op)
+        mask = sum(self.tags[name] for name in facts.tags if name in self.tags)
+        row = self._row(facts.name, "aten" if op.namespace == "aten" else "custom", facts.schema, mask)
+        made = Operator(row, facts.arguments, "operand", facts.returns_nothing)
         # Under fake tensors these return an ordinary float tensor, which would be a false record.
-        made.records_float_for_quantized = op.namespace == "aten" and schema.name.startswith("aten::quantize_per")
+        made.records_float_for_quantized = facts.name.startswith("aten.quantize_per")
         return made
 
-    def _tag_bits(self, op: torch._ops.OpOverload) -> int:
-        mask = 0
-        for tag in op.tags:
-            mask |= self.tags.get(tag.name, 0)
-        if op._schema.is_mutable:
-            mask |= self.tags["mutable"]
-        if op.is_view:
-            mask |= self.tags["view"]
-        if op.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
-            mask |= self.tags["composite"]
-        return mask
+
+class _Facts(NamedTuple):
+    """What an overload says of itself."""
+
+    name: str
+    schema: str
+    arguments: tuple[str, ...]
+    returns_nothing: bool
+    tags: frozenset[str]
+
+
+@functools.cache
+def _facts(op: torch._ops.OpOverload) -> _Facts:
+    schema = op._schema
+    text = str(schema)
+    tags = {tag.name for tag in op.tags}
+    if schema.is_mutable:
+        tags.add("mutable")
+    if op.is_view:
+        tags.add("view")
+    if op.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+        tags.add("composite")
+    arguments = tuple(argument.name for argument in schema.arguments)
+    return _Facts(str(op), text[text.index("(") :], arguments, not schema.returns, frozenset(tags))
 
 
 def function_name(target: Any) -> str:

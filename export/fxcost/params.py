@@ -58,7 +58,7 @@ class Params:
         place = {target: index for index, target in enumerate(tensors)}
         order = [place.get(target, len(place)) for target in self.named]
         for column in ("param_value", "param_module", "param_name", "param_kind", "param_flags"):
-            rows[column] = [
+            rows[column][:] = [
                 entry for _, entry in sorted(zip(order, rows[column], strict=True), key=lambda pair: pair[0])
             ]
 

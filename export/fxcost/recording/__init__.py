@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,8 @@ class Recording:
             raise usage("this recording has not started", "start() first, or use it in a with statement")
         stack, self._stack = self._stack, None
         stack.close()
-        self._write()
+        with _uncollected():
+            self._write()
 
     def _write(self) -> None:
         from .write import Writer
@@ -106,8 +108,6 @@ class Recording:
             storage = tape.storage_row(local(tensor))
             if storage is not None:
                 names.setdefault(storage, name)
-        collects = gc.isenabled()
-        gc.disable()  # many small objects, none of them garbage
         try:
             writer = Writer(tape, calls, self.model, self._tensors)
             writer.write(names, self._fold)
@@ -116,10 +116,8 @@ class Recording:
                 writer.capture_entry(key, value)
             self._capture = Capture(writer.columns.to_bytes(), self.name)
         finally:
-            if collects:
-                gc.enable()
             tape.free()
-            del self._tape, self._calls
+            del self._tape, self._calls, self._dispatch
 
     def _written(self, writer: Any) -> None:
         """What a recording of something in particular adds to its graph."""
@@ -198,6 +196,18 @@ class Recording:
     def __repr__(self) -> str:
         state = "recording" if self._stack is not None else "nothing recorded" if self._capture is None else "recorded"
         return f"<fxcost.Recording of {self.name}: {state}>"
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection: what is inside makes many small objects, which are gone when it ends."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def record(

@@ -28,6 +28,8 @@ class Describer:
         self.origin = enum("storage_origin")
         self._value, self._tensor = values.kind["value"], values.kind["tensor"]
         self._list, self._dict = values.kind["list"], values.kind["dict"]
+        fields = ("kind", "payload", "producer", "name", "storage")
+        self._value_rows = [columns.rows[f"value_{field}"] for field in fields]
         self._scalars: dict[Any, Pair] = {}
         self._metas: dict[Any, int] = {}
         self._storages: dict[int, int] = {}
@@ -82,14 +84,14 @@ class Describer:
     # ---- tensors ----------------------------------------------------------------------------------------------------
 
     def value(self, ref: Ref, name: str, producer: int, origin: int) -> int:
-        rows = self.columns.rows
-        rows["value_kind"].append(self._tensor)
-        rows["value_payload"].append(self._meta(ref))
-        rows["value_producer"].append(producer)
-        rows["value_name"].append(self.columns.string(name) if name else 0)
-        rows["value_storage"].append(self._storage(ref, origin))
-        ref.row = len(rows["value_kind"]) - 1
-        return ref.row
+        kinds, payloads, producers, names, storages = self._value_rows
+        row = ref.row = len(kinds)
+        kinds.append(self._tensor)
+        payloads.append(self._meta(ref))
+        producers.append(producer)
+        names.append(self.columns.string(name) if name else 0)
+        storages.append(self._storage(ref, origin))
+        return row
 
     def _meta(self, ref: Ref) -> int:
         slopes = self._fold.slopes.get(id(ref)) if self._fold is not None else None

@@ -32,6 +32,7 @@ from checks import (
     fusion,
     gpu_kernels,
     hostile,
+    measured,
     memory,
     recording,
     shapes,
@@ -48,6 +49,7 @@ CHECKS = {
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
         *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes, memory.llama_fits),
+        measured.measured_models,
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
         *(fusion.fusion_unseen, fusion.fusion_speed, compiler.compiler_backend),
     )

@@ -211,7 +211,7 @@ struct fxc_cost {
 /* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */
 struct fxc_measured {
     double *seconds, *least; /* per node, NAN where it was not measured; NULL: nothing was, or at other sizes */
-    int64_t *before, *after; /* per node, -1 where not measured */
+    int64_t *before, *after, *most; /* bytes alive, per node; -1 where not measured */
     double whole, whole_least, compiled, compiled_least; /* of the model without instruments; NAN: not measured */
 };
 

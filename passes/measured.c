@@ -51,6 +51,9 @@ static void read_node(struct fxc_measured *measured, uint32_t node, uint8_t what
     case FXC_MEASURE_BYTES_AFTER:
         measured->after[node] = value;
         break;
+    case FXC_MEASURE_BYTES_PEAK:
+        measured->most[node] = value;
+        break;
     default:
         break;
     }
@@ -73,12 +76,14 @@ fxc_status fxc_run_measured(struct fxc_analysis *analysis, fxc_error *err) {
     measured->least = FXC_NEW(arena, double, nodes);
     measured->before = FXC_NEW(arena, int64_t, nodes);
     measured->after = FXC_NEW(arena, int64_t, nodes);
-    if (measured->seconds == NULL || measured->least == NULL || measured->before == NULL || measured->after == NULL) {
+    measured->most = FXC_NEW(arena, int64_t, nodes);
+    if (measured->seconds == NULL || measured->least == NULL || measured->before == NULL || measured->after == NULL ||
+        measured->most == NULL) {
         return fxc_fail_memory(err, "measured");
     }
     for (uint32_t node = 0; node < nodes; node++) {
         measured->seconds[node] = measured->least[node] = NAN;
-        measured->before[node] = measured->after[node] = -1;
+        measured->before[node] = measured->after[node] = measured->most[node] = -1;
     }
     for (uint32_t i = 0; i < FXC_COUNT(p, measure); i++) {
         if (p->measure_node[i] == FXC_NONE) {

@@ -406,7 +406,7 @@ fxc_status fxc_run_report(struct fxc_analysis *analysis, fxc_error *err) {
         .seconds = all.seconds,
         .seconds_error = all.seconds_error,
         .peak_seconds = all.peak_seconds,
-        .measured_seconds = analysis->measured_seconds > 0 ? analysis->measured_seconds : NAN,
+        .measured_seconds = analysis->measured_seconds > 0 ? analysis->measured_seconds : analysis->measured->whole,
         .trainable_params = analysis->params->trainable,
         .trainable_bytes = analysis->params->trainable_bytes,
         .active_params = analysis->params->active,

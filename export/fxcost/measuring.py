@@ -27,7 +27,7 @@ from .enums import enum
 from .errors import FxcostError, usage
 from .exporter import Capture, capture
 from .guard import Progress
-from .measured import MeasuredInterpreter
+from .measured import Held, HoldingInterpreter, TimedInterpreter
 from .models import Model
 
 
@@ -148,22 +148,23 @@ class _Measuring:
 
 
 class _NodeRunner:
-    """Runs an exported graph node by node, over the model's own parameters."""
+    """Runs an exported graph node by node, over the model's own parameters: for time, and apart from that for memory,
+    whose bookkeeping would be part of the time."""
 
     def __init__(self, program: Any, device: torch.device) -> None:
         self.times: dict[str, _Times] = {}
-        self.bytes: dict[str, tuple[int, int]] = {}
         self._program, self._device = program, device
-        self._interpreter = MeasuredInterpreter(program.graph_module, "max_memory_allocated")
+        self._timed = TimedInterpreter(program.graph_module, device)
 
     def run(self, counted: bool) -> None:
         inputs = list(_flat_inputs(self._program))
         with _quiet(self._device):
-            self._interpreter.run(*inputs, enable_io_processing=False)
-        for node, found in self._interpreter.found.items():
-            if counted and node.op == "call_function":
-                self.times.setdefault(node.name, _Times()).runs.append(round(found.milliseconds * 1e6))
-                self.bytes[node.name] = found.before, found.after
+            found = self._timed.timed(inputs)
+        for name, nanoseconds in found.items() if counted else ():
+            self.times.setdefault(name, _Times()).runs.append(nanoseconds)
+
+    def held(self) -> dict[str, Held]:
+        return HoldingInterpreter(self._program.graph_module, self._device).held(list(_flat_inputs(self._program)))
 
 
 def _flat_inputs(program: Any) -> Iterator[Any]:
@@ -212,7 +213,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _add_rows(converter: Converter, whole: dict[str, _Times], runner: _NodeRunner) -> None:
-    what, columns = enum("measure"), converter.columns
+    what, columns, held = enum("measure"), converter.columns, runner.held()
     for prefix, times in whole.items():
         columns.add("measure", node=NONE, what=what[prefix + "min_ns"], value=times.least)
         columns.add("measure", node=NONE, what=what[prefix + "median_ns"], value=times.median)
@@ -221,8 +222,11 @@ def _add_rows(converter: Converter, whole: dict[str, _Times], runner: _NodeRunne
         times_of = runner.times.get(fx_node.name)
         if node == NONE or times_of is None or fx_node.op != "call_function":
             continue
-        before, after = runner.bytes[fx_node.name]
-        found = {"min_ns": times_of.least, "median_ns": times_of.median, "bytes_before": before, "bytes_after": after}
+        here = held[fx_node.name]
+        found = {"min_ns": times_of.least, "median_ns": times_of.median}
+        found |= {"bytes_before": here.before, "bytes_after": here.after}
+        if here.most is not None:
+            found["bytes_peak"] = here.most
         for key, number in found.items():
             columns.add("measure", node=node, what=what[key], value=number)
 

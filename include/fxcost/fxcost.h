@@ -235,7 +235,7 @@ typedef struct fxc_totals {
     double seconds_by_bound[4], seconds_by_source[5];
     double seconds_error; /* sum of the errors of those times whose error is known, as if all missed the same way */
     double peak_seconds;  /* of the matrix products alone at the device's peak, without recomputation; NAN, likewise */
-    double measured_seconds; /* what the option "measured" says; NAN */
+    double measured_seconds; /* what the option "measured" says, else what the program holds of a real run; NAN */
 } fxc_totals;
 /* Totals of one run of the program. */
 FXC_API fxc_status fxc_analysis_totals(fxc_analysis *analysis, fxc_totals *totals, fxc_error *err);

@@ -118,6 +118,8 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
 /* Does the program hold measurements for the sizes of this analysis? */
 bool fxc_is_measured(const struct fxc_analysis *analysis);
 /* Lines of the head: the whole, the sum over nodes, and how it was measured; nothing without measurements. */
+/* "12.3 GFLOP/s, MFU 40 %; estimate / measured 0.98": of the totals' measured time. */
+void fxc_put_achieved(const fxc_totals *totals, bool raw, struct fxc_stream *out);
 void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 
 /* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */

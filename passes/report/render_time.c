@@ -58,10 +58,10 @@ static void put_predicted(const fxc_totals *t, bool raw, struct fxc_stream *out)
     }
 }
 
-static void put_measured(const fxc_totals *t, bool raw, struct fxc_stream *out) {
-    char text[FXC_NUMBER_SIZE], rate[FXC_NUMBER_SIZE];
-    fxc_putf(out, "measured    %s, %sFLOP/s", fxc_human_seconds(t->measured_seconds, raw, text),
-             fxc_human((int64_t)((double)t->flops / t->measured_seconds), raw, rate));
+void fxc_put_achieved(const fxc_totals *t, bool raw, struct fxc_stream *out) {
+    char rate[FXC_NUMBER_SIZE];
+    fxc_put(out, fxc_human((int64_t)((double)t->flops / t->measured_seconds), raw, rate));
+    fxc_put(out, raw ? " FLOP/s" : "FLOP/s");
     if (t->peak_seconds > 0) {
         fxc_putf(out, ", MFU %.1f %%", 100 * t->peak_seconds / t->measured_seconds);
     }
@@ -77,8 +77,10 @@ void fxc_put_time(const struct fxc_analysis *analysis, const fxc_totals *totals,
     } else if (!isnan(totals->seconds)) {
         put_predicted(totals, raw, out);
     }
-    if (!isnan(totals->measured_seconds)) {
-        put_measured(totals, raw, out);
+    if (analysis->measured_seconds > 0) { /* as told; what the program holds is fxc_put_measured's */
+        char text[FXC_NUMBER_SIZE];
+        fxc_putf(out, "measured    %s, ", fxc_human_seconds(totals->measured_seconds, raw, text));
+        fxc_put_achieved(totals, raw, out);
     }
 }
 

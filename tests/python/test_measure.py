@@ -12,6 +12,7 @@ import torch
 from conftest import Run
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from training_models import MODELS
 
 from fxcost import FxcostError
 from fxcost.binding import Analysis, Program
@@ -65,10 +66,39 @@ def test_modules_add_up_to_the_nodes() -> None:
 def test_bytes_of_live_tensors() -> None:
     """By hand: 4 * (8 * 8 + 8) of parameters and 4 * 16 of the input stay; each result is 4 * 16."""
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Tanh())
-    rows = report(measure(model, torch.randn(2, 8), repetitions=ONCE).to_bytes())["rows"]
+    with torch.no_grad():  # autograd would hold on to results
+        rows = report(measure(model, torch.randn(2, 8), repetitions=ONCE).to_bytes())["rows"]
     held = 4 * (8 * 8 + 8) + 4 * 16
     assert [row["measured_bytes_before"] - held for row in rows] == [0, 64, 64]
-    assert [row["measured_bytes_after"] - held for row in rows] == [64, 128, 128]
+    assert [row["measured_bytes_peak"] - held for row in rows] == [64, 128, 128]
+    # ... without what was used last; the input belongs to the caller
+    assert [row["measured_bytes_after"] - held for row in rows] == [64, 64, 64]
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "vit", "swin", "resnet"])
+def test_memory_is_what_was_predicted(name: str) -> None:
+    """Storages that were alive while the model ran, beside liveness worked out from the graph, at every node."""
+    model, inputs = MODELS[name]()
+    model.config.use_cache = False  # type: ignore[union-attr]
+    with torch.no_grad():
+        captured = measure(model.eval(), (), inputs, repetitions=Repetitions(counted=1, warmup=0))
+    found = Analysis(Program.from_bytes(captured.to_bytes()))
+    rows = found.report("node")["rows"]
+    seen = [tuple(row[f"measured_bytes_{at}"] for at in ("before", "peak", "after")) for row in rows]
+    assert seen == [tuple(row[key] for key in ("live_bytes_before", "peak_bytes", "live_bytes_after")) for row in rows]
+    assert f"bytes alive as predicted at {len(rows)} of {len(rows)} nodes" in found.render()
+
+
+def test_achieved_rate_and_utilisation() -> None:
+    """Of a whole run: FLOPs over its median, and the time at the peak of the named device over it."""
+    data = measure(nn.Linear(64, 64), torch.randn(8, 64), repetitions=ONCE).to_bytes()
+    found = Analysis(Program.from_bytes(data), device="a100-sxm-80gb")
+    report = found.report("node")
+    seconds, totals = report["measured"]["seconds"], report["totals"]
+    assert totals["measured_seconds"] == pytest.approx(seconds)
+    assert totals["achieved_flops_per_second"] == pytest.approx(2 * 8 * 64 * 64 / seconds)
+    assert totals["mfu"] == pytest.approx(2 * 8 * 64 * 64 / 19.5e12 / seconds)  # FP32 of NVIDIA's data sheet
+    assert "FLOP/s, MFU" in found.render() and "estimate / measured" in found.render()
 
 
 def test_other_sizes_have_no_measurements() -> None:

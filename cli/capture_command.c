@@ -262,6 +262,25 @@ fxc_status cli_check(struct cli_options *options, fxc_error *err) {
     return capture_to(options, "-", NULL, err);
 }
 
+/* fxcost annotate MODEL TRACE: a model or a program file, which Python matches the trace to. */
+fxc_status cli_annotate(struct cli_options *options, fxc_error *err) {
+    if (options->operand == NULL || options->more_count != 1) {
+        return cli_fail(err, FXC_USAGE,
+                        "fxcost annotate\n  expected: a model or program, and a trace of torch.profiler\n"
+                        "  see: fxcost --help");
+    }
+    if (options->capture_arg_count + 4 > CLI_MAX_CAPTURE_ARGS) {
+        return cli_fail(err, FXC_USAGE, "fxcost annotate\n  expected: fewer options of the capture");
+    }
+    options->capture_args[options->capture_arg_count++] = "--annotate";
+    options->capture_args[options->capture_arg_count++] = options->more[0];
+    if (options->device != NULL) {
+        options->capture_args[options->capture_arg_count++] = "--device";
+        options->capture_args[options->capture_arg_count++] = options->device;
+    }
+    return capture_to(options, options->output == NULL ? "-" : options->output, NULL, err);
+}
+
 /* The report of what was measured; -o keeps the program with the measurements. */
 fxc_status cli_measure(struct cli_options *options, fxc_error *err) {
     CLI_TRY(for_model(options, "--measure", "measure", err));

@@ -121,5 +121,6 @@ fxc_status cli_conventions(struct cli_options *options, fxc_error *err);
 fxc_status cli_compare(struct cli_options *options, fxc_error *err);
 fxc_status cli_check(struct cli_options *options, fxc_error *err);
 fxc_status cli_measure(struct cli_options *options, fxc_error *err);
+fxc_status cli_annotate(struct cli_options *options, fxc_error *err);
 
 #endif

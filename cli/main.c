@@ -12,7 +12,7 @@ static const struct {
     {"explain", cli_explain},         {"diff", cli_diff},           {"ops", cli_ops},
     {"passes", cli_passes},           {"devices", cli_devices},     {"profiles", cli_profiles},
     {"conventions", cli_conventions}, {"check", cli_check},         {"stubs", cli_stubs},
-    {"measure", cli_measure},         {"calibrate", cli_calibrate},
+    {"measure", cli_measure},         {"calibrate", cli_calibrate}, {"annotate", cli_annotate},
 };
 
 static fxc_status run(struct cli_options *options, fxc_error *err) {

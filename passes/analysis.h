@@ -26,6 +26,7 @@
     X(tree)                                                                                                            \
     X(tool)                                                                                                            \
     X(cost)                                                                                                            \
+    X(kernel_cost)                                                                                                     \
     X(measured)                                                                                                        \
     X(loops)                                                                                                           \
     X(report)
@@ -94,6 +95,7 @@ struct fxc_analysis {
     struct fxc_tool *tool;
     struct fxc_measured *measured;
     struct fxc_cost *cost;
+    struct fxc_kernel_cost *kernel_cost;
     struct fxc_loops *loops;
     struct fxc_report *report;
 };
@@ -210,13 +212,13 @@ struct fxc_cost {
 
 /* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */
 struct fxc_measured {
-    double *seconds, *least; /* per node, NAN where it was not measured; NULL: nothing was, or at other sizes */
+    double *seconds, *least;        /* per node, NAN where it was not measured; NULL: nothing was, or at other sizes */
     int64_t *before, *after, *most; /* bytes alive, per node; -1 where not measured */
     double whole, whole_least, compiled, compiled_least; /* of the model without instruments; NAN: not measured */
 };
 
 /* optimizer: see passes/optimizer.h. alias: see passes/alias/alias.h. memory: see passes/memory/memory.h. fusion: see
- * passes/fusion/fusion.h. tool: see passes/tool/tool.h. loops: see passes/loops.h. report: see
- * passes/report/report.h. */
+ * passes/fusion/fusion.h. kernel_cost: see passes/kernel_cost/kernel_cost.h. tool: see passes/tool/tool.h. loops: see
+ * passes/loops.h. report: see passes/report/report.h. */
 
 #endif

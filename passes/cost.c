@@ -26,22 +26,10 @@ static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_cost *cost)
     return done ? FXC_OK : FXC_MEMORY;
 }
 
-/* A figure that is missing makes this time unknown, and the sum says so; anything else is an error. */
-static fxc_status predict(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work, uint32_t node,
-                          fxc_time *time, fxc_error *err) {
-    *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
-    fxc_status status = model(analysis->device, work, time);
-    if (status == FXC_DEVICE) {
-        *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
-        return FXC_OK;
-    }
-    return fxc_check_time(analysis, node, status, time, err);
-}
-
 static fxc_status time_node(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work,
                             struct fxc_cost *cost, uint32_t node, fxc_error *err) {
     fxc_time time;
-    FXC_TRY(predict(analysis, model, work, node, &time, err));
+    FXC_TRY(fxc_predict_time(analysis, model, work, node, &time, err));
     cost->seconds[node] = time.seconds;
     cost->bound[node] = work->counted ? time.bound : FXC_BOUND_UNKNOWN;
     cost->source[node] = time.source;
@@ -73,7 +61,7 @@ static fxc_status time_step(const struct fxc_analysis *analysis, fxc_timing_fn m
             fxc_mul(bytes, 1 + row->state, &work.counts.bytes_written)) {
             return fxc_fail(err, FXC_OVERFLOW, "cost of the optimizer's step");
         }
-        FXC_TRY(predict(analysis, model, &work, FXC_NONE, &time, err));
+        FXC_TRY(fxc_predict_time(analysis, model, &work, FXC_NONE, &time, err));
         cost->step_seconds[param] = time.seconds;
         cost->step_bound[param] = time.bound;
         cost->step_source[param] = time.source;

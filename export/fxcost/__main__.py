@@ -7,9 +7,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .binding import Status
 from .errors import FxcostError
+
+if TYPE_CHECKING:
+    from .exporter import Capture
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=10, help="runs that are measured")
     parser.add_argument("--warmup", type=int, default=3, help="runs before them")
     parser.add_argument("--compiled", action="store_true", help="measure torch.compile's form too")
+    parser.add_argument("--annotate", metavar="TRACE", help="match a trace of torch.profiler; -o is the trace to write")
+    parser.add_argument("--device", help="with --annotate: predict times on a device")
     parser.add_argument("--format", default="tree", help="json for a listing as JSON")
     return parser
 
@@ -69,6 +75,16 @@ def _listed(arguments: argparse.Namespace) -> bool:
     return True
 
 
+def _annotate(arguments: argparse.Namespace, captured: Capture | None) -> Status:
+    from .annotating import run
+    from .binding import Program
+
+    name = arguments.model
+    program = Program.open(name) if captured is None else Program.from_bytes(captured.to_bytes(), name)
+    run(arguments.annotate, program, arguments.device, arguments.output)
+    return Status.OK
+
+
 def _check_versions() -> None:
     import torch
 
@@ -87,6 +103,8 @@ def _image(text: str) -> int | tuple[int, int]:
 def main() -> int:
     arguments = _parser().parse_args()
     try:
+        if arguments.annotate and arguments.model.endswith(".fxir"):
+            return _annotate(arguments, None)
         if _listed(arguments):
             return Status.CAPTURE
         _check_versions()
@@ -126,6 +144,8 @@ def main() -> int:
             from .check import check
 
             return check(model, captured, arguments.grad)
+        if arguments.annotate:
+            return _annotate(arguments, captured)
         captured.save(arguments.output)
         if arguments.forward_pass:
             model.capture(train=training, grad=True, progress=progress).save(arguments.forward_pass)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from ctypes import (
     POINTER,
     byref,
@@ -30,7 +31,9 @@ class KernelInfo(Sized):
     _fields_ += [("sizes", POINTER(c_int64))]
     _fields_ += [(name, c_int64) for name in ("bytes_read", "bytes_written", "inductor_bytes", "eager_bytes")]
     _fields_ += [(name, c_int64) for name in ("bytes_saved", "matrix_flops", "vector_flops", "transcendentals")]
-    _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64), ("intensity", c_double)]
+    _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64)]
+    _fields_ += [(name, c_double) for name in ("intensity", "seconds", "efficiency", "error")]
+    _fields_ += [(name, c_uint8) for name in ("work", "bound", "source")]
 
 
 class KernelAccess(Sized):
@@ -78,7 +81,8 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What runs as one. ``nodes`` are names; a node that is recomputed is in several kernels."""
+    """What runs as one. ``nodes`` are names; a node that is recomputed is in several kernels. ``seconds`` and ``bound``
+    are predictions, None without a device."""
 
     kind: str
     nodes: tuple[str, ...]
@@ -97,6 +101,12 @@ class Kernel:
     executed_flops: int
     executed_transcendentals: int
     intensity: float
+    seconds: float | None
+    bound: str | None
+
+
+# fxc_bound
+_BOUNDS = ("unknown", "compute", "memory", "overhead")
 
 
 def _buffer(analysis: Analysis, kernel: int, index: int) -> Buffer:
@@ -134,13 +144,16 @@ def _kernel(analysis: Analysis, index: int) -> Kernel:
         folded=sizes[info.outer_rank :],
         buffers=tuple(_buffer(analysis, index, i) for i in range(info.accesses)),
         intensity=info.intensity,
+        seconds=None if math.isnan(info.seconds) else info.seconds,
+        bound=None if math.isnan(info.seconds) else _BOUNDS[info.bound],
         **{name: getattr(info, name) for name in numbers},
     )
 
 
-def kernels(program: Program, profile: str) -> list[Kernel]:
-    """The kernels of a program under a profile (``fxcost profiles`` lists them), in an order in which they can run."""
-    analysis = Analysis(program, profile=profile)
+def kernels(program: Program, profile: str, device: str | None = None) -> list[Kernel]:
+    """The kernels of a program under a profile (``fxcost profiles`` lists them), in an order in which they can run;
+    with a device (``fxcost devices``) their predicted times."""
+    analysis = Analysis(program, profile=profile, **({"device": device} if device else {}))
     return [_kernel(analysis, index) for index in range(_count(analysis))]
 
 

@@ -93,7 +93,7 @@ class MeasuredInterpreter(torch.fx.Interpreter):
         return int(getattr(torch.cuda, self._mem_func_name)(self._device))
 
 
-# ---- time and memory apart, for fxcost measure ------------------------------------------------------------------------
+# ---- time and memory apart, for fxcost measure ----------------------------------------------------------------------
 
 
 class _Interpreter(torch.fx.Interpreter):

@@ -129,7 +129,7 @@ typedef struct fxc_operand {
     uint8_t strided;  /* neighbours in its last dimension are not neighbours in memory */
 } fxc_operand;
 
-/* The work of one node. */
+/* The work of one node, or of one kernel of a fusion profile. */
 typedef struct fxc_work {
     size_t struct_size;
     fxc_counts counts;
@@ -146,6 +146,8 @@ typedef struct fxc_work {
     /* What a cache may still hold of code: bytes of memory touched since an operator of this name last ran, and by the
      * node before, which the dispatcher's own code has to outlive. INT64_MAX: not before. */
     int64_t since_op, since_node;
+    /* Loop nests of a kernel that a compiler made, which no library runs; 0: the kernel of one operator. */
+    uint32_t loops;
 } fxc_work;
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */

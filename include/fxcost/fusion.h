@@ -45,6 +45,9 @@ typedef struct fxc_kernel_info {
     int64_t matrix_flops, vector_flops, transcendentals; /* of each node once, at its first kernel */
     int64_t executed_flops, executed_transcendentals;    /* with what is computed more than once */
     double intensity; /* executed FLOPs per byte read or written; NAN without bytes */
+    /* With a device, as in fxc_node_cost: */
+    double seconds, efficiency, error; /* NAN where not known */
+    uint8_t work, bound, source;       /* fxc_work_kind, fxc_bound, fxc_time_source */
 } fxc_kernel_info;
 /* How many kernels there are under the profile. */
 FXC_API fxc_status fxc_analysis_kernel_count(fxc_analysis *analysis, uint32_t *count, fxc_error *err);

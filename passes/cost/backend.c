@@ -201,3 +201,14 @@ fxc_status fxc_check_time(const struct fxc_analysis *analysis, uint32_t node, fx
               time->error);
     return status;
 }
+
+fxc_status fxc_predict_time(const struct fxc_analysis *analysis, fxc_timing_fn model, const fxc_work *work,
+                            uint32_t node, fxc_time *time, fxc_error *err) {
+    *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
+    fxc_status status = model(analysis->device, work, time);
+    if (status == FXC_DEVICE) {
+        *time = (fxc_time){.struct_size = sizeof *time, .seconds = NAN, .efficiency = NAN, .error = NAN};
+        return FXC_OK;
+    }
+    return fxc_check_time(analysis, node, status, time, err);
+}

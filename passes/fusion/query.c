@@ -4,6 +4,7 @@
 #include "fxcost/fusion.h"
 #include "passes/fusion/fusion.h"
 #include "passes/fusion/profile.h"
+#include "passes/kernel_cost/kernel_cost.h"
 
 static const char *const kind_texts[] = {
 #define X(name, text) text,
@@ -37,8 +38,12 @@ fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kerne
     if (out->struct_size < sizeof *out) {
         return fxc_fail(err, FXC_USAGE, "fxc_analysis_kernel: struct_size is smaller than this version's structure");
     }
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(kernel_cost), err));
     FXC_TRY(require(analysis, "fxc_analysis_kernel", index, err));
     const struct fxc_fusion *f = analysis->fusion;
+    const struct fxc_kernel_cost *cost = analysis->kernel_cost;
+    fxc_time time = {.seconds = NAN, .efficiency = NAN, .error = NAN};
+    time = cost->time == NULL ? time : cost->time[index];
     const struct fxc_kernel_row *k = &f->kernel[index];
     int64_t bytes = k->read + k->written;
     *out = (fxc_kernel_info){.struct_size = out->struct_size,
@@ -61,7 +66,13 @@ fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kerne
                              .transcendentals = k->transcendentals,
                              .executed_flops = k->executed_flops,
                              .executed_transcendentals = k->executed_transcendentals,
-                             .intensity = bytes == 0 ? NAN : (double)k->executed_flops / (double)bytes};
+                             .intensity = bytes == 0 ? NAN : (double)k->executed_flops / (double)bytes,
+                             .seconds = time.seconds,
+                             .efficiency = time.efficiency,
+                             .error = time.error,
+                             .work = cost->work == NULL ? (uint8_t)FXC_WORK_OTHER : cost->work[index],
+                             .bound = time.bound,
+                             .source = time.source};
     return FXC_OK;
 }
 

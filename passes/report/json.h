@@ -18,9 +18,10 @@ void fxc_json_double(struct fxc_json *json, const char *key, double number);    
 void fxc_json_number(struct fxc_json *json, const char *key, const char *text); /* a number that is text already */
 /* The peak of memory and the tensors that make it up (render_memory.c). */
 void fxc_json_peak(struct fxc_json *json, const struct fxc_analysis *analysis);
-/* Times of a device as members of an object, by bound and by source (render_time.c). */
-struct fxc_row;
-void fxc_json_node_time(struct fxc_json *json, const struct fxc_row *row);
+/* What a time is of and rests on, of a node or kernel, as members of an object; times by bound and by source
+ * (render_time.c). */
+void fxc_json_work_time(struct fxc_json *json, uint8_t work, uint8_t source, double efficiency, double error);
+void fxc_json_time_parts(struct fxc_json *json, const double *by_bound, const double *by_source);
 void fxc_json_time(struct fxc_json *json, const fxc_totals *totals);
 void fxc_json_bool(struct fxc_json *json, const char *key, bool truth);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "passes/fusion/profile.h"
 #include "passes/trace/trace.h"
 
 static fxc_status one_of(fxc_error *err, const char *option, const char *expected, const char *found) {
@@ -119,6 +120,13 @@ static bool write_buffered(void *context, const char *bytes, size_t size) {
     return true;
 }
 
+/* Kernels one by one, or those of a compiler's profile by module: what each captured node does alone is another table.
+ */
+static bool is_of_kernels(const struct fxc_analysis *analysis, const fxc_render_options *options) {
+    const char *by = or_default(options->by, "module");
+    return strcmp(by, "kernel") == 0 || (strcmp(by, "module") == 0 && analysis->profile != fxc_profile_at(0));
+}
+
 fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                void *context, fxc_error *err) {
     struct fxc_view_options view;
@@ -129,7 +137,7 @@ fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options 
         return fxc_fail(err, FXC_USAGE, "fxc_analysis_render: struct_size is smaller than this version's structure");
     }
     bool trace = fxc_is_trace(options->format);
-    if (trace || (options->by != NULL && strcmp(options->by, "kernel") == 0)) {
+    if (trace || is_of_kernels(analysis, options)) {
         FXC_TRY((trace ? fxc_render_trace : fxc_render_kernels)(analysis, options, &out, err));
         return out.failed || !flush(&buffer) ? fxc_fail(err, FXC_IO, "writing the report") : FXC_OK;
     }

@@ -27,11 +27,15 @@ const char *fxc_human(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
 const char *fxc_human_bytes(int64_t number, bool raw, char buffer[FXC_NUMBER_SIZE]);
 /* "12.5 %": a part of a whole. Returns buffer. */
 const char *fxc_percent(double part, double whole, char buffer[FXC_NUMBER_SIZE]);
-/* Seconds as "1.25 ms"; "-" for NAN. */
 /* What the times of the named device come from, in a few words. */
 const char *fxc_time_basis(const struct fxc_analysis *analysis);
 /* Lines about predicted and measured time; nothing without a device. */
 void fxc_put_time(const struct fxc_analysis *analysis, const fxc_totals *totals, bool raw, struct fxc_stream *out);
+/* "90 % fitted, 10 % predicted; bound by: 60 % memory, 40 % compute" */
+void fxc_put_time_shares(struct fxc_stream *out, const double *by_source, const double *by_bound, double total);
+/* "memory": of enum fxc_bound. */
+const char *fxc_bound_text(uint8_t bound);
+/* Seconds as "1.25 ms"; "-" for NAN. */
 const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_SIZE]);
 
 /* What a row is: X(NAME, option, title, second title or NULL, order unless told otherwise). */
@@ -117,9 +121,9 @@ const char *fxc_cite_inputs(const struct fxc_analysis *analysis, char *buffer, s
 
 /* Does the program hold measurements for the sizes of this analysis? */
 bool fxc_is_measured(const struct fxc_analysis *analysis);
-/* Lines of the head: the whole, the sum over nodes, and how it was measured; nothing without measurements. */
 /* "12.3 GFLOP/s, MFU 40 %; estimate / measured 0.98": of the totals' measured time. */
 void fxc_put_achieved(const fxc_totals *totals, bool raw, struct fxc_stream *out);
+/* Lines of the head: the whole, the sum over nodes, and how it was measured; nothing without measurements. */
 void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_stream *out);
 
 /* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */

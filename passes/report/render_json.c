@@ -7,6 +7,7 @@
 #include "passes/custom/custom.h"
 #include "passes/optimizer.h"
 #include "passes/report/json.h"
+#include "passes/report/rows.h"
 
 static void put_counts(struct fxc_json *json, const fxc_counts *c) {
     fxc_json_int(json, "macs", c->macs);
@@ -231,18 +232,57 @@ static void put_node_fields(struct fxc_json *json, const struct fxc_row *row) {
     fxc_json_string(json, "shape", row->shape);
     fxc_json_string(json, "coverage", coverages[row->coverage]);
     fxc_json_string(json, "bound", bounds[row->bound]);
-    fxc_json_node_time(json, row);
+    fxc_json_work_time(json, row->work, row->source, row->efficiency, row->error);
     fxc_json_string(json, "file", row->file);
     fxc_json_int(json, "line", row->line);
     fxc_json_bool(json, "dead", row->dead);
     fxc_json_bool(json, "owner_view", row->owner_view);
 }
 
+/* Else it is of a step of an optimiser. */
+static bool is_node(const struct fxc_program *p, const struct fxc_row *row) {
+    return row->node < FXC_COUNT(p, node) && strcmp(row->name, fxc_node_name(p, row->node)) == 0;
+}
+
+static void put_input(struct fxc_json *json, const struct fxc_analysis *analysis, uint8_t kind, int64_t payload) {
+    const struct fxc_program *p = analysis->program;
+    const struct fxc_shapes *s = analysis->shapes;
+    if (kind == FXC_KIND_LIST) {
+        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
+            if (p->item_kind[i] == FXC_KIND_VALUE) {
+                put_input(json, analysis, p->item_kind[i], p->item_payload[i]);
+            }
+        }
+    } else if (kind == FXC_KIND_VALUE && p->value_kind[payload] == FXC_KIND_TENSOR) {
+        fxc_json_open(json, NULL, '{');
+        fxc_json_string(json, "dtype", fxc_dtype_short(s->dtype[payload]));
+        fxc_json_open(json, "sizes", '[');
+        for (uint32_t d = 0; d < s->rank[payload]; d++) {
+            fxc_json_int(json, NULL, s->size[s->dim_begin[payload] + d]);
+        }
+        fxc_json_close(json, ']');
+        fxc_json_close(json, '}');
+    }
+}
+
+/* The tensors that a node takes, those in lists too. */
+static void put_inputs(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_row *row) {
+    const struct fxc_program *p = analysis->program;
+    if (!is_node(p, row)) {
+        return;
+    }
+    fxc_json_open(json, "inputs", '[');
+    for (uint32_t a = p->node_arg_begin[row->node]; a < p->node_arg_begin[row->node + 1]; a++) {
+        put_input(json, analysis, p->arg_kind[a], p->arg_payload[a]);
+    }
+    fxc_json_close(json, ']');
+}
+
 /* The modules whose calls were open when a node ran, innermost first: where a module is shared, its callers are not
  * those that own it. */
 static void put_callers(struct fxc_json *json, const struct fxc_program *p, const struct fxc_row *row) {
-    if (row->node >= FXC_COUNT(p, node) || strcmp(row->name, fxc_node_name(p, row->node)) != 0) {
-        return; /* a row of an optimiser's step */
+    if (!is_node(p, row)) {
+        return;
     }
     fxc_json_open(json, "callers", '[');
     for (uint32_t call = p->node_call[row->node]; call != FXC_NONE; call = p->call_parent[call]) {
@@ -264,6 +304,7 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
     } else if (by == FXC_BY_NODE) {
         put_node_fields(json, row);
         put_callers(json, analysis->program, row);
+        put_inputs(json, analysis, row);
     } else if (by == FXC_BY_OP_SHAPE) {
         fxc_json_string(json, "shapes", row->class_name);
     } else if (by == FXC_BY_MODULE_OP) {

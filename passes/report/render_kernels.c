@@ -1,14 +1,11 @@
 /* Kernels: a row for each, as text, CSV or JSON, or as clusters of a Graphviz graph. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fxcost/fusion.h"
-#include "passes/fusion/fusion.h"
 #include "passes/fusion/profile.h"
-#include "passes/report/json.h"
-
-enum { PATH_SIZE = 256 };
+#include "passes/report/kernels.h"
 
 /* The module whose call a node belongs to; of a lowered node without one, that of the node it comes from. */
 static uint32_t module_of(const struct fxc_program *p, uint32_t node) {
@@ -68,8 +65,8 @@ static void put_number(struct fxc_stream *out, int64_t number, bool bytes, bool 
 
 static void put_text_row(fxc_analysis *analysis, uint32_t index, const fxc_kernel_info *k, bool raw,
                          struct fxc_stream *out) {
-    char loops[64], path[PATH_SIZE];
-    uint32_t module = fxc_kernel_module(analysis->program, k);
+    char loops[64], path[FXC_KERNEL_PATH_SIZE], text[FXC_NUMBER_SIZE];
+    const char *module = fxc_kernel_module_path(analysis, k, path);
     loops_text(k, loops, sizeof loops);
     fxc_putf(out, "%5u %-10s ", index, k->kind_text);
     fxc_put_cell(out, loops, 20, false);
@@ -79,52 +76,35 @@ static void put_text_row(fxc_analysis *analysis, uint32_t index, const fxc_kerne
     put_number(out, k->bytes_saved, true, raw);
     put_number(out, k->matrix_flops + k->vector_flops, false, raw);
     put_number(out, k->executed_flops, false, raw);
+    if (analysis->device != NULL) {
+        fxc_put_cell(out, fxc_human_seconds(k->seconds, raw, text), 10, true);
+        fxc_put(out, " ");
+        fxc_put_cell(out, fxc_bound_text(k->bound), 8, false);
+    }
     fxc_put(out, " ");
-    fxc_put_path(out, module == FXC_NONE ? "" : fxc_module_path(analysis->program, module, path, sizeof path), 28);
+    fxc_put_path(out, module == NULL ? "" : module, 28);
     fxc_put(out, "  ");
     put_nodes(analysis->program, k, 4, out);
     fxc_put(out, "\n");
 }
 
-struct sums {
-    int64_t read, written, inductor, saved, flops, executed;
-};
-
-static void add(int64_t *sum, int64_t number) {
-    if (fxc_add(*sum, number, sum)) {
-        *sum = INT64_MAX;
-    }
-}
-
-static void sum_kernel(struct sums *s, const fxc_kernel_info *k) {
-    add(&s->read, k->bytes_read);
-    add(&s->written, k->bytes_written);
-    add(&s->inductor, k->inductor_bytes);
-    add(&s->saved, k->bytes_saved);
-    add(&s->flops, k->matrix_flops + k->vector_flops);
-    add(&s->executed, k->executed_flops);
-}
-
-static void put_text(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_stream *out) {
+static fxc_status put_text(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_stream *out,
+                           fxc_error *err) {
     const struct fxc_fusion *f = analysis->fusion;
-    struct sums s = {0};
-    char text[FXC_NUMBER_SIZE], more[FXC_NUMBER_SIZE];
+    struct fxc_kernel_sum totals;
+    FXC_TRY(fxc_kernel_totals(analysis, &totals, err));
     fxc_putf(out, "profile %s: %s\n\n", f->profile->name, f->profile->summary);
-    fxc_put(out, "    # kind       loops / folded             read    written      saved      FLOPs   executed  module"
-                 "                        nodes\n");
-    for (uint32_t i = 0; i < f->kernel_count; i++) {
+    fxc_putf(out,
+             "    # kind       loops / folded             read    written      saved      FLOPs   executed %s module"
+             "                        nodes\n",
+             analysis->device != NULL ? "      time bound    " : "");
+    for (uint32_t i = 0; i < f->kernel_count && (options->top == 0 || i < options->top); i++) {
         fxc_kernel_info k = {.struct_size = sizeof k};
         (void)fxc_analysis_kernel(analysis, i, &k, NULL);
-        sum_kernel(&s, &k);
-        if (options->top == 0 || i < options->top) {
-            put_text_row(analysis, i, &k, options->raw, out);
-        }
+        put_text_row(analysis, i, &k, options->raw, out);
     }
-    fxc_putf(out, "\n%u kernels, %s read, ", f->kernel_count, fxc_human_bytes(s.read, options->raw, text));
-    fxc_putf(out, "%s written, %s saved against running each node alone\n",
-             fxc_human_bytes(s.written, options->raw, text), fxc_human_bytes(s.saved, options->raw, more));
-    fxc_putf(out, "%s FLOPs, %s executed with what is computed again\n", fxc_human(s.flops, options->raw, text),
-             fxc_human(s.executed, options->raw, more));
+    fxc_put_kernel_totals(analysis, &totals, options->raw, out);
+    return FXC_OK;
 }
 
 /* ---- CSV ------------------------------------------------------------------------------------------------------------
@@ -132,92 +112,23 @@ static void put_text(fxc_analysis *analysis, const fxc_render_options *options, 
 
 static void put_csv(fxc_analysis *analysis, struct fxc_stream *out) {
     fxc_put(out, "kernel,kind,module,nodes,bytes_read,bytes_written,inductor_bytes,bytes_saved,matrix_flops,"
-                 "vector_flops,transcendentals,executed_flops\n");
+                 "vector_flops,transcendentals,executed_flops,seconds,bound\n");
     for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
-        char path[PATH_SIZE];
+        char path[FXC_KERNEL_PATH_SIZE];
         fxc_kernel_info k = {.struct_size = sizeof k};
         (void)fxc_analysis_kernel(analysis, i, &k, NULL);
-        uint32_t module = fxc_kernel_module(analysis->program, &k);
-        fxc_putf(out, "%u,%s,%s,", i, k.kind_text,
-                 module == FXC_NONE ? "" : fxc_module_path(analysis->program, module, path, sizeof path));
+        const char *module = fxc_kernel_module_path(analysis, &k, path);
+        fxc_putf(out, "%u,%s,%s,", i, k.kind_text, module == NULL ? "" : module);
         put_nodes(analysis->program, &k, UINT32_MAX, out);
         fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, k.bytes_read, k.bytes_written, k.inductor_bytes,
                  k.bytes_saved);
-        fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "\n", k.matrix_flops, k.vector_flops,
+        fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",", k.matrix_flops, k.vector_flops,
                  k.transcendentals, k.executed_flops);
+        if (!isnan(k.seconds)) {
+            fxc_putf(out, "%.9g,%s", k.seconds, fxc_bound_text(k.bound));
+        }
+        fxc_put(out, isnan(k.seconds) ? ",\n" : "\n");
     }
-}
-
-/* ---- JSON -----------------------------------------------------------------------------------------------------------
- */
-
-static void put_accesses(struct fxc_json *json, fxc_analysis *analysis, uint32_t kernel, uint32_t count) {
-    fxc_json_open(json, "buffers", '[');
-    for (uint32_t i = 0; i < count; i++) {
-        fxc_kernel_access_info a = {.struct_size = sizeof a};
-        (void)fxc_analysis_kernel_access(analysis, kernel, i, &a, NULL);
-        fxc_json_open(json, NULL, '{');
-        fxc_json_string(json, "name", a.name);
-        fxc_json_int(json, "buffer", a.buffer);
-        fxc_json_bool(json, "written", a.written);
-        fxc_json_int(json, "bytes", a.bytes);
-        fxc_json_int(json, "inductor_bytes", a.inductor_bytes);
-        fxc_json_close(json, '}');
-    }
-    fxc_json_close(json, ']');
-}
-
-static void put_json_kernel(struct fxc_json *json, fxc_analysis *analysis, uint32_t index) {
-    char path[PATH_SIZE];
-    fxc_kernel_info k = {.struct_size = sizeof k};
-    (void)fxc_analysis_kernel(analysis, index, &k, NULL);
-    uint32_t module = fxc_kernel_module(analysis->program, &k);
-    fxc_json_open(json, NULL, '{');
-    fxc_json_string(json, "kind", k.kind_text);
-    fxc_json_string(json, "module",
-                    module == FXC_NONE ? NULL : fxc_module_path(analysis->program, module, path, sizeof path));
-    fxc_json_open(json, "nodes", '[');
-    for (uint32_t i = 0; i < k.node_count; i++) {
-        fxc_json_string(json, NULL, fxc_node_name(analysis->program, k.nodes[i]));
-    }
-    fxc_json_close(json, ']');
-    fxc_json_open(json, "sizes", '[');
-    for (uint32_t d = 0; d < k.outer_rank; d++) {
-        fxc_json_int(json, NULL, k.sizes[d]);
-    }
-    fxc_json_close(json, ']');
-    fxc_json_open(json, "folded", '[');
-    for (uint32_t d = k.outer_rank; d < k.outer_rank + k.folded_rank; d++) {
-        fxc_json_int(json, NULL, k.sizes[d]);
-    }
-    fxc_json_close(json, ']');
-    fxc_json_int(json, "operations", k.operations);
-    fxc_json_int(json, "bytes_read", k.bytes_read);
-    fxc_json_int(json, "bytes_written", k.bytes_written);
-    fxc_json_int(json, "inductor_bytes", k.inductor_bytes);
-    fxc_json_int(json, "eager_bytes", k.eager_bytes);
-    fxc_json_int(json, "bytes_saved", k.bytes_saved);
-    fxc_json_int(json, "matrix_flops", k.matrix_flops);
-    fxc_json_int(json, "vector_flops", k.vector_flops);
-    fxc_json_int(json, "transcendentals", k.transcendentals);
-    fxc_json_int(json, "executed_flops", k.executed_flops);
-    fxc_json_int(json, "executed_transcendentals", k.executed_transcendentals);
-    fxc_json_double(json, "intensity", k.intensity);
-    put_accesses(json, analysis, index, k.accesses);
-    fxc_json_close(json, '}');
-}
-
-static void put_json(fxc_analysis *analysis, struct fxc_stream *out) {
-    struct fxc_json json = {out, false};
-    fxc_json_open(&json, NULL, '{');
-    fxc_json_string(&json, "profile", analysis->fusion->profile->name);
-    fxc_json_open(&json, "kernels", '[');
-    for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
-        put_json_kernel(&json, analysis, i);
-    }
-    fxc_json_close(&json, ']');
-    fxc_json_close(&json, '}');
-    fxc_put(out, "\n");
 }
 
 /* ---- Graphviz -------------------------------------------------------------------------------------------------------
@@ -254,13 +165,20 @@ static void put_dot(fxc_analysis *analysis, struct fxc_stream *out) {
 fxc_status fxc_render_kernels(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_stream *out,
                               fxc_error *err) {
     const char *format = options->format == NULL || options->format[0] == '\0' ? "table" : options->format;
-    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(fusion), err));
+    /* The report has the times of eager execution, to compare with. */
+    FXC_TRY(fxc_require_facts(analysis,
+                              FXC_FACT_BIT(kernel_cost) | (analysis->device == NULL ? 0 : FXC_FACT_BIT(report)), err));
+    if (options->by == NULL || strcmp(options->by, "kernel") != 0) {
+        return fxc_render_kernel_modules(analysis, options, out, err);
+    }
     if (strcmp(format, "table") == 0 || strcmp(format, "tree") == 0) {
-        put_text(analysis, options, out);
-    } else if (strcmp(format, "csv") == 0) {
+        return put_text(analysis, options, out, err);
+    }
+    if (strcmp(format, "json") == 0) {
+        return fxc_put_kernels_json(analysis, out, err);
+    }
+    if (strcmp(format, "csv") == 0) {
         put_csv(analysis, out);
-    } else if (strcmp(format, "json") == 0) {
-        put_json(analysis, out);
     } else if (strcmp(format, "dot") == 0) {
         put_dot(analysis, out);
     } else {

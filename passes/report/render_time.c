@@ -42,6 +42,12 @@ static void put_shares(struct fxc_stream *out, const double *part, const char *c
     }
 }
 
+void fxc_put_time_shares(struct fxc_stream *out, const double *by_source, const double *by_bound, double total) {
+    put_shares(out, by_source, sources, FXC_TIME_SOURCE_COUNT, total);
+    fxc_put(out, "; bound by: ");
+    put_shares(out, by_bound, bounds, 4, total);
+}
+
 static void put_predicted(const fxc_totals *t, bool raw, struct fxc_stream *out) {
     char text[FXC_NUMBER_SIZE];
     fxc_putf(out, "time        %s: ", fxc_human_seconds(t->seconds, raw, text));
@@ -93,9 +99,17 @@ static void json_parts(struct fxc_json *json, const char *key, const double *par
     fxc_json_close(json, '}');
 }
 
+void fxc_json_time_parts(struct fxc_json *json, const double *by_bound, const double *by_source) {
+    json_parts(json, "seconds_by_bound", by_bound, bounds, 4);
+    json_parts(json, "seconds_by_source", by_source, sources, FXC_TIME_SOURCE_COUNT);
+}
+
+const char *fxc_bound_text(uint8_t bound) {
+    return bound < sizeof bounds / sizeof bounds[0] ? bounds[bound] : bounds[FXC_BOUND_UNKNOWN];
+}
+
 void fxc_json_time(struct fxc_json *json, const fxc_totals *t) {
-    json_parts(json, "seconds_by_bound", t->seconds_by_bound, bounds, 4);
-    json_parts(json, "seconds_by_source", t->seconds_by_source, sources, FXC_TIME_SOURCE_COUNT);
+    fxc_json_time_parts(json, t->seconds_by_bound, t->seconds_by_source);
     fxc_json_double(json, "seconds_error", t->seconds_error);
     fxc_json_double(json, "peak_seconds", t->peak_seconds);
     fxc_json_double(json, "measured_seconds", t->measured_seconds);
@@ -103,9 +117,9 @@ void fxc_json_time(struct fxc_json *json, const fxc_totals *t) {
     fxc_json_double(json, "mfu", t->peak_seconds / t->measured_seconds);
 }
 
-void fxc_json_node_time(struct fxc_json *json, const struct fxc_row *row) {
-    fxc_json_string(json, "work", kinds[row->work]);
-    fxc_json_string(json, "time_source", sources[row->source]);
-    fxc_json_double(json, "efficiency", row->efficiency);
-    fxc_json_double(json, "error", row->error);
+void fxc_json_work_time(struct fxc_json *json, uint8_t work, uint8_t source, double efficiency, double error) {
+    fxc_json_string(json, "work", kinds[work]);
+    fxc_json_string(json, "time_source", sources[source]);
+    fxc_json_double(json, "efficiency", efficiency);
+    fxc_json_double(json, "error", error);
 }

@@ -55,11 +55,13 @@ void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_
         fxc_putf(out, " (eager / compiled %.3g)", measured->whole / measured->compiled);
     }
     fxc_putf(out, "; medians of %" PRId64 " runs\n", number_of(analysis, "measured_repeats"));
-    fxc_putf(out, "            on %s, %" PRId64 " thread%s\n", device == NULL ? "an unnamed device" : device, threads,
+    fxc_putf(out, "            on %s, %" PRId64 " thread%s", device == NULL ? "an unnamed device" : device, threads,
              threads == 1 ? "" : "s");
     if (!(analysis->measured_seconds > 0) && measured->whole > 0) { /* else that of the option is shown */
-        fxc_put(out, "            ");
+        fxc_put(out, "; ");
         fxc_put_achieved(totals, raw, out);
+    } else {
+        fxc_put(out, "\n");
     }
     put_memory(analysis, out);
 }

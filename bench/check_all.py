@@ -51,7 +51,7 @@ CHECKS = {
         *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes, memory.llama_fits),
         measured.measured_models,
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
-        *(fusion.fusion_unseen, fusion.fusion_speed, compiler.compiler_backend),
+        *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu, compiler.compiler_backend),
     )
 }
 

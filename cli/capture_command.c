@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "fxcost/fusion.h"
 
 extern char **environ;
 
@@ -47,17 +48,33 @@ static fxc_status no_python(fxc_error *err) {
                     "  found: this command without Python\n  install it with: pip install fxcost");
 }
 
-/* Is the compiler's own graph wanted? The profiles of a compiler fuse it, where the way to capture has one. */
-static bool wants_lowered(const struct cli_options *options) {
-    static const char *const without[] = {"--train", "--record", "--method", "--fx", "--lowered", "--check"};
+void cli_lowered_for(const char *name, char *device, size_t size) {
+    fxc_profile_info info = {.struct_size = sizeof info};
+    fxc_profile *own = NULL;
+    device[0] = '\0';
+    if (name == NULL || (fxc_profile_is_path(name) && fxc_profile_open(name, &own, NULL) != FXC_OK)) {
+        return; /* what is wrong with a profile's file is said when it is set */
+    }
+    const fxc_profile *profile = own != NULL ? own : fxc_profile_find(name);
+    if (profile != NULL && fxc_profile_describe(profile, &info, NULL) == FXC_OK) {
+        (void)snprintf(device, size, "%s", info.lowered);
+    }
+    fxc_profile_free(own);
+}
+
+/* The device whose compiler's own graph is wanted, or "": where the way to capture has one. */
+static void lowered_for(const struct cli_options *options, char *device, size_t size) {
+    static const char *const without[] = {"--train",   "--record",      "--method", "--fx",
+                                          "--lowered", "--lowered-for", "--check"};
+    device[0] = '\0';
     for (int i = 0; i < options->capture_arg_count; i++) {
         for (size_t j = 0; j < sizeof without / sizeof without[0]; j++) {
             if (strcmp(options->capture_args[i], without[j]) == 0) {
-                return false;
+                return;
             }
         }
     }
-    return options->profile != NULL && strncmp(options->profile, "inductor-", strlen("inductor-")) == 0;
+    cli_lowered_for(options->profile, device, size);
 }
 
 fxc_status cli_run_python(const char **arguments, bool *reported, fxc_error *err) {
@@ -90,7 +107,7 @@ static fxc_status run_capture(const struct cli_options *options, const char *fil
                               fxc_error *err) {
     const char *arguments[CLI_MAX_CAPTURE_ARGS + 16] = {NULL, "-m", "fxcost", options->operand, "-o", file};
     int count = 6;
-    char depth[16];
+    char depth[16], device[16];
     for (int i = 0; i < options->capture_arg_count; i++) {
         arguments[count++] = options->capture_args[i];
     }
@@ -98,8 +115,12 @@ static fxc_status run_capture(const struct cli_options *options, const char *fil
         arguments[count++] = options->generate ? "--decode-step" : "--forward-pass";
         arguments[count++] = second;
     }
-    if (wants_lowered(options)) {
-        arguments[count++] = "--lowered";
+    lowered_for(options, device, sizeof device);
+    if (device[0] != '\0') { /* models are captured on the CPU, which then needs no stand-in */
+        arguments[count++] = strcmp(device, "cpu") == 0 ? "--lowered" : "--lowered-for";
+        if (strcmp(device, "cpu") != 0) {
+            arguments[count++] = device;
+        }
     }
     if (is_checkpoint(options->operand)) { /* it may come to a listing, which Python prints */
         if (options->render.depth != 0) {

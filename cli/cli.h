@@ -113,6 +113,8 @@ fxc_status cli_fits(const struct cli_options *options, const fxc_program *progra
 /* Commands that list things print text, or Markdown with --format md (list_commands.c). */
 bool cli_wants_markdown(const struct cli_options *options);
 fxc_status cli_check_list_format(struct cli_options *options, fxc_error *err);
+/* The device that a profile's lowered graph is made for, "" without one. */
+void cli_lowered_for(const char *profile, char *device, size_t size);
 fxc_status cli_ops(struct cli_options *options, fxc_error *err);
 fxc_status cli_passes(struct cli_options *options, fxc_error *err);
 fxc_status cli_devices(struct cli_options *options, fxc_error *err);

@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 #include "fxcost/fusion.h"
 
-enum { NAME_SIZE = 64, SIDES = 2 };
+enum { NAME_SIZE = 1024, SIDES = 2 };
 
 struct side {
     char profile[NAME_SIZE];
@@ -29,13 +29,18 @@ static fxc_status name_profiles(const struct cli_options *options, struct side *
     return FXC_OK;
 }
 
-/* Opens a side's model, lowered where one of the profiles is of a compiler, and its analysis. */
+/* Opens a side's model, lowered where one of the profiles is of a compiler, and its analysis. One model is opened twice
+ * where it is lowered for two devices. */
 static fxc_status open_side(const struct cli_options *options, struct side *side, uint32_t which, fxc_error *err) {
     struct cli_options own = *options;
-    bool compiled = strncmp(side[0].profile, "inductor-", strlen("inductor-")) == 0;
-    own.profile = side[compiled ? 0 : 1].profile;
-    if (which == 0 || options->more_count > 0) {
-        own.operand = which == 0 ? options->operand : options->more[0];
+    char device[SIDES][16];
+    for (uint32_t i = 0; i < SIDES; i++) {
+        cli_lowered_for(side[i].profile, device[i], sizeof device[i]);
+    }
+    bool other = which > 0 && device[0][0] != '\0' && device[1][0] != '\0' && strcmp(device[0], device[1]) != 0;
+    own.profile = side[which > 0 || device[0][0] != '\0' ? which : 1].profile;
+    if (which == 0 || options->more_count > 0 || other) {
+        own.operand = which == 0 || options->more_count == 0 ? options->operand : options->more[0];
         CLI_TRY(cli_open(&own, &side[which].program, err));
         if (own.beside != options->beside) {
             fxc_program_free(own.beside);

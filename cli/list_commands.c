@@ -118,11 +118,40 @@ fxc_status cli_passes(struct cli_options *options, fxc_error *err) {
     return FXC_OK;
 }
 
+/* One profile, by name or from a file, as a profile file. */
+static fxc_status print_profile(const struct cli_options *options, fxc_error *err) {
+    const char *name = options->operand;
+    fxc_profile *own = NULL;
+    struct cli_output output;
+    if (fxc_profile_is_path(name)) {
+        fxc_status status = fxc_profile_open(name, &own, err);
+        if (status != FXC_OK) {
+            return status;
+        }
+    }
+    const fxc_profile *profile = own != NULL ? own : fxc_profile_find(name);
+    if (profile == NULL) {
+        char message[200];
+        (void)snprintf(message, sizeof message,
+                       "fxcost profiles\n  expected: a name that this lists, or a profile file: fxcost profiles\n"
+                       "  found: '%.80s'",
+                       name);
+        return cli_fail(err, FXC_USAGE, message);
+    }
+    fxc_status status = cli_output_open(&output, options->output, err);
+    if (status == FXC_OK) {
+        status = fxc_profile_print(profile, cli_write, &output, err);
+        status = cli_output_close(&output, status, err);
+    }
+    fxc_profile_free(own);
+    return status;
+}
+
 fxc_status cli_profiles(struct cli_options *options, fxc_error *err) {
     fxc_profile_info profile = {.struct_size = sizeof profile};
     fxc_status status = cli_check_list_format(options, err);
-    if (status != FXC_OK) {
-        return status;
+    if (status != FXC_OK || options->operand != NULL) {
+        return status == FXC_OK ? print_profile(options, err) : status;
     }
     bool markdown = cli_wants_markdown(options);
     if (markdown) {

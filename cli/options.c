@@ -25,7 +25,7 @@ static const struct command {
     {"ops", "[PATTERN]", "list the operators that have a row in the table", 0},
     {"passes", "", "list the passes and what each needs", 0},
     {"devices", "[NAME]", "list the devices, or the figures of one as a device file", 0},
-    {"profiles", "", "list the fusion profiles: what runs as one kernel", 0},
+    {"profiles", "[NAME]", "list the fusion profiles (what runs as one kernel), or one as a profile file", 0},
     {"conventions", "[NAME]", "list how other counters count, or the rows of one", 0},
 };
 
@@ -60,7 +60,7 @@ static const struct option {
     {"--allocator", "NAME", "exact (default), or cuda: what torch's allocator would take for it too", TEXT,
      AT(allocator)},
     {"--optimizer", "NAME", "count its step too: sgd, momentum, adam, adamw, adafactor, lion", TEXT, AT(optimizer)},
-    {"--fusion", "NAME", "what runs as one kernel, for --by kernel and module; see fxcost profiles", TEXT, AT(profile)},
+    {"--fusion", "NAME", "what runs as one kernel: a name (see fxcost profiles) or a profile file", TEXT, AT(profile)},
     {"--attention", "KIND", "full (default), causal: without pairs that is_causal hides, or window:N", TEXT,
      AT(attention)},
     {"--sequences", "N,N,...", "lengths of the sequences packed for varlen attention, which are data", TEXT,
@@ -111,6 +111,7 @@ static const struct option {
     {"--method", "CALL", "capture: record another method than forward: 'generate(max_new_tokens=16)'", CAPTURE, 0},
     {"--fx", NULL, "capture: by torch.fx's symbolic trace, without example inputs or shapes", CAPTURE_FLAG, 0},
     {"--lowered", NULL, "capture: with the graph that torch's compiler fuses", CAPTURE_FLAG, 0},
+    {"--lowered-for", "DEVICE", "capture: the same for cpu or cuda, which need not be there", CAPTURE, 0},
     {"--repeats", "N", "measure: runs that count (default 10)", CAPTURE, 0},
     {"--warmup", "N", "measure: runs before them (default 3)", CAPTURE, 0},
     {"--compiled", NULL, "measure: torch.compile's form of the model too", CAPTURE_FLAG, 0},

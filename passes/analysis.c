@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fxcost/fusion.h"
 #include "ir/ops.h"
 #include "passes/convention/convention.h"
 #include "passes/cost/backend.h"
@@ -54,6 +55,7 @@ void fxc_analysis_free(fxc_analysis *analysis) {
         fxc_custom_free(analysis->custom);
         fxc_custom_metrics_free(analysis->metrics_of_user);
         fxc_device_free(analysis->own_device);
+        fxc_profile_free(analysis->own_profile);
         fxc_backend_unload(analysis->backend);
     }
     free(analysis);

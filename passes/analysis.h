@@ -80,6 +80,7 @@ struct fxc_analysis {
     const struct fxc_convention *convention;       /* NULL: fxcost itself */
     const struct fxc_program *forward;             /* of a training step: its forward pass alone, or NULL */
     const struct fxc_profile *profile;             /* what runs as one kernel */
+    struct fxc_profile *own_profile;               /* read from a file; owned, or NULL */
 
     struct fxc_tree *tree;
     struct fxc_shapes *shapes;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fxcost/fusion.h"
 #include "ir/ops.h"
 #include "passes/analysis.h"
 #include "passes/convention/convention.h"
@@ -85,15 +86,21 @@ static fxc_status set_convention(struct fxc_analysis *analysis, const char *valu
 }
 
 static fxc_status set_profile(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
-    const struct fxc_profile *profile = fxc_profile_find(value);
+    struct fxc_profile *own = NULL;
+    if (fxc_profile_is_path(value)) {
+        FXC_TRY(fxc_profile_open(value, &own, err));
+    }
+    const struct fxc_profile *profile = own != NULL ? own : fxc_profile_find(value);
     if (profile == NULL) {
         fxc_status status = one_of(err, "profile", "a profile that fxcost knows", value);
-        fxc_advice(err, "list them with: fxcost profiles");
+        fxc_advice(err, "list them with: fxcost profiles; or give a profile file, such as ./my.profile");
         return status;
     }
     if (analysis->profile != profile) {
-        analysis->profile = profile;
         fxc_drop_facts(analysis, FXC_OPTION_PROFILE);
+        fxc_profile_free(analysis->own_profile);
+        analysis->own_profile = own;
+        analysis->profile = profile;
     }
     return FXC_OK;
 }

@@ -17,16 +17,19 @@ import fxcost
 from checks import ROOT, Result, at_most, minimum
 from fxcost.binding import Analysis, Program
 from fxcost.columns import serialize
+from fxcost.errors import first_line
 from fxcost.fusion import kernels
 
 sys.path.append(str(ROOT / "tests" / "inductor"))
 import fused_models  # noqa: E402
+import perf_programs  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
 from corpus_training import STEPS  # noqa: E402
+from gpu import gpu_truth  # noqa: E402
 from kernel_compare import Comparison, Totals, compare, operators  # noqa: E402
 from truth import Truth, truth  # noqa: E402
 
-PROFILE = "inductor-cpu"
+PROFILE, GPU_PROFILE = "inductor-cpu", "inductor-triton"
 BASELINES = ("eager", "spans")
 Builders = dict[str, Callable[[], Any]]
 
@@ -52,6 +55,45 @@ def fusion_training(folder: Path) -> Iterator[Result]:
     limits = _Limits(0.03, 0.0, 0.92, None)
     yield from _against_inductor("training steps of models", fused_models.TRAINED, folder, limits, train=True)
     yield from _against_inductor("small training steps", STEPS, folder, _Limits(None, 0.98, 0.98, None), train=True)
+
+
+def fusion_gpu(folder: Path) -> Iterator[Result]:
+    """The profile inductor-triton: numbers that PyTorch's own tests state, then the kernels that Inductor schedules for
+    a GPU, which need not be there (tests/inductor/gpu.py)."""
+    right = 0
+    for one in perf_programs.ROWS:
+        elements = perf_programs.gpu_elements(one, folder)
+        right += elements == one.elements
+        if elements != one.elements:
+            print(f"     {one.name}: {elements} elements for {one.elements}: {one.miss or 'not explained'}")
+    explained = sum(bool(one.miss) for one in perf_programs.ROWS)
+    yield Result(
+        f"elements moved by {len(perf_programs.ROWS)} programs of test_perf.py",
+        f"{right} right, {explained} explained",
+        "at least 45 right, the others explained",
+        right >= 45 and right + explained == len(perf_programs.ROWS),
+    )
+    yield from _on_a_gpu("small programs", PROGRAMS)
+    yield from _on_a_gpu("models", fused_models.MODELS)
+
+
+def _on_a_gpu(what: str, builders: Builders) -> Iterator[Result]:
+    totals, none = Totals(), []
+    for name, build in builders.items():
+        try:
+            graph = gpu_truth(*build())
+        except Exception as error:
+            none.append(name)
+            print(f"     {name}: no schedule without a GPU: {type(error).__name__}: {first_line(error)}")
+            continue
+        assert graph.program is not None
+        one = compare(name, graph, graph.program.to_bytes(), GPU_PROFILE)
+        totals.add(one)
+        for miss in one.misses():
+            print(f"     {miss}")
+    limits = _Limits(0.03, 0.95, 0.95, 0.01)
+    figure = f"{totals}" + (f"; without a schedule: {', '.join(none)}" if none else "")
+    yield Result(f"{what} on a GPU, {totals.programs} graphs", figure, str(limits), limits.hold(totals))
 
 
 def lowered_views(_: Path) -> Iterator[Result]:

@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", metavar="CALL", help="another method than forward: 'generate(max_new_tokens=16)'")
     parser.add_argument("--fx", action="store_true", help="trace with torch.fx: no example inputs, no shapes")
     parser.add_argument("--lowered", action="store_true", help="with the graph that torch's compiler fuses")
+    parser.add_argument(
+        "--lowered-for", metavar="DEVICE", help="the same for a device, cuda say, which need not be there"
+    )
     parser.add_argument("--model", dest="architecture", help="the model that a checkpoint file is for")
     parser.add_argument("--trust-pickle", action="store_true", help="unpickle a module: runs code that the file holds")
     parser.add_argument("--depth", type=int, help="levels of modules when a checkpoint is listed")
@@ -121,7 +124,7 @@ def main() -> int:
         progress = Progress()
         model = load(arguments.model, options, progress)
         how = {"strict": arguments.strict, "fx": arguments.fx, "method": arguments.method}
-        how["lowered"] = arguments.lowered
+        how["lowered"] = arguments.lowered_for or arguments.lowered
         how["route"] = "record" if arguments.record else arguments.route
         if arguments.train and not arguments.forward:
             how |= {"mode": "train", "input_grad": arguments.input_grad}

@@ -55,7 +55,7 @@ def capture(
     progress: Progress | None = None,
     mode: str = "forward",
     loss: Callable[[Any], torch.Tensor] | None = None,
-    lowered: bool = False,
+    lowered: bool | str = False,
     parts: Sequence[Part] = (),
 ) -> Capture:
     """Captures what a model does on these example inputs.
@@ -67,7 +67,8 @@ def capture(
     ``mode="train"`` captures forward and backward of a module: of ``loss(output)`` where a function is given, else of
     the model's own loss, else of the sum of its outputs. Gradients reach what requires them, inputs included.
 
-    ``lowered`` adds the graph that torch's compiler fuses for inference, each node pointing at the one it comes from.
+    ``lowered`` adds the graph that torch's compiler fuses for inference, each node pointing at the one it comes from:
+    for the model's own device, or for the one that is named, "cuda" say, which need not be there.
     ``parts`` add to the file of a module what they make of its exported program.
     """
     progress = progress or Progress()
@@ -103,6 +104,10 @@ def _check_lowerable(model: Any, args: Any, kwargs: Any, mode: str) -> None:
         )
 
 
+def _device(lowered: bool | str) -> str | None:
+    return lowered if isinstance(lowered, str) else None
+
+
 # ---- routes ---------------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +119,7 @@ def _from_module(
     strict: bool,
     name: str | None,
     progress: Any,
-    lowered: bool = False,
+    lowered: bool | str = False,
     parts: Sequence[Part] = (),
 ) -> Capture:
     args = tuple(args) if isinstance(args, (list, tuple)) else (args,)
@@ -154,7 +159,7 @@ def _from_module(
             if lowered:
                 progress.stage(f"lowering {label}")
                 compiled = _as_compiled(model, args, kwargs, dynamic_shapes, strict) if exporting.asked else None
-                head["lowered"] = add_lowered(converter, program, compiled)
+                head["lowered"] = add_lowered(converter, program, compiled, _device(lowered))
             for part in parts:
                 head |= part(converter, program)
             return finish(converter, program.graph_module, head, model.training, label)
@@ -206,7 +211,7 @@ def _from_step(
     raise failure
 
 
-def _from_exported(program: Any, route: str, label: str, lowered: bool, from_fakes: bool = False) -> Capture:
+def _from_exported(program: Any, route: str, label: str, lowered: bool | str, from_fakes: bool = False) -> Capture:
     functional = program.verifier.dialect != "TRAINING"
     training = _trains(program.graph)
     converter = Converter(training)
@@ -217,7 +222,7 @@ def _from_exported(program: Any, route: str, label: str, lowered: bool, from_fak
     head: dict[str, Any] = {"model": label, "route": route, "dialect": "functional" if functional else "training"}
     head |= {"grad": _records_gradients(program.graph), "autocast": {}}
     if lowered:
-        head["lowered"] = add_lowered(converter, program)
+        head["lowered"] = add_lowered(converter, program, device=_device(lowered))
     return finish(converter, program.graph_module, head, training, label)
 
 

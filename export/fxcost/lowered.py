@@ -14,7 +14,10 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils import _pytree as pytree
 
+from .absent import absent
 from .columns import NONE
 from .convert import Converter, Input
 from .errors import FxcostError, first_line
@@ -63,22 +66,17 @@ def caught(stop: bool) -> Iterator[list[Lowering]]:
         yield found
 
 
-def lower(program: Any) -> torch.fx.GraphModule:
-    """The graph that inference with an exported program compiles to. Its placeholders are the program's, in order;
-    its nodes know their origin (``origin_of``)."""
+def lower(program: Any, device: str | None = None) -> torch.fx.GraphModule:
+    """The graph that inference with an exported program compiles to: for its own device, or as on another. Its
+    placeholders are the program's, in order; its nodes know their origin (``origin_of``)."""
     from torch._functorch import config as functorch_config
     from torch._inductor import compile_fx, config
 
-    graph = _with_writes(program)
-    inputs = []
-    for node in graph.nodes:
-        node.meta["custom"] = {**(node.meta.get("custom") or {}), ORIGIN: node.name}
-        if node.op == "placeholder":
-            inputs.append(node.meta.get("val"))
-    module = torch.fx.GraphModule(program.graph_module, graph)
+    module, inputs = to_lower(program, device)
     # What is cached is not lowered again. An autocast around the caller is in the graph already.
     with (
         caught(stop=True) as found,
+        absent(device),
         torch.no_grad(),
         torch._C._DisableAutocast(),
         config.patch(fx_graph_cache=False, fx_graph_remote_cache=False),
@@ -102,9 +100,50 @@ def lower(program: Any) -> torch.fx.GraphModule:
     return found[0].module
 
 
-def maker() -> str:
+def to_lower(program: Any, device: str | None = None) -> tuple[torch.fx.GraphModule, list[Any]]:
+    """An exported program as the compiler takes it, and its fake inputs; on a device that need not be there."""
+    graph = _with_writes(program)
+    inputs = []
+    for node in graph.nodes:
+        node.meta["custom"] = {**(node.meta.get("custom") or {}), ORIGIN: node.name}
+        if node.op == "placeholder":
+            inputs.append(node.meta.get("val"))
+    _inline_numbers(program, graph)
+    if device is not None:
+        place = torch.device(device if device == "cpu" else f"{device}:0")
+        inputs = [_on(place, value) for value in inputs]
+        for node in graph.nodes:
+            if node.op == "call_function":
+                node.args, node.kwargs = pytree.tree_map_only(torch.device, lambda _: place, (node.args, node.kwargs))
+    return torch.fx.GraphModule(program.graph_module, graph), inputs
+
+
+def _inline_numbers(program: Any, graph: torch.fx.Graph) -> None:
+    """Constants of one element are numbers to the compiler, which sees what they hold; an exported program takes them
+    as inputs."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    for node, spec in zip(placeholders, program.graph_signature.input_specs, strict=True):
+        constant = program.constants.get(spec.target) if spec.kind.name == "CONSTANT_TENSOR" else None
+        if not isinstance(constant, torch.Tensor) or constant.numel() != 1 or not node.users:
+            continue
+        with graph.inserting_after(placeholders[-1]):
+            options: dict[str, Any] = {"dtype": constant.dtype, "device": constant.device, "pin_memory": False}
+            number = graph.call_function(torch.ops.aten.full.default, (list(constant.shape), constant.item()), options)
+        number.meta = dict(node.meta)
+        node.replace_all_uses_with(number)
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    """A fake tensor like another, on a device."""
+    if not isinstance(value, FakeTensor):
+        return value
+    with value.fake_mode:
+        return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=device)
+
+
+def maker(device: str | None = None) -> str:
     """What makes lowered graphs, for the head of a program."""
-    return f"torch._inductor {torch.__version__}"
+    return f"torch._inductor {torch.__version__}" + (f" for {device}" if device else "")
 
 
 def is_stop(error: BaseException | None) -> bool:
@@ -154,13 +193,14 @@ def _with_writes(program: Any) -> torch.fx.Graph:
     return graph
 
 
-def add_lowered(converter: Converter, captured: Any, compiled: Any = None) -> str:
+def add_lowered(converter: Converter, captured: Any, compiled: Any = None, device: str | None = None) -> str:
     """Adds the lowered view of a program that a converter has added. It reads the same storages; its nodes have the
     module, source position and origin of the captured node that they were made from. Returns what lowered it.
 
-    ``compiled`` is a program to lower instead: of the same model, which behaves otherwise when it is exported."""
+    ``compiled`` is a program to lower instead: of the same model, which behaves otherwise when it is exported.
+    ``device`` is one to lower for instead of the model's own, "cuda" say."""
     source = compiled or captured
-    lowered = lower(source)
+    lowered = lower(source, device)
     converter.add_view(lowered, "lowered", _inputs(converter, lowered.graph, source, captured))
     rows = converter.columns.rows
     producer = {node: rows["value_producer"][value] for node, value in converter.value_of.items()}
@@ -174,7 +214,7 @@ def add_lowered(converter: Converter, captured: Any, compiled: Any = None) -> st
             origins[index] = origin
             for column in (rows["node_call"], rows["node_source"]):
                 column[index] = column[origin]
-    return maker()
+    return maker(device)
 
 
 def _inputs(converter: Converter, lowered: torch.fx.Graph, source: Any, captured: Any) -> dict[str, Input]:

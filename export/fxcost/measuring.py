@@ -52,7 +52,7 @@ def measure(
     *,
     repetitions: Repetitions | None = None,
     name: str | None = None,
-    lowered: bool = False,
+    lowered: bool | str = False,
     progress: Progress | None = None,
 ) -> Capture:
     """Captures a model and measures it on these inputs, in the grad mode of the caller.

@@ -58,7 +58,7 @@ class Model:
         method: str | None = None,
         mode: str = "forward",
         input_grad: bool = False,
-        lowered: bool = False,
+        lowered: bool | str = False,
         progress: Progress | None = None,
     ) -> Capture:
         """Captures as the command line does: eval and without gradients, unless told otherwise. ``fx``: by torch.fx's

@@ -87,12 +87,31 @@ FXC_API fxc_status fxc_fusion_explain(fxc_analysis *analysis, const char *a, con
 FXC_API fxc_status fxc_fusion_diff_render(fxc_analysis *a, fxc_analysis *b, const fxc_render_options *options,
                                           fxc_write_fn write, void *context, fxc_error *err);
 
+typedef struct fxc_profile fxc_profile;
 typedef struct fxc_profile_info {
     size_t struct_size;
     const char *name, *summary, *source;
+    const char *lowered; /* the device that the lowered graph is made for, "cpu" or "cuda"; "" when it needs none */
 } fxc_profile_info;
-/* Profile `index`; FXC_USAGE past the end. */
+/* Profile `index` of those that fxcost knows; FXC_USAGE past the end. */
 FXC_API fxc_status fxc_profile_get(uint32_t index, fxc_profile_info *out, fxc_error *err);
+/* The profile of a name, or NULL. */
+FXC_API const fxc_profile *fxc_profile_find(const char *name);
+FXC_API fxc_status fxc_profile_describe(const fxc_profile *profile, fxc_profile_info *out, fxc_error *err);
+/* Word `index` of a profile that is a number or a truth, and what it means; FXC_USAGE past the end. */
+FXC_API fxc_status fxc_profile_word(uint32_t index, const char **name, const char **text, fxc_error *err);
+
+/* Profile files are text, one `name = value` a line, '#' begins a comment: a profile to start `from` and what differs,
+ * or an `engine` and all of it. fxc_profile_print writes one, and fxc_analysis_set(.., "profile", path) reads one
+ * itself where the value holds a '/' or ends in .profile. Errors: FXC_USAGE, which names the line; FXC_IO; FXC_MEMORY.
+ */
+FXC_API fxc_status fxc_profile_print(const fxc_profile *profile, fxc_write_fn write, void *context, fxc_error *err);
+/* `name` stands for the text in messages. Free the profile with fxc_profile_free. */
+FXC_API fxc_status fxc_profile_parse(const char *text, size_t size, const char *name, fxc_profile **out,
+                                     fxc_error *err);
+FXC_API fxc_status fxc_profile_open(const char *path, fxc_profile **out, fxc_error *err);
+FXC_API bool fxc_profile_is_path(const char *value);
+FXC_API void fxc_profile_free(fxc_profile *profile);
 
 #ifdef __cplusplus
 }

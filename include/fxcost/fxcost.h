@@ -138,7 +138,8 @@ FXC_API fxc_status fxc_analysis_new(const fxc_program *program, fxc_analysis **o
 FXC_API void fxc_analysis_free(fxc_analysis *analysis);
 /* Sets one option; facts that depend on it are dropped, others are kept. Options:
  *   "convention"  "fxcost"
- *   "profile"     "eager"
+ *   "profile"     a name from fxc_profile_get(), "eager" if none is set, or the path of a profile file (with a '/' or
+ *                 ending in .profile; fxcost/fusion.h)
  *   "backend"     path of a plug-in (fxcost/backend.h), given before "device"; "" for none
  *   "device"      a name from fxc_device_get(), the path of a device file (with a '/' or ending in .device;
  *                 fxcost/device.h), or "" for none

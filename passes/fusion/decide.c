@@ -68,7 +68,7 @@ fxc_status fxc_prefer_channels_last(struct fxc_engine *e, const struct fxc_lower
     if (e->channels_last == NULL) {
         return fxc_fail_memory(err, "fusion");
     }
-    uint32_t last = e->profile->channels_last ? mark_upwards(e, how) : FXC_NONE;
+    uint32_t last = fxc_engine_wants_channels_last(e) ? mark_upwards(e, how) : FXC_NONE;
     if (last == FXC_NONE) {
         return FXC_OK;
     }

@@ -259,6 +259,8 @@ void fxc_operation_simplify(struct fxc_engine *engine, uint32_t operation, const
  * ----------------------------------------------------------------------------------------------
  */
 
+/* passes/fusion/layout.c: whether convolutions take and give channels-last tensors. */
+bool fxc_engine_wants_channels_last(const struct fxc_engine *engine);
 /* Lowers every node of the graph. */
 fxc_status fxc_engine_lower(struct fxc_engine *engine, fxc_error *err);
 

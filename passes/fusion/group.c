@@ -46,7 +46,7 @@ uint32_t fxc_group_new(struct fxc_merge *m, uint32_t operation) {
     struct fxc_engine *e = m->e;
     const struct fxc_operation *op = &e->operation[operation];
     uint32_t accesses = op->write_count + op->read_count;
-    if (!room(m, 1, accesses, op->read_count)) {
+    if (!room(m, 1, accesses, op->read_count + 1)) {
         return 0;
     }
     struct fxc_kernel_group g = {.member_begin = m->member_count,
@@ -74,6 +74,9 @@ uint32_t fxc_group_new(struct fxc_merge *m, uint32_t operation) {
         if (source != FXC_NONE && source != operation) {
             add_edge(m, &g, source);
         }
+    }
+    if (op->mutated != FXC_NONE && e->buffer[op->mutated].operation != FXC_NONE) {
+        add_edge(m, &g, e->buffer[op->mutated].operation);
     }
     tidy(m, &g);
     m->group_of[operation] = m->group_count;

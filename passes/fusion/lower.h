@@ -35,13 +35,16 @@
     X(extreme)                                                                                                         \
     X(mean)                                                                                                            \
     X(variance)                                                                                                        \
+    X(softmax)                                                                                                         \
     /* passes/fusion/lower_extern.c */                                                                                 \
     X(product)                                                                                                         \
     X(convolution)                                                                                                     \
     X(convolution_backward)                                                                                            \
     X(attention)                                                                                                       \
-    X(scan)                                                                                                            \
     X(fallback)                                                                                                        \
+    /* passes/fusion/lower_scan.c */                                                                                   \
+    X(scan)                                                                                                            \
+    X(sort)                                                                                                            \
     /* passes/fusion/lower_concat.c */                                                                                 \
     X(concat)                                                                                                          \
     X(copy)                                                                                                            \
@@ -111,6 +114,10 @@ uint32_t fxc_result_value(const struct fxc_engine *engine, uint32_t index);
 /* Sizes and strides that were derived for a value; false when the engine does not take its rank. */
 bool fxc_value_sizes(const struct fxc_engine *engine, uint32_t value, const int64_t **size, const int64_t **stride,
                      uint8_t *rank);
+/* The kernel of the node at hand, over these buffers, with up to so many results; they are laid out as eager has them,
+ * or `stride`. */
+void fxc_library_kernel(struct fxc_engine *engine, const struct fxc_inputs *inputs, const int64_t *stride,
+                        uint32_t results);
 /* Makes a tensor the value of result `index`. */
 void fxc_give(struct fxc_engine *engine, uint32_t index, const struct fxc_tensor_view *view);
 /* A row-major, or so strided, buffer of the node for a value, and the tensor that it is. */

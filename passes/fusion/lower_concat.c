@@ -1,6 +1,7 @@
 /* Lowering concatenation, and writes in place. */
 #include <string.h>
 
+#include "ir/ops.h"
 #include "passes/fusion/lower.h"
 
 static bool is_channels_last(const int64_t *size, const int64_t *stride, uint32_t rank) {
@@ -64,38 +65,180 @@ static uint32_t place_part(struct fxc_engine *e, const struct fxc_tensor_view *p
     return buffer;
 }
 
-void fxc_lower_concat(struct fxc_engine *e, const struct fxc_lowering *how) {
+/* The parts of a concatenation. */
+struct concat {
     struct fxc_tensor_view part[FXC_MAX_INPUTS];
-    struct fxc_rule rule = fxc_engine_rule(e);
-    uint32_t list = fxc_rule_list(&rule, FXC_NAME_tensors), count = 0, value = fxc_result_value(e, 0);
-    uint32_t values[FXC_MAX_INPUTS];
-    struct fxc_inputs inputs = {.count = 0};
-    const int64_t *size, *recorded;
-    int64_t dim, stride[FXC_LOOP_RANK], offset = 0;
+    uint32_t value[FXC_MAX_INPUTS], count, result;
+    const int64_t *size;
     uint8_t rank;
-    bool known = list != FXC_NONE && value != FXC_NONE && fxc_value_sizes(e, value, &size, &recorded, &rank) &&
-                 fxc_rule_int(&rule, FXC_NAME_dim, 0, &dim) && rank > 0;
-    for (uint32_t i = known ? e->p->list_begin[list] : 0; known && i < e->p->list_begin[list + 1]; i++) {
-        known = e->p->item_kind[i] == FXC_KIND_VALUE && count < FXC_MAX_INPUTS &&
-                e->view[e->p->item_payload[i]].box != FXC_NONE && e->view[e->p->item_payload[i]].rank == rank;
-        if (known) {
-            values[count] = (uint32_t)e->p->item_payload[i];
-            part[count++] = e->view[e->p->item_payload[i]];
+    uint32_t dim;
+};
+
+static bool read_parts(const struct fxc_engine *e, struct concat *c) {
+    struct fxc_rule rule = fxc_engine_rule(e);
+    uint32_t list = fxc_rule_list(&rule, FXC_NAME_tensors);
+    const int64_t *recorded;
+    int64_t dim;
+    c->count = 0;
+    c->result = fxc_result_value(e, 0);
+    if (list == FXC_NONE || c->result == FXC_NONE || !fxc_value_sizes(e, c->result, &c->size, &recorded, &c->rank) ||
+        !fxc_rule_int(&rule, FXC_NAME_dim, 0, &dim) || c->rank == 0) {
+        return false;
+    }
+    c->dim = (uint32_t)(dim < 0 ? dim + c->rank : dim);
+    for (uint32_t i = e->p->list_begin[list]; i < e->p->list_begin[list + 1]; i++) {
+        if (e->p->item_kind[i] != FXC_KIND_VALUE || c->count == FXC_MAX_INPUTS) {
+            return false;
+        }
+        uint32_t value = (uint32_t)e->p->item_payload[i];
+        if (e->view[value].box == FXC_NONE || e->view[value].rank != c->rank) {
+            return false;
+        }
+        c->value[c->count] = value;
+        c->part[c->count++] = e->view[value];
+    }
+    return c->count > 0;
+}
+
+/* ---- as a pointwise value (cat of torch/_inductor/lowering.py) ------------------------------------------------------
+ */
+
+static bool is_view(const struct fxc_program *p, uint32_t node) {
+    const struct fxc_op_row *row = p->op_row[p->node_op[node]];
+    return strcmp(fxc_string(p, p->op_name[p->node_op[node]]), "operator.getitem") == 0 ||
+           (row != NULL && row->fuse == FXC_FUSE_VIEW);
+}
+
+static bool is_named(const struct fxc_program *p, uint32_t node, const char *name) {
+    return strcmp(fxc_string(p, p->op_name[p->node_op[node]]), name) == 0;
+}
+
+/* Whether all that is done with a value, through views, is pointwise. */
+static bool feeds_pointwise(const struct fxc_engine *e, uint32_t user, uint32_t depth) {
+    const struct fxc_program *p = e->p;
+    if (user == FXC_NONE || depth == 0) {
+        return false;
+    }
+    if (!is_view(p, user)) {
+        const struct fxc_op_row *row = p->op_row[p->node_op[user]];
+        return (p->op_tags[p->node_op[user]] & FXC_OP_TAG_POINTWISE) != 0 ||
+               (row != NULL && row->fuse == FXC_FUSE_POINTWISE);
+    }
+    uint32_t value = p->node_result[user];
+    for (uint32_t u = e->user_begin[value]; u < e->user_begin[value + 1]; u++) {
+        if (!feeds_pointwise(e, e->user[u], depth - 1)) {
+            return false;
         }
     }
-    if (!known) {
+    return true;
+}
+
+/* What a kernel of its own can still write into a place of the concatenation. */
+static bool can_be_placed(const struct fxc_engine *e, const struct fxc_tensor_view *part) {
+    uint32_t buffer = e->box[part->box].buffer;
+    return part->plain && buffer != FXC_NONE && e->buffer[buffer].flexible && e->buffer[buffer].operation != FXC_NONE;
+}
+
+static bool is_reduced(const struct fxc_engine *e, uint32_t buffer) {
+    uint32_t operation = e->buffer[buffer].operation;
+    return operation != FXC_NONE && e->operation[operation].kind == FXC_OPERATION_REDUCTION;
+}
+
+/* A part that a reduction makes, or that reads what one makes. */
+static bool part_reduces(const struct fxc_engine *e, const struct fxc_tensor_view *part) {
+    const struct fxc_box *box = &e->box[part->box];
+    if (box->buffer != FXC_NONE) {
+        return is_reduced(e, box->buffer);
+    }
+    for (uint32_t i = 0; i < box->body.load_count; i++) {
+        uint32_t buffer = e->load[box->body.load_begin + i].buffer;
+        if (buffer != FXC_NONE && is_reduced(e, buffer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a part is computed elsewhere as well, where it would be computed again. */
+static bool is_shared(const struct fxc_engine *e, const struct fxc_tensor_view *part, uint32_t value) {
+    if (e->users[value] <= 1) {
+        return false;
+    }
+    for (uint32_t u = e->user_begin[value]; u < e->user_begin[value + 1]; u++) {
+        if (e->user[u] != e->node && feeds_pointwise(e, e->user[u], FXC_LOOP_RANK)) {
+            return true;
+        }
+    }
+    return !fxc_is_realised(e, part);
+}
+
+static bool is_pointwise(const struct fxc_engine *e, const struct concat *c) {
+    uint32_t copied = 0;
+    bool pointwise_uses = true, reduces = false;
+    if (c->count > e->profile->cat_inputs) {
+        return false;
+    }
+    for (uint32_t u = e->user_begin[c->result]; u < e->user_begin[c->result + 1]; u++) {
+        uint32_t user = e->user[u];
+        pointwise_uses &= feeds_pointwise(e, user, FXC_LOOP_RANK) ||
+                          (user != FXC_NONE && (is_named(e->p, user, "aten.cat.default") ||
+                                                is_named(e->p, user, "aten.constant_pad_nd.default")));
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        copied += !can_be_placed(e, &c->part[i]);
+        reduces |= part_reduces(e, &c->part[i]);
+        if (is_shared(e, &c->part[i], c->value[i])) {
+            return false;
+        }
+    }
+    return (copied > 0 && pointwise_uses) || (copied == c->count && !reduces);
+}
+
+/* Each element is that of the part that it lies in; the place is tested at every element. */
+static void as_pointwise(struct fxc_engine *e, const struct concat *c) {
+    uint32_t shape = fxc_engine_sizes(e, c->size, c->rank), map[FXC_LOOP_RANK];
+    int64_t offset = 0;
+    struct fxc_body body;
+    fxc_engine_variables(e, e->size + shape, c->rank, map);
+    fxc_body_start(e, &body);
+    uint32_t place = map[c->dim];
+    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, place, true, 1});
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct fxc_index_sum sum = {.offset = -offset};
+        fxc_index_add(&e->index, &sum, 1, place);
+        map[c->dim] = fxc_index_of(&e->index, &sum, e->size + shape);
+        fxc_body_inline(e, &body, &c->part[i], map, e->size + shape);
+        offset += fxc_view_size(e, &c->part[i])[c->dim];
+    }
+    fxc_own_work(e, &body, shape, c->rank, 0, (uint16_t)(2 * c->count));
+    struct fxc_tensor_view out = fxc_engine_pointwise(e, shape, c->rank, e->analysis->shapes->dtype[c->result], &body);
+    fxc_give(e, 0, &out);
+}
+
+/* ---- as a buffer whose pieces are computed in place
+ * ------------------------------------------------------------------
+ */
+
+void fxc_lower_concat(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct concat c;
+    struct fxc_inputs inputs = {.count = 0};
+    int64_t stride[FXC_LOOP_RANK], offset = 0;
+    if (!read_parts(e, &c)) {
         fxc_lower_fallback(e, how);
         return;
     }
-    dim = dim < 0 ? dim + rank : dim;
-    choose_strides(e, part, values, count, size, rank, stride);
+    if (is_pointwise(e, &c)) {
+        as_pointwise(e, &c);
+        return;
+    }
+    choose_strides(e, c.part, c.value, c.count, c.size, c.rank, stride);
     uint32_t whole;
-    struct fxc_tensor_view out = fxc_made_buffer(e, value, stride, &whole);
-    for (uint32_t i = 0; i < count; i++) {
-        inputs.buffer[i] = place_part(e, &part[i], whole, stride, offset);
+    struct fxc_tensor_view out = fxc_made_buffer(e, c.result, stride, &whole);
+    for (uint32_t i = 0; i < c.count; i++) {
+        inputs.buffer[i] = place_part(e, &c.part[i], whole, stride, offset);
         inputs.reach[i] = e->buffer[inputs.buffer[i]].numel;
         inputs.count++;
-        offset += fxc_view_size(e, &part[i])[dim] * stride[dim];
+        offset += fxc_view_size(e, &c.part[i])[c.dim] * stride[c.dim];
     }
     (void)fxc_engine_extern(e, FXC_OPERATION_NONE, &inputs, &whole, 1);
     fxc_give(e, 0, &out);

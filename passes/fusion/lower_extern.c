@@ -3,9 +3,8 @@
 
 #include "passes/fusion/lower.h"
 
-/* The kernel of the node at hand, over these buffers; its results are laid out as eager has them, or `stride`. */
-static void library_kernel(struct fxc_engine *e, const struct fxc_inputs *inputs, const int64_t *stride,
-                           uint32_t results) {
+void fxc_library_kernel(struct fxc_engine *e, const struct fxc_inputs *inputs, const int64_t *stride,
+                        uint32_t results) {
     uint32_t outputs[FXC_MAX_INPUTS], made = 0, count = fxc_result_count(e);
     for (uint32_t i = 0; i < results && i < count && made < FXC_MAX_INPUTS; i++) {
         uint32_t value = fxc_result_value(e, i); /* a gradient that is not wanted is none */
@@ -36,28 +35,10 @@ void fxc_lower_fallback(struct fxc_engine *e, const struct fxc_lowering *how) {
     for (uint32_t i = 0; i < count; i++) {
         fxc_engine_input(e, &operand[i], &inputs);
     }
-    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+    fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
     if (e->p->value_kind[e->p->node_result[e->node]] != FXC_KIND_LIST) {
         e->registered++;
     }
-}
-
-/* cumsum, cumprod: booleans are made int64 first. */
-void fxc_lower_scan(struct fxc_engine *e, const struct fxc_lowering *how) {
-    struct fxc_tensor_view view;
-    struct fxc_inputs inputs = {.count = 0};
-    uint32_t value = fxc_result_value(e, 0);
-    if (!fxc_operand(e, FXC_NAME_self, &view) || value == FXC_NONE) {
-        fxc_lower_fallback(e, how);
-        return;
-    }
-    uint8_t dtype = e->analysis->shapes->dtype[value];
-    if (dtype != e->box[view.box].dtype && e->box[view.box].dtype == FXC_DTYPE_BOOL) {
-        view = fxc_combine(e, &view, 1, view.shape, view.rank, dtype, 1, 1, 0);
-    }
-    fxc_engine_input(e, &view, &inputs);
-    library_kernel(e, &inputs, NULL, 1);
-    e->registered++;
 }
 
 /* mm, addmm, bmm, baddbmm: a row-major result. */
@@ -79,18 +60,41 @@ void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
         stride[d] = next;
         next *= size[d];
     }
-    library_kernel(e, &inputs, stride, 1);
+    fxc_library_kernel(e, &inputs, stride, 1);
     e->buffer[e->box[e->view[value].box].buffer].flexible = true; /* it can write into a part of another buffer */
 }
 
-/* A tensor of a convolution in the layout that its kernel wants. */
-static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, struct fxc_inputs *inputs) {
+/* A tensor of a convolution in the order of strides that its kernel wants. */
+static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, bool last, struct fxc_inputs *inputs) {
     int64_t size[FXC_LOOP_RANK], wanted[FXC_LOOP_RANK];
     memcpy(size, fxc_view_size(e, &view), view.rank * sizeof *size);
     (void)fxc_box_realise(e, view.box);
-    fxc_channels_last(size, view.rank, wanted);
+    for (uint32_t d = 0; d < view.rank; d++) {
+        wanted[d] = (int64_t)(view.rank - d);
+    }
+    if (last) {
+        fxc_channels_last(size, view.rank, wanted);
+    }
     view = fxc_engine_require(e, &view, wanted, false);
     fxc_engine_input(e, &view, inputs);
+}
+
+/* The bias is added to what the kernel has written. */
+static void add_bias(struct fxc_engine *e, const struct fxc_tensor_view *bias, uint32_t value) {
+    struct fxc_tensor_view operand[2] = {e->view[value], *bias};
+    struct fxc_box *box = &e->box[operand[0].box];
+    box->value = e->buffer[box->buffer].value = FXC_NONE;
+    e->buffer[box->buffer].flexible = true;
+    int64_t size[FXC_LOOP_RANK], sizes[FXC_LOOP_RANK];
+    uint8_t rank = operand[0].rank, dtype = box->dtype;
+    memcpy(size, fxc_view_size(e, &operand[0]), rank * sizeof *size);
+    for (uint32_t d = 0; d < rank; d++) {
+        sizes[d] = d == 1 ? size[d] : 1;
+    }
+    operand[1] = fxc_view_reshape(e, &operand[1], sizes + 1, (uint8_t)(rank - 1));
+    operand[1] = fxc_view_expand(e, &operand[1], size, rank);
+    struct fxc_tensor_view out = fxc_combine(e, operand, 2, fxc_engine_sizes(e, size, rank), rank, dtype, 1, 1, 0);
+    fxc_give(e, 0, &out);
 }
 
 void fxc_lower_convolution(struct fxc_engine *e, const struct fxc_lowering *how) {
@@ -101,17 +105,22 @@ void fxc_lower_convolution(struct fxc_engine *e, const struct fxc_lowering *how)
     int64_t stride[FXC_LOOP_RANK];
     uint8_t rank;
     if (!fxc_operand(e, FXC_NAME_input, &input) || !fxc_operand(e, FXC_NAME_weight, &weight) || value == FXC_NONE ||
-        !fxc_value_sizes(e, value, &size, &recorded, &rank) || rank != 4 || !e->profile->channels_last) {
+        !fxc_value_sizes(e, value, &size, &recorded, &rank) || rank < 3 ||
+        !((rank == 4 && e->convolves) || e->profile->bias_apart)) {
         fxc_lower_fallback(e, how);
         return;
     }
-    conv_input(e, input, &inputs);
-    conv_input(e, weight, &inputs);
-    if (fxc_operand(e, FXC_NAME_bias, &bias)) {
+    bool last = rank == 4 && e->convolves, biased = fxc_operand(e, FXC_NAME_bias, &bias);
+    conv_input(e, input, last, &inputs);
+    conv_input(e, weight, last, &inputs);
+    if (biased && !e->profile->bias_apart) {
         fxc_engine_input(e, &bias, &inputs);
     }
     fxc_channels_last(size, rank, stride);
-    library_kernel(e, &inputs, stride, 1);
+    fxc_library_kernel(e, &inputs, last ? stride : recorded, 1);
+    if (biased && e->profile->bias_apart) {
+        add_bias(e, &bias, value);
+    }
 }
 
 /* The strides that a convolution's backward kernel wants: channels-last where convolutions rule the layouts, else in
@@ -161,7 +170,7 @@ void fxc_lower_convolution_backward(struct fxc_engine *e, const struct fxc_lower
     for (uint32_t i = 0; i < 3; i++) {
         fxc_engine_input(e, &operand[i], &inputs);
     }
-    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+    fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
 }
 
 /* Attention's kernel wants its inputs in row-major order, or as eager has them where that is not dense inside. */
@@ -189,5 +198,5 @@ void fxc_lower_attention(struct fxc_engine *e, const struct fxc_lowering *how) {
         }
         fxc_engine_input(e, &view, &inputs);
     }
-    library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+    fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
 }

@@ -104,7 +104,7 @@ static enum fxc_merge_reason vertical(struct fxc_merge *m, uint32_t a, uint32_t 
         return FXC_MERGE_OTHER_ELEMENTS;
     }
     enum fxc_merge_reason relation = fxc_loops_relate(m, a, b);
-    if (relation != FXC_MERGE_OTHER_LOOPS && !m->group[a].reduces) {
+    if (relation != FXC_MERGE_OTHER_LOOPS && (!m->group[a].reduces || m->e->profile->by_points)) {
         return relation;
     }
     return fxc_outer_depth(m, a, b) > 0 ? FXC_MERGE_OUTER_LOOPS : FXC_MERGE_OTHER_LOOPS;

@@ -10,6 +10,7 @@
     X(SAME_LOOPS, "same_loops", "they run the same loops")                                                             \
     X(INTO_REDUCTION, "into_reduction", "the first runs over what the second folds")                                   \
     X(SAME_SIZES, "same_sizes", "their loops, written otherwise, are the same")                                        \
+    X(SAME_POINTS, "same_points", "their loops have as many points")                                                   \
     X(OUTER_LOOPS, "outer_loops", "they share their outer loops")                                                      \
     X(LIBRARY, "library", "one of them is a library kernel")                                                           \
     X(ORDER, "order", "the second must run first")                                                                     \

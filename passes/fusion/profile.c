@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "fxcost/fusion.h"
 #include "ir/ops.h"
 
 /* Masks of kinds. */

@@ -107,6 +107,14 @@ fxc_status fxc_profile_get(uint32_t index, fxc_profile_info *out, fxc_error *err
     if (profile == NULL || out->struct_size < sizeof *out) {
         return fxc_fail(err, FXC_USAGE, "fxc_profile_get: no profile %u", index);
     }
-    *out = (fxc_profile_info){out->struct_size, profile->name, profile->summary, profile->source};
+    return fxc_profile_describe(profile, out, err);
+}
+
+fxc_status fxc_profile_describe(const fxc_profile *profile, fxc_profile_info *out, fxc_error *err) {
+    if (out->struct_size < sizeof *out) {
+        return fxc_fail(err, FXC_USAGE, "fxc_profile_describe: struct_size is smaller than this version's structure");
+    }
+    const char *lowered = profile->lowered == NULL ? "" : profile->lowered;
+    *out = (fxc_profile_info){out->struct_size, profile->name, profile->summary, profile->source, lowered};
     return FXC_OK;
 }

@@ -1,4 +1,5 @@
-/* How the loops of two groups relate (CppScheduling of torch/_inductor/codegen/cpp.py). */
+/* How the loops of two groups relate: CppScheduling of torch/_inductor/codegen/cpp.py, and for GPUs SIMDScheduling of
+ * codegen/simd.py. */
 #include "passes/fusion/merge.h"
 
 static int64_t size_at(const struct fxc_engine *e, uint32_t tuple, uint32_t d) {
@@ -85,6 +86,41 @@ static bool same_sizes(struct fxc_merge *m, uint32_t a, uint32_t b) {
     return try_align(m, narrow, wide);
 }
 
+/* ---- by how many points loops have (SIMDScheduling of torch/_inductor/codegen/simd.py) -----------------------------
+ */
+
+/* Whether each operation's loops fall into two parts, of which the first has so many points. */
+static bool all_split_at(struct fxc_merge *m, uint32_t group, int64_t first) {
+    const struct fxc_engine *e = m->e;
+    const struct fxc_kernel_group *g = &m->group[group];
+    for (uint32_t i = 0; i < g->member_count; i++) {
+        const struct fxc_operation *op = &e->operation[m->member[g->member_begin + i]];
+        int64_t left = first;
+        for (uint32_t d = 0; d < fxc_tuple_length(&e->index, op->outer) && left > 1; d++) {
+            int64_t size = size_at(e, op->outer, d);
+            if (size <= 0 || (left % size != 0 && size % left != 0)) {
+                return false;
+            }
+            left = size >= left ? 1 : left / size;
+        }
+    }
+    return true;
+}
+
+static bool same_points(struct fxc_merge *m, uint32_t a, uint32_t b) {
+    struct fxc_engine *e = m->e;
+    if (m->group[a].reduces && !m->group[b].reduces) {
+        return same_points(m, b, a);
+    }
+    const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
+    int64_t kept = points(e, y->outer), folded = points(e, y->folded), all = 0, own = points(e, x->outer);
+    if (x->reduces || !y->reduces) {
+        return own == kept && points(e, x->folded) == folded;
+    }
+    e->overflowed |= fxc_mul(kept, folded, &all);
+    return own == kept || (own == all && all_split_at(m, a, kept));
+}
+
 enum fxc_merge_reason fxc_loops_relate(struct fxc_merge *m, uint32_t a, uint32_t b) {
     const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
     if (x->fixed || y->fixed || x->parts > 0 || y->parts > 0) {
@@ -95,6 +131,9 @@ enum fxc_merge_reason fxc_loops_relate(struct fxc_merge *m, uint32_t a, uint32_t
     }
     if (x->folded == 0 && is_joined(m->e, x->outer, y->outer, y->folded)) {
         return FXC_MERGE_INTO_REDUCTION;
+    }
+    if (m->e->profile->by_points) {
+        return same_points(m, a, b) ? FXC_MERGE_SAME_POINTS : FXC_MERGE_OTHER_LOOPS;
     }
     return same_sizes(m, a, b) ? FXC_MERGE_SAME_SIZES : FXC_MERGE_OTHER_LOOPS;
 }

@@ -268,6 +268,9 @@ static void find_live(struct fxc_merge *m) {
                 m->group_of[e->buffer[buffer].operation] = 0;
             }
         }
+        if (live && op->mutated != FXC_NONE && e->buffer[op->mutated].operation != FXC_NONE) {
+            m->group_of[e->buffer[op->mutated].operation] = 0;
+        }
         m->group_of[i] = live ? 0 : FXC_NONE;
     }
     for (uint32_t i = 0; i < e->operation_count; i++) {

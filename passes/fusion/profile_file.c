@@ -1,0 +1,470 @@
+/* Profile files: a fusion profile as text, one `name = value` a line. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fxcost/fusion.h"
+#include "ir/error.h"
+#include "ir/ops.h"
+#include "passes/fusion/profile.h"
+
+enum { MOST_BYTES = 1 << 20 };
+
+/* A parsed profile and the text that its strings point into. */
+struct profile_file {
+    struct fxc_profile profile;
+    char *text;
+};
+
+struct parser {
+    struct fxc_profile *profile;
+    const char *name; /* of the file, in messages */
+    uint32_t line, rules;
+    bool started, titled; /* `from` or `engine` was given; the profile's own name was */
+    uint64_t seen;        /* bits of the words that were given */
+};
+
+/* ---- words --------------------------------------------------------------------------------------------------------
+ */
+
+struct number_field {
+    const char *name, *text;
+    size_t offset;
+    bool flag;
+};
+static const struct number_field fields[] = {
+#define NUMBER(name, text) {#name, text, offsetof(struct fxc_profile, name), false},
+#define FLAG(name, text) {#name, text, offsetof(struct fxc_profile, name), true},
+#include "passes/fusion/fields.def"
+};
+enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
+_Static_assert(FIELD_COUNT < 60, "bits of parser.seen");
+
+#define X(name, text) text,
+static const char *const heavy_texts[] = {FXC_HEAVY_LIST(X)};
+static const char *const kind_texts[] = {FXC_FUSE_LIST(X)};
+static const char *const relation_texts[] = {FXC_RELATION_LIST(X)};
+static const char *const users_texts[] = {FXC_USERS_LIST(X)};
+static const char *const engine_texts[] = {FXC_ENGINE_LIST(X)};
+#undef X
+#define COUNT(array) ((uint32_t)(sizeof(array) / sizeof(array)[0]))
+
+/* ---- errors -------------------------------------------------------------------------------------------------------
+ */
+
+static fxc_status fail_line(const struct parser *ps, const char *expected, const char *found, fxc_error *err) {
+    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: line %u", ps->name, ps->line);
+    fxc_expected(err, "%s", expected);
+    fxc_found(err, "'%.100s'", found);
+    fxc_advice(err, "see a profile in this form: fxcost profiles inductor-cpu; docs/fusion.md lists the words");
+    return status;
+}
+
+static fxc_status fail_missing(const struct parser *ps, const char *what, fxc_error *err) {
+    fxc_status status = fxc_fail(err, FXC_USAGE, "%s", ps->name);
+    fxc_expected(err, "%s", what);
+    fxc_found(err, "a profile file without");
+    fxc_advice(err, "see a profile in this form: fxcost profiles inductor-cpu");
+    return status;
+}
+
+/* ---- values -------------------------------------------------------------------------------------------------------
+ */
+
+static char *trim(char *text) {
+    text += strspn(text, " \t\r");
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL) {
+        text[--length] = '\0';
+    }
+    return text;
+}
+
+static uint32_t find_word(const char *const *texts, uint32_t count, const char *word) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(texts[i], word) == 0) {
+            return i;
+        }
+    }
+    return FXC_NONE;
+}
+
+/* "exp, tanh", "all" or "none" as bits; false when a word is none of these. */
+static bool read_bits(const char *const *texts, uint32_t count, char *list, uint32_t *bits) {
+    *bits = 0;
+    if (strcmp(list, "all") == 0) {
+        *bits = (1u << count) - 1;
+        return true;
+    }
+    if (strcmp(list, "none") == 0) {
+        return true;
+    }
+    for (char *word = list; word != NULL;) {
+        char *comma = strchr(word, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        uint32_t found = find_word(texts, count, trim(word));
+        if (found == FXC_NONE) {
+            return false;
+        }
+        *bits |= 1u << found;
+        word = comma == NULL ? NULL : comma + 1;
+    }
+    return true;
+}
+
+static fxc_status set_number(struct parser *ps, const struct number_field *field, const char *value, fxc_error *err) {
+    char *at = (char *)ps->profile + field->offset, *end;
+    if (field->flag) {
+        bool yes = strcmp(value, "true") == 0;
+        if (!yes && strcmp(value, "false") != 0) {
+            return fail_line(ps, "true or false", value, err);
+        }
+        *(bool *)(void *)at = yes;
+        return FXC_OK;
+    }
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (value[0] == '-' || end == value || *end != '\0' || errno != 0 || number > UINT32_MAX) {
+        return fail_line(ps, "a whole number from 0 to 4294967295", value, err);
+    }
+    *(uint32_t *)(void *)at = (uint32_t)number;
+    return FXC_OK;
+}
+
+/* `rule = PRODUCERS | GROUP | CONSUMERS | RELATION | USERS` */
+static fxc_status add_rule(struct parser *ps, char *value, fxc_error *err) {
+    static const char *const expected =
+        "producers | what their kernel may hold | consumers | any, same_elements or same_run | any or one";
+    char *part[5], shown[104];
+    uint32_t bits[3] = {0}, count = 0;
+    (void)snprintf(shown, sizeof shown, "%s", value);
+    for (char *rest = value; rest != NULL && count < 5;) {
+        char *bar = strchr(rest, '|');
+        if (bar != NULL) {
+            *bar = '\0';
+        }
+        part[count++] = trim(rest);
+        rest = bar == NULL ? NULL : bar + 1;
+    }
+    if (count < 5 || ps->rules == FXC_NODE_RULES) {
+        return fail_line(ps, count < 5 ? expected : "at most 6 rules", shown, err);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        if (!read_bits(kind_texts, COUNT(kind_texts), part[i], &bits[i])) {
+            return fail_line(ps,
+                             "kinds of operators: pointwise, reduction, anchor, view, gather, scan, concat, factory, "
+                             "opaque, collective, nothing",
+                             shown, err);
+        }
+    }
+    uint32_t relation = find_word(relation_texts, COUNT(relation_texts), part[3]);
+    uint32_t users = find_word(users_texts, COUNT(users_texts), part[4]);
+    if (relation == FXC_NONE || users == FXC_NONE) {
+        return fail_line(ps, expected, shown, err);
+    }
+    if (ps->rules == 0) { /* in place of those that it starts with */
+        memset(ps->profile->rule, 0, sizeof ps->profile->rule);
+    }
+    ps->profile->rule[ps->rules++] = (struct fxc_node_rule){.producer = (uint16_t)bits[0],
+                                                            .group = (uint16_t)bits[1],
+                                                            .consumer = (uint16_t)bits[2],
+                                                            .relation = (uint8_t)relation,
+                                                            .users = (uint8_t)users};
+    return FXC_OK;
+}
+
+/* Where the profile starts: as another, or empty. */
+static fxc_status start(struct parser *ps, bool other, const char *value, fxc_error *err) {
+    struct fxc_profile *own = ps->profile, before = *own;
+    if (ps->started || ps->seen != 0 || ps->rules > 0) {
+        return fail_line(ps, "'from' or 'engine' once, before the words that change it", value, err);
+    }
+    if (other) {
+        const struct fxc_profile *from = fxc_profile_find(value);
+        if (from == NULL) {
+            return fail_line(ps, "a profile that fxcost knows: fxcost profiles", value, err);
+        }
+        *own = *from;
+    } else {
+        uint32_t engine = find_word(engine_texts, COUNT(engine_texts), value);
+        if (engine == FXC_NONE) {
+            return fail_line(ps, "nodes or loops", value, err);
+        }
+        own->engine = (uint8_t)engine;
+    }
+    own->name = before.name;
+    own->summary = before.summary;
+    own->source = before.source;
+    ps->started = true;
+    return FXC_OK;
+}
+
+/* ---- lines --------------------------------------------------------------------------------------------------------
+ */
+
+static fxc_status set_text(const struct parser *ps, const char **field, const char *value, fxc_error *err) {
+    if (*field != NULL) {
+        return fail_line(ps, "each name once", value, err);
+    }
+    *field = value;
+    return FXC_OK;
+}
+
+static fxc_status set_word(struct parser *ps, const char *name, char *value, fxc_error *err) {
+    struct fxc_profile *own = ps->profile;
+    uint32_t bits;
+    if (!ps->started) {
+        return fail_line(ps, "'from = PROFILE' or 'engine = nodes' or 'loops' first", name, err);
+    }
+    for (uint32_t i = 0; i < FIELD_COUNT; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            if ((ps->seen >> i & 1u) != 0) {
+                return fail_line(ps, "each name once", name, err);
+            }
+            ps->seen |= (uint64_t)1 << i;
+            return set_number(ps, &fields[i], value, err);
+        }
+    }
+    if (strcmp(name, "rule") == 0) {
+        return add_rule(ps, value, err);
+    }
+    if (strcmp(name, "lowered") == 0) {
+        own->lowered = strcmp(value, "none") == 0 ? NULL : value;
+        return FXC_OK;
+    }
+    if (strcmp(name, "heavy") == 0) {
+        return read_bits(heavy_texts, COUNT(heavy_texts), value, &own->heavy)
+                   ? FXC_OK
+                   : fail_line(ps, "all, none, or some of exp, log, log10, log1p, log2, sigmoid, tanh", name, err);
+    }
+    if (strcmp(name, "fusible") == 0) {
+        if (!read_bits(kind_texts, COUNT(kind_texts), value, &bits)) {
+            return fail_line(ps, "all, none, or kinds of operators, such as: pointwise, reduction, view", name, err);
+        }
+        own->fusible = (uint16_t)bits;
+        return FXC_OK;
+    }
+    return fail_line(ps, "a word of a profile", name, err);
+}
+
+static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
+    char *comment = strchr(line, '#');
+    if (comment != NULL && (comment == line || strchr(" \t", comment[-1]) != NULL)) {
+        *comment = '\0';
+    }
+    line = trim(line);
+    if (line[0] == '\0') {
+        return FXC_OK;
+    }
+    char *equals = strchr(line, '=');
+    if (equals == NULL) {
+        return fail_line(ps, "name = value", line, err);
+    }
+    *equals = '\0';
+    const char *name = trim(line);
+    char *value = trim(equals + 1);
+    if (value[0] == '\0') {
+        return fail_line(ps, "a value after '='", name, err);
+    }
+    if (strcmp(name, "profile") == 0) {
+        return set_text(ps, &ps->profile->name, value, err);
+    }
+    if (strcmp(name, "summary") == 0) {
+        return set_text(ps, &ps->profile->summary, value, err);
+    }
+    if (strcmp(name, "source") == 0) {
+        return set_text(ps, &ps->profile->source, value, err);
+    }
+    if (strcmp(name, "from") == 0 || strcmp(name, "engine") == 0) {
+        return start(ps, name[0] == 'f', value, err);
+    }
+    return set_word(ps, name, value, err);
+}
+
+static fxc_status parse(struct parser *ps, char *text, fxc_error *err) {
+    struct fxc_profile *own = ps->profile;
+    for (char *line = text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL) {
+            *end = '\0';
+        }
+        ps->line++;
+        FXC_TRY(parse_line(ps, line, err));
+        line = end == NULL ? NULL : end + 1;
+    }
+    if (own->name == NULL) {
+        return fail_missing(ps, "profile = NAME", err);
+    }
+    if (!ps->started) {
+        return fail_missing(ps, "from = PROFILE, or engine = nodes or loops", err);
+    }
+    if (own->max_nodes == 0) {
+        return fail_missing(ps, "max_nodes of at least 1", err);
+    }
+    own->summary = own->summary == NULL ? own->name : own->summary;
+    own->source = own->source == NULL ? "a profile file" : own->source;
+    return FXC_OK;
+}
+
+fxc_status fxc_profile_parse(const char *text, size_t size, const char *name, fxc_profile **out, fxc_error *err) {
+    *out = NULL;
+    if (size > MOST_BYTES || memchr(text, '\0', size) != NULL) {
+        fxc_status status = fxc_fail(err, FXC_USAGE, "%s", name);
+        fxc_expected(err, "a profile file: at most a megabyte of text");
+        return status;
+    }
+    struct profile_file *file = calloc(1, sizeof *file);
+    char *copy = malloc(size + 1);
+    if (file == NULL || copy == NULL) {
+        free(file);
+        free(copy);
+        return fxc_fail_memory(err, "fxc_profile_parse");
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    file->text = copy;
+    struct parser ps = {.profile = &file->profile, .name = name};
+    fxc_status status = parse(&ps, copy, err);
+    if (status != FXC_OK) {
+        fxc_profile_free(&file->profile);
+        return status;
+    }
+    *out = &file->profile;
+    return FXC_OK;
+}
+
+void fxc_profile_free(fxc_profile *profile) {
+    if (profile != NULL) {
+        struct profile_file *file = (struct profile_file *)(void *)profile; /* its first member */
+        free(file->text);
+        free(file);
+    }
+}
+
+fxc_status fxc_profile_open(const char *path, fxc_profile **out, fxc_error *err) {
+    FILE *stream = fopen(path, "rb");
+    char *text = stream == NULL ? NULL : malloc(MOST_BYTES + 1);
+    *out = NULL;
+    if (stream != NULL && text == NULL) {
+        (void)fclose(stream);
+        return fxc_fail_memory(err, "fxc_profile_open");
+    }
+    if (stream == NULL) {
+        fxc_status status = fxc_fail(err, FXC_IO, "%s", path);
+        fxc_expected(err, "a profile file");
+        fxc_found(err, "%s", strerror(errno));
+        return status;
+    }
+    size_t size = fread(text, 1, MOST_BYTES + 1, stream);
+    bool failed = ferror(stream) != 0;
+    (void)fclose(stream);
+    fxc_status status =
+        failed ? fxc_fail(err, FXC_IO, "%s: it cannot be read", path) : fxc_profile_parse(text, size, path, out, err);
+    free(text);
+    return status;
+}
+
+bool fxc_profile_is_path(const char *value) {
+    size_t length = strlen(value), suffix = strlen(".profile");
+    return strchr(value, '/') != NULL || (length > suffix && strcmp(value + length - suffix, ".profile") == 0);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ */
+
+/* Text on its way out. */
+struct printer {
+    fxc_write_fn write;
+    void *context;
+    fxc_error *err;
+    fxc_status status;
+};
+
+static void put(struct printer *out, const char *text) {
+    if (out->status == FXC_OK && !out->write(out->context, text, strlen(text))) {
+        out->status = fxc_fail(out->err, FXC_IO, "fxc_profile_print: writing failed");
+    }
+}
+
+static void put_line(struct printer *out, const char *name, const char *value) {
+    put(out, name);
+    put(out, " = ");
+    put(out, value);
+    put(out, "\n");
+}
+
+static void put_bits(struct printer *out, const char *const *texts, uint32_t count, uint32_t bits) {
+    const char *between = "";
+    for (uint32_t i = 0; i < count; i++) {
+        if ((bits >> i & 1u) != 0) {
+            put(out, between);
+            put(out, texts[i]);
+            between = ", ";
+        }
+    }
+    if (bits == 0) {
+        put(out, "none");
+    }
+}
+
+static void put_rule(struct printer *out, const struct fxc_node_rule *rule) {
+    uint32_t bits[3] = {rule->producer, rule->group, rule->consumer};
+    put(out, "rule = ");
+    for (uint32_t i = 0; i < 3; i++) {
+        put_bits(out, kind_texts, COUNT(kind_texts), bits[i]);
+        put(out, " | ");
+    }
+    put(out, relation_texts[rule->relation]);
+    put(out, " | ");
+    put(out, users_texts[rule->users]);
+    put(out, "\n");
+}
+
+fxc_status fxc_profile_print(const fxc_profile *profile, fxc_write_fn write, void *context, fxc_error *err) {
+    struct printer out = {write, context, err, FXC_OK};
+    char number[16];
+    put_line(&out, "profile", profile->name);
+    put_line(&out, "summary", profile->summary);
+    put_line(&out, "source", profile->source);
+    put_line(&out, "engine", engine_texts[profile->engine]);
+    put_line(&out, "lowered", profile->lowered == NULL ? "none" : profile->lowered);
+    for (uint32_t i = 0; i < FIELD_COUNT; i++) {
+        const char *at = (const char *)profile + fields[i].offset;
+        uint32_t value = fields[i].flag ? *(const bool *)(const void *)at : *(const uint32_t *)(const void *)at;
+        if (value != 0) {
+            (void)snprintf(number, sizeof number, "%u", value);
+            put(&out, fields[i].name);
+            put(&out, " = ");
+            put(&out, fields[i].flag ? "true" : number);
+            put(&out, "  # ");
+            put(&out, fields[i].text);
+            put(&out, "\n");
+        }
+    }
+    if (profile->engine == FXC_ENGINE_LOOPS) {
+        put(&out, "heavy = ");
+        put_bits(&out, heavy_texts, COUNT(heavy_texts), profile->heavy);
+        put(&out, "\n");
+    } else {
+        put(&out, "fusible = ");
+        put_bits(&out, kind_texts, COUNT(kind_texts), profile->fusible);
+        put(&out, "\n");
+    }
+    for (uint32_t i = 0; i < FXC_NODE_RULES && profile->rule[i].consumer != 0; i++) {
+        put_rule(&out, &profile->rule[i]);
+    }
+    return out.status;
+}
+
+fxc_status fxc_profile_word(uint32_t index, const char **name, const char **text, fxc_error *err) {
+    if (index >= FIELD_COUNT) {
+        return fxc_fail(err, FXC_USAGE, "fxc_profile_word: no word %u", index);
+    }
+    *name = fields[index].name;
+    *text = fields[index].text;
+    return FXC_OK;
+}

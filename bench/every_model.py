@@ -34,10 +34,7 @@ from fxcost.ladder import capture_any  # noqa: E402
 
 WHY = {
     "quantized.linear_dynamic.default": "a kernel of packed integers; its weights have no sizes here",
-    "aten._unique2.default": "how many there are is data",
-    "aten.unique_consecutive.default": "how many there are is data",
-    "aten.unique_dim.default": "how many there are is data",
-    "aten.multinomial.default": "sampling whose work depends on the data",
+    "aten.unique_dim.default": "comparing slices ends at the first difference, which is data",
     "aten.poisson.default": "sampling whose work depends on the data",
     "aten.binomial.default": "sampling whose work depends on the data",
     "aten.linalg_matrix_exp.default": "the degree of the approximation follows from the norm, which is data",

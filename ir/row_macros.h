@@ -106,6 +106,17 @@
 #define ISTFT FXC_FLOPS(istft, "istft", 0, 0, 0)
 #define GRID_SAMPLE FXC_FLOPS(grid_sample, "grid_sample", 0, 0, 0)
 #define GRID_SAMPLE_BACKWARD FXC_FLOPS(grid_sample_backward, "grid_sample_backward", 0, 0, 0)
+/* taps: places in a window at scale 1. */
+#define RESIZE_AA(taps) FXC_FLOPS(resize_aa, "resize_aa(" #taps ")", taps, 0, 0)
+#define RESIZE_AA_BACKWARD(taps) FXC_FLOPS(resize_aa_backward, "resize_aa_backward(" #taps ")", taps, 0, 0)
+/* reduced: 1 when the losses of sequences are reduced as the call says. */
+#define CTC(reduced) FXC_FLOPS(ctc, "ctc(" #reduced ")", reduced, 0, 0)
+#define CTC_BACKWARD FXC_FLOPS(ctc_backward, "ctc_backward", 0, 0, 0)
+#define MULTINOMIAL FXC_FLOPS(multinomial, "multinomial", 0, 0, 0)
+/* sorted: 1 when elements are sorted first. */
+#define UNIQUE(sorted) FXC_FLOPS(unique, "unique(" #sorted ")", sorted, 0, 0)
+/* sums: gradients that each coordinate is added to. */
+#define DISTANCES_BACKWARD(sums) FXC_FLOPS(distances_backward, "distances_backward(" #sums ")", sums, 0, 0)
 #define DISTANCES FXC_FLOPS(distances, "distances", 0, 0, 0)
 #define PAIRS FXC_FLOPS(pairs, "pairs", 0, 0, 0)
 

@@ -228,6 +228,8 @@
     X(scan)                                                                                                            \
     X(sort)                                                                                                            \
     X(topk)                                                                                                            \
+    X(multinomial)                                                                                                     \
+    X(unique)                                                                                                          \
     X(avg_pool)                                                                                                        \
     X(max_pool)                                                                                                        \
     X(adaptive_pool)                                                                                                   \
@@ -268,10 +270,16 @@
     X(fft)                                                                                                             \
     X(stft)                                                                                                            \
     X(istft)                                                                                                           \
+    /* passes/flops/rules_resize.c, passes/flops/rules_ctc.c */                                                        \
+    X(resize_aa)                                                                                                       \
+    X(resize_aa_backward)                                                                                              \
+    X(ctc)                                                                                                             \
+    X(ctc_backward)                                                                                                    \
     /* passes/flops/rules_sample.c */                                                                                  \
     X(grid_sample)                                                                                                     \
     X(grid_sample_backward)                                                                                            \
     X(distances)                                                                                                       \
+    X(distances_backward)                                                                                              \
     X(pairs)                                                                                                           \
     /* passes/flops/rules_backward.c */                                                                                \
     X(grad_each)                                                                                                       \

@@ -157,6 +157,44 @@ fxc_status fxc_flops_topk(const struct fxc_rule *rule, const int32_t params[3], 
     return fxc_tally_end(&tally, rule, err);
 }
 
+/* Draws: without replacement every weight is divided by a random number, and the largest are taken (an argmax of one,
+ * else topk); with replacement, weights are added up and divided by their sum, and each draw is a binary search
+ * (ATen's Distributions.cpp and MultinomialKernel.cpp). Checks of the weights are not counted. */
+fxc_status fxc_flops_multinomial(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                 fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor weights, result;
+    int64_t draws, n;
+    bool replacement;
+    (void)params;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_self, &weights) && fxc_known_result(rule, 0, &result));
+    FXC_NEED(fxc_rule_int(rule, FXC_NAME_num_samples, -1, &draws) && draws > 0 && row_length(rule, &weights, &n));
+    FXC_NEED(fxc_rule_bool(rule, FXC_NAME_replacement, false, &replacement) && n > 0);
+    int64_t flops = fxc_times(&tally, 2, weights.numel);
+    if (draws == 1) {
+        flops = fxc_plus(&tally, flops, -(weights.numel / n));
+    } else {
+        flops = fxc_plus(&tally, flops, fxc_times(&tally, result.numel, log2_up(replacement ? n + 1 : draws)));
+    }
+    fxc_tally_work(&tally, weights.dtype, flops, 0);
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* Each element is compared with the one before; sorted first, unless equal ones are known to be neighbours. How many
+ * there are is data, the work is not. params: 1 to sort. Of slices along a dimension nothing is told: comparing two
+ * ends at the first difference. */
+fxc_status fxc_flops_unique(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out, fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor input;
+    enum fxc_kind kind = FXC_KIND_NONE;
+    int64_t payload;
+    FXC_NEED(fxc_known_tensor(rule, FXC_NAME_self, &input));
+    FXC_NEED(!fxc_rule_arg(rule, FXC_NAME_dim, &kind, &payload) || kind == FXC_KIND_NONE);
+    int64_t sorting = params[0] == 1 ? fxc_times(&tally, input.numel, log2_up(input.numel)) : 0;
+    fxc_tally_work(&tally, input.dtype, fxc_plus(&tally, sorting, input.numel > 0 ? input.numel - 1 : 0), 0);
+    return fxc_tally_end(&tally, rule, err);
+}
+
 /* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 /* Elements of the kernel. One number stands for every one of `dims` dimensions. */

@@ -66,6 +66,10 @@ fxc_status fxc_flops_grid_sample(const struct fxc_rule *rule, const int32_t para
     return fxc_tally_end(&tally, rule, err);
 }
 
+/* Derivatives of the four cubic weights (get_cubic_coefficients_grad): distances 4, two polynomials of 4 operations,
+ * two of 3. */
+enum { CUBIC_DERIVATIVES = 18 };
+
 /* Where the input's gradient is asked for, every corner is given its weighted share: a product and a sum, or the sum
  * alone. Of a coordinate: at each corner the value times the gradient times the weight of the other coordinates, added
  * up (3 per corner and value), and the factor of its placing. */
@@ -75,15 +79,17 @@ fxc_status fxc_flops_grid_sample_backward(const struct fxc_rule *rule, const int
     struct samples s;
     int64_t input = 1, grid = 1;
     (void)params;
-    FXC_NEED(known_samples(rule, &tally, &s) && s.mode != BICUBIC);
+    FXC_NEED(known_samples(rule, &tally, &s));
     uint32_t mask = fxc_rule_list(rule, FXC_NAME_output_mask);
     FXC_NEED(mask == FXC_NONE || (fxc_rule_item_int(rule, mask, 0, &input) && fxc_rule_item_int(rule, mask, 1, &grid)));
-    int64_t corners = s.dims == 2 ? 4 : 8;
-    int64_t per_value = input != 0 ? (s.mode == NEAREST ? 1 : 2 * corners) : 0;
+    int64_t corners = s.mode == BICUBIC ? 16 : s.dims == 2 ? 4 : 8;
+    /* Cubic weights stay two factors: a product more for the input, one more for each coordinate. */
+    int64_t factors = s.mode == BICUBIC;
+    int64_t per_value = input != 0 ? (s.mode == NEAREST ? 1 : (2 + factors) * corners) : 0;
     int64_t per_point = 0;
-    if (grid != 0 && s.mode == BILINEAR) {
-        per_value += 3 * corners * s.dims;
-        per_point += s.dims;
+    if (grid != 0 && s.mode != NEAREST) {
+        per_value += (3 + factors) * corners * s.dims;
+        per_point += s.dims * (1 + factors * CUBIC_DERIVATIVES);
     }
     int64_t work = fxc_linear(&tally, per_value, s.values, per_point, s.points);
     fxc_tally_work(&tally, s.input.dtype, fxc_plus(&tally, work, point_work(&s, &tally)), 0);
@@ -134,5 +140,34 @@ fxc_status fxc_flops_pairs(const struct fxc_rule *rule, const int32_t params[3],
         depth = rows.size[1];
     }
     count_pairs(&tally, result.dtype, result.numel, depth, p);
+    return fxc_tally_end(&tally, rule, err);
+}
+
+/* Gradients of distances, coordinate by coordinate, as ATen's DistanceOpsKernel.cpp: the difference, what the order
+ * makes of it, and the sum into the gradient of a row. Orders: sign(d) g; d g / dist; below 2 sign(d) |d|^(p-1) g /
+ * dist^(p-1), above d |d|^(p-2) g / dist^(p-1); infinity sign(d) g (1 - min(1, ceil(| |d| - dist |))). */
+static int64_t derivative_work(double p, bool *powers) {
+    *powers = p != 0 && p != 1 && p != 2 && !isinf(p);
+    return p == 0 ? 0 : p == 1 || p == 2 ? 2 : isinf(p) ? 9 : p < 2 ? 5 : 4;
+}
+
+static void count_gradients(struct fxc_tally *tally, uint8_t dtype, int64_t pairs, int64_t depth, double p,
+                            int64_t sums) {
+    bool powers;
+    int64_t work = derivative_work(p, &powers), coordinates = fxc_times(tally, pairs, depth);
+    fxc_tally_work(tally, dtype, fxc_times(tally, work == 0 ? 0 : work + 1 + sums, coordinates),
+                   powers ? fxc_plus(tally, coordinates, pairs) : 0);
+}
+
+/* params: sums per coordinate. Of cdist one row's gradient is asked for, of pdist both rows have theirs. */
+fxc_status fxc_flops_distances_backward(const struct fxc_rule *rule, const int32_t params[3], fxc_counts *out,
+                                        fxc_error *err) {
+    struct fxc_tally tally = {.out = out};
+    struct fxc_tensor rows, distances;
+    double p;
+    FXC_NEED(fxc_known_tensor2(rule, FXC_NAME_x1, FXC_NAME_self, &rows) && rows.rank >= 1);
+    FXC_NEED(fxc_known_tensor2(rule, FXC_NAME_cdist, FXC_NAME_pdist, &distances));
+    FXC_NEED(fxc_rule_real(rule, FXC_NAME_p, 2, &p));
+    count_gradients(&tally, rows.dtype, distances.numel, rows.size[rows.rank - 1], p, params[0]);
     return fxc_tally_end(&tally, rule, err);
 }

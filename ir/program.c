@@ -224,6 +224,17 @@ fxc_status fxc_program_from_memory(const void *bytes, size_t size, const char *n
 
 /* ---- accessors --------------------------------------------------------------------------------------------------- */
 
+void fxc_each_value(const struct fxc_program *p, uint8_t kind, int64_t payload,
+                    void (*each)(uint32_t value, void *context), void *context) {
+    if (kind == FXC_KIND_VALUE) {
+        each((uint32_t)payload, context);
+    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
+        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
+            fxc_each_value(p, p->item_kind[i], p->item_payload[i], each, context); /* of smaller index */
+        }
+    }
+}
+
 uint32_t fxc_program_node_graph(const struct fxc_program *p, uint32_t node) {
     uint32_t low = 0, high = FXC_COUNT(p, graph);
     while (high - low > 1) {

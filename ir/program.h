@@ -99,6 +99,11 @@ uint32_t fxc_program_node_graph(const struct fxc_program *program, uint32_t node
 /* The capture entry `key` when it is of this kind: false when absent. */
 bool fxc_program_capture(const struct fxc_program *program, const char *key, enum fxc_kind kind, int64_t *payload);
 
+/* Calls `each` with every value in an argument, an item or an output: itself, or those in a list, a dictionary or a
+ * slice, however deep (verified to nest at most 32 deep). */
+void fxc_each_value(const struct fxc_program *program, uint8_t kind, int64_t payload,
+                    void (*each)(uint32_t value, void *context), void *context);
+
 /* Qualified name of a module ("layers.0.fc", "" for the root), cut to the buffer's size. Returns buffer. */
 const char *fxc_module_path(const struct fxc_program *program, uint32_t module, char *buffer, size_t size);
 

@@ -54,23 +54,17 @@ static fxc_status count_custom(struct fxc_custom_index *custom, const struct fxc
     return fxc_custom_correct(custom, rule, counts, err);
 }
 
-static void mark(const struct fxc_program *p, uint8_t kind, int64_t payload, bool *used) {
-    if (kind == FXC_KIND_VALUE) {
-        used[payload] = true;
-    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            mark(p, p->item_kind[i], p->item_payload[i], used); /* of smaller index: checked when it was read */
-        }
-    }
+static void mark(uint32_t value, void *used) {
+    ((bool *)used)[value] = true;
 }
 
 /* What nodes and outputs take. Lists share rows, so only those are followed that are taken themselves. */
 static void mark_used(const struct fxc_program *p, bool *used) {
     for (uint32_t arg = 0; arg < FXC_COUNT(p, arg); arg++) {
-        mark(p, p->arg_kind[arg], p->arg_payload[arg], used);
+        fxc_each_value(p, p->arg_kind[arg], p->arg_payload[arg], mark, used);
     }
     for (uint32_t output = 0; output < FXC_COUNT(p, output); output++) {
-        mark(p, p->output_kind[output], p->output_payload[output], used);
+        fxc_each_value(p, p->output_kind[output], p->output_payload[output], mark, used);
     }
 }
 

@@ -32,25 +32,22 @@ struct use {
 struct uses {
     struct use *use;
     uint32_t count, capacity;
+    uint32_t node;  /* the user whose values are noted */
     uint32_t *last; /* per value: the node that was last noted as its user, plus 2 */
     bool failed;
 };
 
-static void note_use(struct uses *u, const struct fxc_program *p, uint8_t kind, int64_t payload, uint32_t node) {
-    if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            note_use(u, p, p->item_kind[i], p->item_payload[i], node);
-        }
-    }
-    if (kind != FXC_KIND_VALUE || u->last[payload] == node + 2) {
+static void note_use(uint32_t value, void *context) {
+    struct uses *u = context;
+    if (u->last[value] == u->node + 2) {
         return;
     }
-    u->last[payload] = node + 2;
+    u->last[value] = u->node + 2;
     if (!FXC_ROOM(u->use, u->capacity, u->count + 1)) {
         u->failed = true;
         return;
     }
-    u->use[u->count++] = (struct use){(uint32_t)payload, node};
+    u->use[u->count++] = (struct use){value, u->node};
 }
 
 /* Who uses each value; FXC_NONE is the graph's output. */
@@ -59,12 +56,14 @@ static bool list_users(struct fxc_engine *e, struct fxc_arena *arena) {
     uint32_t values = FXC_COUNT(p, value);
     struct uses u = {.last = calloc((size_t)values + 1, sizeof(uint32_t))};
     for (uint32_t node = e->first_node; u.last != NULL && node < e->end_node; node++) {
+        u.node = node;
         for (uint32_t a = p->node_arg_begin[node]; a < p->node_arg_begin[node + 1]; a++) {
-            note_use(&u, p, p->arg_kind[a], p->arg_payload[a], node);
+            fxc_each_value(p, p->arg_kind[a], p->arg_payload[a], note_use, &u);
         }
     }
+    u.node = FXC_NONE;
     for (uint32_t o = p->graph_output_begin[e->graph]; u.last != NULL && o < p->graph_output_begin[e->graph + 1]; o++) {
-        note_use(&u, p, p->output_kind[o], p->output_payload[o], FXC_NONE);
+        fxc_each_value(p, p->output_kind[o], p->output_payload[o], note_use, &u);
     }
     e->user = FXC_NEW(arena, uint32_t, u.count + 1);
     bool ok = u.last != NULL && !u.failed && e->user != NULL;
@@ -203,6 +202,19 @@ static bool keep_all(struct fxc_arena *arena, struct fxc_fusion *f) {
     return keep(arena, (void **)&f->kernel, f->kernel_count * sizeof *f->kernel) && ok;
 }
 
+static int compare_numbers(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void sort_members(struct fxc_fusion *f) {
+    for (uint32_t k = 0; k < f->kernel_count; k++) {
+        if (f->kernel[k].member_count > 1) {
+            qsort(f->member + f->kernel[k].member_begin, f->kernel[k].member_count, sizeof *f->member, compare_numbers);
+        }
+    }
+}
+
 fxc_status fxc_run_fusion(struct fxc_analysis *analysis, fxc_error *err) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_fusion];
     uint32_t nodes = FXC_COUNT(analysis->program, node);
@@ -219,6 +231,9 @@ fxc_status fxc_run_fusion(struct fxc_analysis *analysis, fxc_error *err) {
                             : fxc_nodes_run(analysis, fusion, err);
     if (!keep_all(arena, fusion) && status == FXC_OK) {
         status = fxc_fail_memory(err, "fusion");
+    }
+    if (status == FXC_OK) {
+        sort_members(fusion);
     }
     analysis->fusion = fusion;
     return status;

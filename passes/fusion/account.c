@@ -243,11 +243,6 @@ static void account_work(struct account *a, const struct fxc_kernel_group *g, st
     }
 }
 
-static int compare_numbers(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static uint32_t add_sizes(struct account *a, uint32_t tuple) {
     const struct fxc_index_table *t = &a->e->index;
     uint32_t rank = fxc_tuple_length(t, tuple);
@@ -275,9 +270,6 @@ static void account_group(struct account *a, uint32_t group) {
     kernel.folded_rank = g->fixed ? 0 : add_sizes(a, g->folded);
     account_bytes(a, group, &kernel);
     account_work(a, g, &kernel);
-    if (kernel.member_count > 1) {
-        qsort(a->out->member + kernel.member_begin, kernel.member_count, sizeof *a->out->member, compare_numbers);
-    }
     a->out->kernel[a->out->kernel_count++] = kernel;
 }
 

@@ -30,27 +30,25 @@ static uint32_t source_of(const struct fxc_node_groups *g, uint32_t value) {
     return node != FXC_NONE && node >= g->first && node < g->end ? node : FXC_NONE;
 }
 
-static void each_in(struct fxc_node_groups *g, uint8_t kind, int64_t payload,
-                    void (*each)(struct fxc_node_groups *, uint32_t, void *), void *context) {
-    const struct fxc_program *p = g->p;
-    if (kind == FXC_KIND_LIST) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            if (p->item_kind[i] == FXC_KIND_VALUE) {
-                each_in(g, p->item_kind[i], p->item_payload[i], each, context);
-            }
-        }
-    } else if (kind == FXC_KIND_VALUE) {
-        uint32_t source = source_of(g, (uint32_t)payload);
-        if (source != FXC_NONE) {
-            each(g, source, context);
-        }
+struct source_walk {
+    struct fxc_node_groups *g;
+    void (*each)(struct fxc_node_groups *, uint32_t, void *);
+    void *context;
+};
+
+static void visit_source(uint32_t value, void *context) {
+    const struct source_walk *walk = context;
+    uint32_t source = source_of(walk->g, value);
+    if (source != FXC_NONE) {
+        walk->each(walk->g, source, walk->context);
     }
 }
 
 void fxc_nodes_each_source(struct fxc_node_groups *g, uint32_t node,
                            void (*each)(struct fxc_node_groups *, uint32_t, void *), void *context) {
+    struct source_walk walk = {g, each, context};
     for (uint32_t a = g->p->node_arg_begin[node]; a < g->p->node_arg_begin[node + 1]; a++) {
-        each_in(g, g->p->arg_kind[a], g->p->arg_payload[a], each, context);
+        fxc_each_value(g->p, g->p->arg_kind[a], g->p->arg_payload[a], visit_source, &walk);
     }
 }
 
@@ -69,8 +67,9 @@ static void count_uses(struct fxc_node_groups *g, uint32_t graph) {
         }
     }
     uint32_t output = FXC_NONE - 2;
+    struct source_walk walk = {g, count_use, &output};
     for (uint32_t o = g->p->graph_output_begin[graph]; o < g->p->graph_output_begin[graph + 1]; o++) {
-        each_in(g, g->p->output_kind[o], g->p->output_payload[o], count_use, &output);
+        fxc_each_value(g->p, g->p->output_kind[o], g->p->output_payload[o], visit_source, &walk);
     }
 }
 

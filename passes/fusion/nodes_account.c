@@ -35,14 +35,11 @@ static void note_external(struct fxc_touch_sink *sink, uint32_t value, int64_t b
     }
 }
 
-static void note_outputs(struct account *a, uint8_t kind, int64_t payload) {
-    const struct fxc_program *p = a->g->p;
-    if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            note_outputs(a, p->item_kind[i], p->item_payload[i]);
-        }
-    } else if (kind == FXC_KIND_VALUE && a->g->analysis->alias->value_memory[payload] != FXC_NONE) {
-        a->external[a->g->analysis->alias->value_memory[payload]] = true;
+static void note_output(uint32_t value, void *context) {
+    struct account *a = context;
+    uint32_t memory = a->g->analysis->alias->value_memory[value];
+    if (memory != FXC_NONE) {
+        a->external[memory] = true;
     }
 }
 
@@ -100,11 +97,6 @@ static void add_counts(struct account *a, struct fxc_kernel_row *k, uint32_t nod
     k->executed_transcendentals = k->transcendentals;
 }
 
-static int compare_numbers(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Bytes are capped at what there is: two views of one tensor may go over the same elements. */
 static void finish_bytes(struct account *a, struct fxc_kernel_row *k) {
     k->access_count = a->access_count - k->access_begin;
@@ -135,7 +127,6 @@ static void account_group(struct account *a, uint32_t root) {
         a->out->home[node] = a->out->kernel_count;
         add_counts(a, k, node);
     }
-    qsort(a->out->member + k->member_begin, k->member_count, sizeof *a->out->member, compare_numbers);
     a->root = root;
     a->kernel = k;
     a->sink.tensor = touch;
@@ -201,7 +192,7 @@ fxc_status fxc_nodes_account(struct fxc_node_groups *g, struct fxc_fusion *fusio
     }
     for (uint32_t o = g->p->graph_output_begin[fusion->graph];
          memory && o < g->p->graph_output_begin[fusion->graph + 1]; o++) {
-        note_outputs(&a, g->p->output_kind[o], g->p->output_payload[o]);
+        fxc_each_value(g->p, g->p->output_kind[o], g->p->output_payload[o], note_output, &a);
     }
     memset(g->stamp, 0, nodes * sizeof *g->stamp);
     for (uint32_t node = g->first; memory && node < g->end && !a.failed; node++) {

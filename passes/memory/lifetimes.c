@@ -3,14 +3,13 @@
 
 #include "passes/memory/memory.h"
 
-static void use(const struct fxc_program *p, uint8_t kind, int64_t payload, uint32_t node, uint32_t *last) {
-    if (kind == FXC_KIND_VALUE) {
-        last[payload] = node;
-    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            use(p, p->item_kind[i], p->item_payload[i], node, last); /* of smaller index: checked when read */
-        }
-    }
+struct use {
+    uint32_t node, *last;
+};
+
+static void use(uint32_t value, void *context) {
+    const struct use *by = context;
+    by->last[value] = by->node;
 }
 
 static bool later(uint32_t a, uint32_t b) {
@@ -46,11 +45,12 @@ void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
     }
     for (uint32_t node = 0; node < FXC_COUNT(p, node); node++) { /* nodes of a graph are in the order they run in */
         for (uint32_t arg = p->node_arg_begin[node]; arg < p->node_arg_begin[node + 1]; arg++) {
-            use(p, p->arg_kind[arg], p->arg_payload[arg], node, last);
+            fxc_each_value(p, p->arg_kind[arg], p->arg_payload[arg], use, &(struct use){node, last});
         }
     }
     for (uint32_t output = 0; output < FXC_COUNT(p, output); output++) {
-        use(p, p->output_kind[output], p->output_payload[output], FXC_USED_TO_THE_END, last);
+        fxc_each_value(p, p->output_kind[output], p->output_payload[output], use,
+                       &(struct use){FXC_USED_TO_THE_END, last});
     }
     for (uint32_t node = p->graph_node_begin[0]; is_interpreted(p) && node < p->graph_node_begin[1]; node++) {
         uint32_t result = p->node_result[node];

@@ -170,21 +170,27 @@ static bool is_operand(uint16_t name) {
            name == FXC_NAME_max;
 }
 
-/* torch.result_type of the operands. */
-static uint8_t result_type(const struct fxc_rule *rule) {
+/* Meets all tensor arguments; with numbers also those that are operands. */
+static struct promotion meet_arguments(const struct fxc_rule *rule, bool numbers) {
     const struct fxc_program *p = rule->program;
     struct promotion seen = nothing_met(rule);
     struct fxc_tensor tensor;
     for (uint32_t i = p->node_arg_begin[rule->node]; i < p->node_arg_begin[rule->node + 1]; i++) {
         if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
             meet_tensor(&seen, &tensor);
-        } else if (is_operand(p->argname_id[p->arg_name[i]])) {
+        } else if (numbers && is_operand(p->argname_id[p->arg_name[i]])) {
             uint8_t dtype = number_dtype(rule, p->arg_kind[i], p->arg_payload[i]);
             if (dtype != FXC_DTYPE_OPAQUE) {
                 meet(&seen, &seen.number, dtype);
             }
         }
     }
+    return seen;
+}
+
+/* torch.result_type of the operands. */
+static uint8_t result_type(const struct fxc_rule *rule) {
+    struct promotion seen = meet_arguments(rule, true);
     return settle(&seen);
 }
 
@@ -208,14 +214,7 @@ static uint8_t result_type_of_list(const struct fxc_rule *rule, bool one) {
 
 /* The one type of all tensor arguments; OPAQUE when they differ, for then the operator would refuse, or casts. */
 static uint8_t common(const struct fxc_rule *rule) {
-    const struct fxc_program *p = rule->program;
-    struct promotion seen = nothing_met(rule);
-    struct fxc_tensor tensor;
-    for (uint32_t i = p->node_arg_begin[rule->node]; i < p->node_arg_begin[rule->node + 1]; i++) {
-        if (p->arg_kind[i] == FXC_KIND_VALUE && fxc_rule_value(rule, (uint32_t)p->arg_payload[i], &tensor)) {
-            meet_tensor(&seen, &tensor);
-        }
-    }
+    struct promotion seen = meet_arguments(rule, false);
     return seen.mixed ? FXC_DTYPE_OPAQUE : seen.first;
 }
 

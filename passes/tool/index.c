@@ -40,28 +40,29 @@ static void find_anchors(const struct fxc_analysis *analysis, struct fxc_tool_in
     }
 }
 
-/* Marks what a value is made of. */
-static void need_value(const struct fxc_program *p, uint8_t *live, uint8_t kind, int64_t payload) {
-    if (kind == FXC_KIND_VALUE && p->value_producer[payload] != FXC_NONE) {
-        live[p->value_producer[payload]] = 1;
-    } else if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            if (p->item_kind[i] == FXC_KIND_VALUE && p->value_producer[p->item_payload[i]] != FXC_NONE) {
-                live[p->value_producer[p->item_payload[i]]] = 1;
-            }
-        }
+struct live {
+    const struct fxc_program *p;
+    uint8_t *node;
+};
+
+/* Marks what a value is made by. */
+static void need(uint32_t value, void *context) {
+    const struct live *live = context;
+    if (live->p->value_producer[value] != FXC_NONE) {
+        live->node[live->p->value_producer[value]] = 1;
     }
 }
 
 /* Nodes are in execution order, so one sweep from the end finds all that is needed. */
 static void find_live(const struct fxc_program *p, uint8_t *live) {
+    struct live needed = {p, live};
     for (uint32_t i = 0; i < p->graph_output_begin[FXC_COUNT(p, graph)]; i++) {
-        need_value(p, live, p->output_kind[i], p->output_payload[i]);
+        fxc_each_value(p, p->output_kind[i], p->output_payload[i], need, &needed);
     }
     for (uint32_t node = FXC_COUNT(p, node); node-- > 0;) {
         live[node] |= (p->op_tags[p->node_op[node]] & FXC_OP_TAG_MUTABLE) != 0;
         for (uint32_t i = p->node_arg_begin[node]; live[node] && i < p->node_arg_begin[node + 1]; i++) {
-            need_value(p, live, p->arg_kind[i], p->arg_payload[i]);
+            fxc_each_value(p, p->arg_kind[i], p->arg_payload[i], need, &needed);
         }
     }
 }

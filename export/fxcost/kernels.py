@@ -18,52 +18,59 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 _PREFIX = "triton_kernel_wrapper_"
 
+Launcher = Callable[[Any, Any], Any]  # of a kernel and its grid
 
-@contextlib.contextmanager
-def kernels_noted() -> Iterator[None]:
+
+def kernels_noted() -> contextlib.AbstractContextManager[None]:
     """Plain launches of Triton kernels are recorded by the tracer at work."""
-    jit = sys.modules.get("triton.runtime.jit")
-    interface = getattr(jit, "KernelInterface", None)
-    if interface is None or not hasattr(torch.library, "wrap_triton"):
-        yield
-        return
-    original = interface.__getitem__
+    wrap = getattr(torch.library, "wrap_triton", None)
 
-    def launched(kernel: Any, grid: Any) -> Any:
-        try:
-            wrapped = torch.library.wrap_triton(kernel)
-        except (RuntimeError, TypeError):  # neither a jitted function nor an autotuned one
-            return original(kernel, grid)
-        return wrapped[grid] if wrapped is not kernel else original(kernel, grid)
+    def noted(original: Launcher) -> Launcher:
+        def launched(kernel: Any, grid: Any) -> Any:
+            if wrap is None:
+                return original(kernel, grid)
+            try:
+                wrapped = wrap(kernel)
+            except (RuntimeError, TypeError):  # neither a jitted function nor an autotuned one
+                return original(kernel, grid)
+            return wrapped[grid] if wrapped is not kernel else original(kernel, grid)
 
-    with mock.patch.object(interface, "__getitem__", launched):
-        yield
+        return launched
+
+    return _launching(noted)
 
 
-@contextlib.contextmanager
-def launches_told(note: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
+def launches_told(note: Callable[[str, dict[str, Any]], None]) -> contextlib.AbstractContextManager[None]:
     """Launches of Triton kernels while a model runs, which torch does not dispatch: ``note`` is told each one's name
     and arguments. On fake tensors it is not launched."""
+
+    def told(original: Launcher) -> Launcher:
+        def launched(kernel: Any, grid: Any) -> Any:
+            launcher = original(kernel, grid)
+
+            def launch(*args: Any, **kwargs: Any) -> Any:
+                names = getattr(kernel, "arg_names", None) or [f"operand{i}" for i in range(len(args))]
+                arguments = dict(zip(names, args, strict=False)) | {key: kwargs[key] for key in kwargs if key in names}
+                note(_name(kernel), arguments)
+                if any(isinstance(value, FakeTensor) for value in arguments.values()):
+                    return None
+                return launcher(*args, **kwargs)
+
+            return launch
+
+        return launched
+
+    return _launching(told)
+
+
+@contextlib.contextmanager
+def _launching(changed: Callable[[Launcher], Launcher]) -> Iterator[None]:
+    """``kernel[grid]`` is what ``changed`` makes of it. Without Triton nothing is launched."""
     interface = getattr(sys.modules.get("triton.runtime.jit"), "KernelInterface", None)
     if interface is None:
         yield
         return
-    original = interface.__getitem__
-
-    def launched(kernel: Any, grid: Any) -> Any:
-        launcher = original(kernel, grid)
-
-        def launch(*args: Any, **kwargs: Any) -> Any:
-            names = getattr(kernel, "arg_names", None) or [f"operand{i}" for i in range(len(args))]
-            arguments = dict(zip(names, args, strict=False)) | {key: kwargs[key] for key in kwargs if key in names}
-            note(_name(kernel), arguments)
-            if any(isinstance(value, FakeTensor) for value in arguments.values()):
-                return None
-            return launcher(*args, **kwargs)
-
-        return launch
-
-    with mock.patch.object(interface, "__getitem__", launched):
+    with mock.patch.object(interface, "__getitem__", changed(interface.__getitem__)):
         yield
 
 

@@ -206,7 +206,8 @@ def add_lowered(converter: Converter, captured: Any, compiled: Any = None, devic
     producer = {node: rows["value_producer"][value] for node, value in converter.value_of.items()}
     twins = _twins(source.graph, captured.graph)
     index_of = {name: producer[twin] for name, twin in twins.items()}
-    origins = rows["node_origin"] = [NONE] * len(rows["node_op"])
+    origins = rows["node_origin"]
+    origins[:] = [NONE] * len(rows["node_op"])
     for node in lowered.graph.nodes:
         origin = next((index_of[name] for name in _origins(node) if name in index_of), None)
         if node.op == "call_function" and origin is not None:

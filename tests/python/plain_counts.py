@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from costs import work_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
 ARITHMETIC = frozenset(
@@ -117,3 +118,10 @@ def plain_counts(definition: Any, *args: Any) -> tuple[Any, tuple[int, int, int]
     with torch.no_grad(), PlainCounts() as counts:
         out = definition(*args)
     return out, (counts.matrix_flops, counts.vector_flops, counts.transcendentals)
+
+
+def assert_equals_definition(function: Any, definition: Any, args: Any) -> None:
+    """The definition gives torch's values, and its operations are the work that the function is said to be."""
+    values, expected = plain_counts(definition, *args)
+    torch.testing.assert_close(values, function(*args), rtol=1e-4, atol=1e-4)
+    assert work_of(function, *args) == expected

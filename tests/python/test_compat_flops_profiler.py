@@ -21,6 +21,10 @@ from fxcost.compat.calflops import calculate_flops, calculate_flops_hf
 from fxcost.compat.flops_profiler import FlopsProfiler, get_model_profile
 from fxcost.errors import FxcostError
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "peers"))
+
+from programs import TwoNames  # noqa: E402
+
 INSTALLED = importlib.util.find_spec("flops_profiler") is not None
 LIVE = pytest.mark.skipif(not INSTALLED, reason="flops_profiler is not installed here")
 
@@ -52,19 +56,6 @@ class Cnn(nn.Module):
         return self.classifier(torch.flatten(self.pool(self.features(x)), 1))
 
 
-class Shared(nn.Module):
-    """A layer that several hold, below one that has two names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layer = nn.Linear(16, 16)
-        self.a, self.b, self.c = nn.Sequential(layer), nn.Sequential(layer), layer
-        self.again = self.a
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.again(self.b(self.a(x)))
-
-
 IMAGE = (2, 3, 10, 10)
 CONV_MACS, LINEAR_MACS = 2 * 8 * 64 * 27, 2 * (8 * 16 + 16 * 4)
 CONV, NORM, RELU = 2 * CONV_MACS + 2 * 8 * 64, 5 * 2 * 8 * 64, 2 * 8 * 64
@@ -75,7 +66,6 @@ PARAMS = 8 * 27 + 8 + 16 + 2 * 72 + 144 + 68
 def declare_torchvision() -> None:
     """Where there is a torchvision, transformers imports it."""
     if importlib.util.find_spec("torchvision") is not None:
-        sys.path.append(str(Path(__file__).parents[1] / "peers"))
         import torchvision_ops  # noqa: F401
 
 
@@ -241,12 +231,12 @@ def test_a_model_at_an_input_shape(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_layer_that_several_hold_counts_in_each() -> None:
-    flops, _, params = get_model_profile(Shared(), (2, 16), print_profile=False, warm_up=0)
+    flops, _, params = get_model_profile(TwoNames(), (2, 16), print_profile=False, warm_up=0)
     assert (flops, params) == (3 * 3 * 2 * 2 * 16 * 16, 16 * 16 + 16)  # three calls, found on three ways
-    once, _, _ = get_model_profile(Shared(), (2, 16), print_profile=False, warm_up=0, convention="deepspeed")
+    once, _, _ = get_model_profile(TwoNames(), (2, 16), print_profile=False, warm_up=0, convention="deepspeed")
     assert once == 3 * 2 * 2 * 16 * 16
     with pytest.raises(FxcostError, match="deepspeed or calflops"):
-        FlopsProfiler(Shared(), convention="thop")
+        FlopsProfiler(TwoNames(), convention="thop")
 
 
 def test_calculate_flops_of_a_named_model(tmp_path: Path) -> None:
@@ -286,7 +276,7 @@ def test_the_same_as_calflops(capsys: pytest.CaptureFixture[str]) -> None:
     from calflops import calculate_flops as own
 
     ids = torch.zeros(1, 12, dtype=torch.long)
-    for model, how in ((Net(), {"input_shape": IMAGE}), (Shared(), {"input_shape": (2, 16)}), (bert_model, {})):
+    for model, how in ((Net(), {"input_shape": IMAGE}), (TwoNames(), {"input_shape": (2, 16)}), (bert_model, {})):
         inputs: dict[str, Any] = how or {"kwargs": {"input_ids": ids, "attention_mask": torch.ones_like(ids)}}
         for options in ({}, {"output_precision": 4, "include_backPropagation": True}, {"output_unit": "M"}):
             answers, faces = [], []
@@ -402,7 +392,7 @@ def test_the_same_numbers_as_flops_profiler(ignored: Any) -> None:
     asked: list[tuple[nn.Module, dict[str, Any]]] = [
         (Cnn(), {"input_shape": (4, 3, 32, 32)}),
         (Net(), {"args": [torch.randn(IMAGE)]}),
-        (Shared(), {"args": [torch.randn(2, 16)]}),
+        (TwoNames(), {"args": [torch.randn(2, 16)]}),
         (bert(), {"kwargs": {"input_ids": ids, "attention_mask": torch.ones_like(ids)}}),
     ]
     for model, how in asked:

@@ -34,6 +34,7 @@ from checks import (
     hostile,
     measured,
     memory,
+    partition,
     recording,
     shapes,
     speed,
@@ -52,6 +53,7 @@ CHECKS = {
         measured.measured_models,
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
         *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu, compiler.compiler_backend),
+        partition.llama_stages,
     )
 }
 

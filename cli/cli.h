@@ -23,9 +23,10 @@ struct cli_options {
     fxc_render_options render; /* --format --by --sort --root --depth --top --raw --unfold */
     const char *device, *backend, *measured, *convention, *profile, *attention, *sequences, *world_size,
         *model_parallel, *optimizer, *allocator;
-    const char *fits;         /* a device */
-    const char *forward_pass; /* file of the forward pass of a training step */
-    const char *decode_step;  /* file of a step over a cache */
+    const char *fits;                          /* a device */
+    const char *stages, *stage_memory, *slack; /* of a partition */
+    const char *forward_pass;                  /* file of the forward pass of a training step */
+    const char *decode_step;                   /* file of a step over a cache */
     bool generate;
     fxc_program *beside;    /* opened by cli_open, main frees it: a forward pass or a decode step */
     const char *quantity;   /* of a formula; NULL for all */
@@ -101,6 +102,7 @@ fxc_status cli_calibrate(struct cli_options *options, fxc_error *err);
 fxc_status cli_name_host(struct cli_options *options, fxc_error *err);
 fxc_status cli_formula(struct cli_options *options, fxc_error *err);
 fxc_status cli_diff(struct cli_options *options, fxc_error *err);
+fxc_status cli_partition(struct cli_options *options, fxc_error *err);
 fxc_status cli_explain(struct cli_options *options, fxc_error *err);
 fxc_status cli_stubs(struct cli_options *options, fxc_error *err);
 fxc_status cli_sweep(struct cli_options *options, fxc_error *err);

@@ -13,6 +13,7 @@ static const struct {
     {"passes", cli_passes},           {"devices", cli_devices},     {"profiles", cli_profiles},
     {"conventions", cli_conventions}, {"check", cli_check},         {"stubs", cli_stubs},
     {"measure", cli_measure},         {"calibrate", cli_calibrate}, {"annotate", cli_annotate},
+    {"partition", cli_partition},
 };
 
 static fxc_status run(struct cli_options *options, fxc_error *err) {

@@ -16,6 +16,8 @@ from .formulas import Corrections, Formulas
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .partitions import Partition
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -230,6 +232,13 @@ class Report:
             return self._analysis.render_bytes(format=format, axis=axis, by=by, root=root)
         finally:
             self._analysis.set("profile", "eager")
+
+    def partition(self, stages: int, *, memory_bytes: int | None = None, slack: float = 0.01) -> Partition:
+        """The program cut into stages of a pipeline, balanced by the times of the named device, each within
+        ``memory_bytes`` (that device's memory by default, -1: no limit); docs/partition.md."""
+        from .partitions import Partition
+
+        return Partition(self._analysis, stages, memory_bytes, slack)
 
     def __str__(self) -> str:
         return self.render()

@@ -39,7 +39,7 @@ static bool is_interpreted(const struct fxc_program *p) {
     return strncmp(text, "record", 6) != 0 && strcmp(text, "joint") != 0;
 }
 
-void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
+static void see_nodes(const struct fxc_program *p, uint32_t *last) {
     for (uint32_t value = 0; value < FXC_COUNT(p, value); value++) {
         last[value] = FXC_USED_NEVER;
     }
@@ -48,6 +48,21 @@ void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
             fxc_each_value(p, p->arg_kind[arg], p->arg_payload[arg], use, &(struct use){node, last});
         }
     }
+}
+
+static void hold_all_items(const struct fxc_program *p, uint32_t *last) {
+    for (uint32_t value = FXC_COUNT(p, value); value-- > 0;) {
+        hold_items(p, value, last);
+    }
+}
+
+void fxc_last_node_uses(const struct fxc_program *p, uint32_t *last) {
+    see_nodes(p, last);
+    hold_all_items(p, last);
+}
+
+void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
+    see_nodes(p, last);
     for (uint32_t output = 0; output < FXC_COUNT(p, output); output++) {
         fxc_each_value(p, p->output_kind[output], p->output_payload[output], use,
                        &(struct use){FXC_USED_TO_THE_END, last});
@@ -56,7 +71,5 @@ void fxc_last_uses(const struct fxc_program *p, uint32_t *last) {
         uint32_t result = p->node_result[node];
         last[result] = last[result] == FXC_USED_NEVER ? FXC_USED_TO_THE_END : last[result];
     }
-    for (uint32_t value = FXC_COUNT(p, value); value-- > 0;) {
-        hold_items(p, value, last);
-    }
+    hold_all_items(p, last);
 }

@@ -61,6 +61,8 @@ const struct fxc_temporary_row *fxc_temporary_find(const char *op);
 #define FXC_USED_NEVER FXC_NONE
 #define FXC_USED_TO_THE_END (FXC_NONE - 1)
 void fxc_last_uses(const struct fxc_program *program, uint32_t *last);
+/* The same by nodes alone: FXC_USED_NEVER for what is only returned. */
+void fxc_last_node_uses(const struct fxc_program *program, uint32_t *last);
 
 /* ---- storages (passes/memory/sizes.c) -----------------------------------------------------------------------------
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fxcost/fxcost.h"
+#include "fxcost/partition.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -50,6 +51,30 @@ static fxc_status reshape(const fxc_program *program, fxc_error *err) {
     return status == FXC_MEMORY ? status : FXC_OK;
 }
 
+/* Every format of a trace, of nodes and of kernels. */
+static fxc_status trace(fxc_analysis *analysis, fxc_error *err) {
+    static const char *const formats[] = {"chrome", "speedscope", "pprof"};
+    fxc_status status = FXC_OK;
+    for (size_t i = 0; i < 2 * (sizeof formats / sizeof formats[0]) && status == FXC_OK; i++) {
+        fxc_render_options options = {
+            .struct_size = sizeof options, .format = formats[i / 2], .by = i % 2 == 0 ? "node" : "kernel"};
+        status = fxc_analysis_render(analysis, &options, discard, NULL, err);
+    }
+    return status;
+}
+
+/* Two stages on a device. Whether a program has so many nodes, or is a training step, is not asked. */
+static fxc_status partition(fxc_analysis *analysis, fxc_error *err) {
+    fxc_partition *result = NULL;
+    fxc_partition_options options = {.struct_size = sizeof options, .stages = 2, .slack = 0.01};
+    fxc_status status = fxc_analysis_set(analysis, "device", "h100-sxm", err);
+    if (status == FXC_OK) {
+        status = fxc_partition_new(analysis, &options, &result, err);
+    }
+    fxc_partition_free(result);
+    return status == FXC_MEMORY ? status : FXC_OK;
+}
+
 static fxc_status use(const char *text, size_t size, fxc_error *err) {
     fxc_program *program = NULL;
     fxc_program *again = NULL;
@@ -71,6 +96,12 @@ static fxc_status use(const char *text, size_t size, fxc_error *err) {
     }
     if (status == FXC_OK) {
         status = fxc_analysis_totals(analysis, &totals, err);
+    }
+    if (status == FXC_OK) {
+        status = trace(analysis, err);
+    }
+    if (status == FXC_OK) {
+        status = partition(analysis, err);
     }
     if (status == FXC_OK) {
         status = reshape(program, err);

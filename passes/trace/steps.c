@@ -183,7 +183,7 @@ static fxc_status add_kernel(struct build *b, uint32_t kernel, fxc_error *err) {
                                        .bytes_read = k.bytes_read,
                                        .bytes_written = k.bytes_written,
                                        .kernels = 1},
-                            .seconds = NAN,
+                            .seconds = k.seconds,
                             .unknown = is_unknown(b->analysis, &k),
                             .live_within = -1,
                             .live_after = -1};
@@ -211,7 +211,7 @@ static fxc_status build_kernels(struct build *b, fxc_error *err) {
 /* Nodes under the eager profile and kernels under any other, unless told. */
 static fxc_status choose(const fxc_analysis *analysis, const char *by, bool *of_kernels, fxc_error *err) {
     bool given = by != NULL && by[0] != '\0';
-    *of_kernels = given ? strcmp(by, "kernel") == 0 : strcmp(analysis->profile->name, "eager") != 0;
+    *of_kernels = given ? strcmp(by, "kernel") == 0 : analysis->profile != fxc_profile_at(0);
     if (given && !*of_kernels && strcmp(by, "node") != 0) {
         fxc_status status = fxc_fail(err, FXC_USAGE, "option by");
         fxc_expected(err, "node or kernel, of a trace");
@@ -227,7 +227,6 @@ fxc_status fxc_steps_build(fxc_analysis *analysis, const fxc_render_options *opt
     struct build b = {.analysis = analysis, .p = analysis->program, .steps = steps};
     *steps = (struct fxc_steps){.timed = analysis->device != NULL};
     FXC_TRY(choose(analysis, options->by, &steps->of_kernels, err));
-    steps->timed = steps->timed && !steps->of_kernels; /* kernels have no times yet */
     FXC_TRY(fxc_find_module(b.p, options->root, &root, err));
     FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));
     b.inside = fxc_rows_subtree(b.p, root, &steps->arena);

@@ -225,6 +225,17 @@ def test_kernels_are_steps_under_a_profile(program: Path, fusion: str) -> None:
     assert str(report) == str(fxcost.open(program)), "the report itself stays eager"
 
 
+def test_kernels_have_times_on_a_device(program: Path) -> None:
+    report = fxcost.open(program, device=DEVICE)
+    slices = Slices(report.trace("chrome", fusion="inductor-cpu"))
+    assert slices.other["axis"] == f"predicted time on {DEVICE}"
+    report._analysis.set("profile", "inductor-cpu")
+    kernels = json.loads(report.render(format="json", by="kernel"))["kernels"]
+    seconds = [kernel["seconds"] for kernel in kernels]
+    assert [leaf["args"]["seconds"] for leaf in slices.leaves] == seconds
+    assert slices.total == pytest.approx(sum(seconds) * 1e12, abs=len(seconds))
+
+
 def test_part_of_a_model(program: Path) -> None:
     report = fxcost.open(program)
     slices = Slices(report.trace("chrome", root="last"))

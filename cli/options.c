@@ -40,7 +40,7 @@ static const struct option {
     size_t field;
 } options[] = {
     {"--by", "KIND", "module (default), class, op, node, op_shape, module_op, kernel", TEXT, AT(render.by)},
-    {"--format", "F", "tree (default), table, json, csv, md, latex; a trace: chrome, speedscope, pprof", TEXT,
+    {"--format", "F", "tree (default), table, json, csv, md, latex; chrome, speedscope, pprof, chakra, tvm", TEXT,
      AT(render.format)},
     {"--axis", "KIND", "of a trace: seconds (default with --device), flops (default without) or bytes", TEXT,
      AT(render.axis)},

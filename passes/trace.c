@@ -6,8 +6,9 @@
 static const struct {
     const char *option;
     fxc_trace_fn write;
+    bool kernels;
 } formats[] = {
-#define X(option, writer) {option, writer},
+#define X(option, writer, kernels) {option, writer, kernels},
     FXC_TRACE_LIST(X)
 #undef X
 };
@@ -61,12 +62,13 @@ fxc_status fxc_render_trace(fxc_analysis *analysis, const fxc_render_options *op
                             fxc_error *err) {
     enum fxc_axis_id axis;
     struct fxc_steps steps;
-    fxc_status status = fxc_steps_build(analysis, options, &steps, err);
+    size_t format = find_format(options->format);
+    fxc_status status = fxc_steps_build(analysis, options, formats[format].kernels, &steps, err);
     if (status == FXC_OK) {
         status = choose_axis(steps.timed, options->axis, &axis, err);
     }
     if (status == FXC_OK) {
-        status = formats[find_format(options->format)].write(analysis, &steps, axis, out, err);
+        status = formats[format].write(analysis, &steps, axis, out, err);
     }
     fxc_arena_free(&steps.arena);
     return status;

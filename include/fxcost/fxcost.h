@@ -253,7 +253,8 @@ FXC_API fxc_status fxc_analysis_unknown(fxc_analysis *analysis, uint32_t index, 
 
 /* Renders the whole report. Strings may be NULL for their default.
  *   format "tree" (default) | "table" | "json" | "csv" | "md" | "latex"; or of the run as a sequence (docs/traces.md)
- *          "chrome" | "speedscope" | "pprof", which is binary; by is then "node" or "kernel"
+ *          "chrome" | "speedscope" | "pprof", by "node" or "kernel"; "chakra" | "tvm", of kernels. pprof and chakra are
+ *          binary
  *   by     "module" (default) | "class" | "op" | "node"
  *   sort   "flops" (default of op and class) | "order" (of module and node) | "bytes" | "params" | "seconds" | "calls"
  *   root   qualified name of the module to report on; "" for all

@@ -209,24 +209,25 @@ static fxc_status build_kernels(struct build *b, fxc_error *err) {
 /* ---- both -------------------------------------------------------------------------------------------------------- */
 
 /* Nodes under the eager profile and kernels under any other, unless told. */
-static fxc_status choose(const fxc_analysis *analysis, const char *by, bool *of_kernels, fxc_error *err) {
+static fxc_status choose(const fxc_analysis *analysis, const char *by, bool kernels_only, bool *of_kernels,
+                         fxc_error *err) {
     bool given = by != NULL && by[0] != '\0';
-    *of_kernels = given ? strcmp(by, "kernel") == 0 : analysis->profile != fxc_profile_at(0);
-    if (given && !*of_kernels && strcmp(by, "node") != 0) {
+    *of_kernels = given ? strcmp(by, "kernel") == 0 : kernels_only || analysis->profile != fxc_profile_at(0);
+    if (given && !*of_kernels && (kernels_only || strcmp(by, "node") != 0)) {
         fxc_status status = fxc_fail(err, FXC_USAGE, "option by");
-        fxc_expected(err, "node or kernel, of a trace");
+        fxc_expected(err, kernels_only ? "kernel, in this format" : "node or kernel, of a trace");
         fxc_found(err, "'%s'", by);
         return status;
     }
     return FXC_OK;
 }
 
-fxc_status fxc_steps_build(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_steps *steps,
-                           fxc_error *err) {
+fxc_status fxc_steps_build(fxc_analysis *analysis, const fxc_render_options *options, bool kernels_only,
+                           struct fxc_steps *steps, fxc_error *err) {
     uint32_t root = 0;
     struct build b = {.analysis = analysis, .p = analysis->program, .steps = steps};
     *steps = (struct fxc_steps){.timed = analysis->device != NULL};
-    FXC_TRY(choose(analysis, options->by, &steps->of_kernels, err));
+    FXC_TRY(choose(analysis, options->by, kernels_only, &steps->of_kernels, err));
     FXC_TRY(fxc_find_module(b.p, options->root, &root, err));
     FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(report), err));
     b.inside = fxc_rows_subtree(b.p, root, &steps->arena);

@@ -24,10 +24,11 @@ struct fxc_steps {
     struct fxc_arena arena; /* owns the steps */
 };
 
-/* The run as options ask: by "node" or by "kernel", below `root`. Free steps->arena. What runs no kernel (views, sizes)
- * is left out; a body stands where it is first called, with the sums of all its executions. */
-fxc_status fxc_steps_build(fxc_analysis *analysis, const fxc_render_options *options, struct fxc_steps *steps,
-                           fxc_error *err);
+/* The run as options ask: by "node" or by "kernel", which may be all there is, below `root`. Free steps->arena. What
+ * runs no kernel (views, sizes) is left out; a body stands where it is first called, with the sums of all its
+ * executions. */
+fxc_status fxc_steps_build(fxc_analysis *analysis, const fxc_render_options *options, bool kernels_only,
+                           struct fxc_steps *steps, fxc_error *err);
 
 /* A module call that is open around a step. */
 struct fxc_open_call {

@@ -5,15 +5,18 @@
 #include "fxcost/backend.h"
 #include "passes/trace/steps.h"
 
-/* X(option, writer): the formats of fxc_render_options.format that are a run step by step. */
+/* X(option, writer, kernels): the formats of fxc_render_options.format that are a run step by step; kernels: of kernels
+ * only, under every profile. */
 #define FXC_TRACE_LIST(X)                                                                                              \
-    X("chrome", fxc_write_chrome)                                                                                      \
-    X("speedscope", fxc_write_speedscope)                                                                              \
-    X("pprof", fxc_write_pprof)
+    X("chrome", fxc_write_chrome, false)                                                                               \
+    X("speedscope", fxc_write_speedscope, false)                                                                       \
+    X("pprof", fxc_write_pprof, false)                                                                                 \
+    X("chakra", fxc_write_chakra, true)                                                                                \
+    X("tvm", fxc_write_tvm, true)
 
 typedef fxc_status (*fxc_trace_fn)(fxc_analysis *analysis, const struct fxc_steps *steps, enum fxc_axis_id axis,
                                    struct fxc_stream *out, fxc_error *err);
-#define X(option, writer)                                                                                              \
+#define X(option, writer, kernels)                                                                                     \
     fxc_status writer(fxc_analysis *analysis, const struct fxc_steps *steps, enum fxc_axis_id axis,                    \
                       struct fxc_stream *out, fxc_error *err);
 FXC_TRACE_LIST(X)

@@ -53,11 +53,12 @@ static fxc_status reshape(const fxc_program *program, fxc_error *err) {
 
 /* Every format of a trace, of nodes and of kernels. */
 static fxc_status trace(fxc_analysis *analysis, fxc_error *err) {
-    static const char *const formats[] = {"chrome", "speedscope", "pprof"};
+    static const char *const formats[] = {"chrome", "speedscope", "pprof", "chakra", "tvm"};
+    enum { FORMATS = sizeof formats / sizeof formats[0], OF_NODES = 3 };
     fxc_status status = FXC_OK;
-    for (size_t i = 0; i < 2 * (sizeof formats / sizeof formats[0]) && status == FXC_OK; i++) {
+    for (size_t i = 0; i < FORMATS + OF_NODES && status == FXC_OK; i++) {
         fxc_render_options options = {
-            .struct_size = sizeof options, .format = formats[i / 2], .by = i % 2 == 0 ? "node" : "kernel"};
+            .struct_size = sizeof options, .format = formats[i % FORMATS], .by = i < FORMATS ? "kernel" : "node"};
         status = fxc_analysis_render(analysis, &options, discard, NULL, err);
     }
     return status;

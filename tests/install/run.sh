@@ -46,6 +46,19 @@ for compilers in "gcc g++" "clang-19 clang++-19"; do
         cmake --build "$build" >/dev/null
         "$build/cost" "$work/toy.fxir" >"$work/$language.out" || fail "$language consumer built by $cc failed"
     done
+    # A compiler's choice is never dearer than either of its plans, and the fused chain is one kernel.
+    "$work/c-$cc/compiler" examples/c/block.txt h100-sxm >"$work/compiler.out" || fail "the C compiler example failed"
+    grep -q '^sigmoid .* 3 nodes .*fuse$' "$work/compiler.out" || fail "the C compiler example does not fuse the chain"
+    awk '/^apart/ { found = 1; exit !($8 + 0 <= $2 + 0 && $8 + 0 <= $5 + 0 && $8 + 0 > 0) } END { if (!found) exit 1 }' \
+        "$work/compiler.out" || fail "the C compiler example chooses badly: $(cat "$work/compiler.out")"
+    # 2 * 8 * 16 * 32 for the product, 8 * 32 for the relu, three times that for the scan; 4 * (8 * 16 + 16 * 32 + 8 * 32)
+    # bytes for the fused kernel, over 1e11 a second, after an overhead of 2 us.
+    (cd "$work" && "$work/cpp-$cc/accelerator" "$OLDPWD/examples/cpp/scan.txt") >"$work/accelerator.out" ||
+        fail "the C++ accelerator example failed"
+    printf '%s\n' 'flops 9216' 'unknown_nodes 0' 'kernel linear relu: 3584 B, 2.03584e-06 s' \
+        'kernel scan: 2048 B, 2.02048e-06 s' | diff - "$work/accelerator.out" ||
+        fail "the C++ accelerator example sees other numbers"
+    [ -z "$(ls "$work"/accelerator.device "$work"/accelerator.profile 2>/dev/null)" ] || fail "it leaves its files"
     grep -q '^flops 44$' "$work/c.out" || fail "the C consumer does not see 44 FLOPs: $(cat "$work/c.out")"
     grep -q '"flops": 44,' "$work/cpp.out" || fail "the C++ consumer does not see 44 FLOPs"
 done

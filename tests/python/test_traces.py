@@ -4,6 +4,8 @@ What is summed up is compared with the report, whose numbers have tests of their
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import pytest
 import torch
 from conftest import ROOT, Run
 from torch import nn
-from trace_formats import PPROF, SPEEDSCOPE, messages
+from trace_formats import CHAKRA, PPROF, SPEEDSCOPE, messages
 
 import fxcost
+import fxcost.distributed
 from fxcost.binding import Program, Status
 from fxcost.fusion import kernels as kernels_of
 
@@ -236,6 +239,127 @@ def test_kernels_have_times_on_a_device(program: Path) -> None:
     assert slices.total == pytest.approx(sum(seconds) * 1e12, abs=len(seconds))
 
 
+def read_chakra(trace: bytes) -> tuple[Any, list[Any]]:
+    """A file of messages that each stand behind their length, as Chakra's ProtoInputStream reads it."""
+    kinds, at, found = messages("ChakraProtoMsg", CHAKRA), 0, []
+    while at < len(trace):
+        size, shift = 0, 0
+        while True:
+            byte = trace[at]
+            size, shift, at = size | (byte & 0x7F) << shift, shift + 7, at + 1
+            if byte < 0x80:
+                break
+        message = kinds["Node" if found else "GlobalMetadata"]()
+        message.ParseFromString(trace[at : at + size])
+        found.append(message)
+        at += size
+    assert at == len(trace)
+    return found[0], found[1:]
+
+
+def attributes(node: Any) -> dict[str, Any]:
+    """Values by name, each read from the one field that is set."""
+    found = {}
+    for attribute in node.attr:
+        (field, value), *more = [(f.name, v) for f, v in attribute.ListFields() if f.name.endswith("_val")]
+        assert not more
+        found[attribute.name] = (field, value)
+    return found
+
+
+@pytest.mark.parametrize("fusion", [None, "inductor-cpu"])
+def test_chakra_nodes_are_the_kernels(program: Path, fusion: str | None) -> None:
+    report = fxcost.open(program, device=DEVICE)
+    kernels = kernels_of(report.program, fusion or "eager")
+    head, nodes = read_chakra(report.trace("chakra", fusion=fusion))
+    assert head.version and attributes(head)["device"] == ("string_val", DEVICE)
+    assert [node.id for node in nodes] == list(range(len(kernels)))
+    written: dict[int, int] = {}
+    for node, kernel in zip(nodes, kernels, strict=True):
+        found = attributes(node)
+        assert node.type == 4 and found["is_cpu_op"] == ("bool_val", False)  # COMP_NODE; types as et_feeder_node.cpp
+        assert found["num_ops"] == ("int64_val", max(kernel.executed_flops, 1))
+        assert found["tensor_size"] == ("uint64_val", kernel.bytes_read + kernel.bytes_written)
+        assert set(node.data_deps) == {written[b.number] for b in kernel.buffers if b.number in written}
+        written |= {buffer.number: node.id for buffer in kernel.buffers if buffer.written}
+    assert any(node.data_deps for node in nodes) and nodes[-1].duration_micros > 0
+    assert sum(node.duration_micros for node in nodes) == pytest.approx(
+        nodes[-1].start_time_micros + nodes[-1].duration_micros, abs=len(nodes)
+    )
+
+
+def test_a_part_depends_on_itself_alone(program: Path) -> None:
+    whole = read_chakra(fxcost.open(program).trace("chakra"))[1]
+    nodes = read_chakra(fxcost.open(program).trace("chakra", root="last"))[1]
+    names = {node.id: node.name for node in nodes}
+    assert 0 < len(nodes) < len(whole) and names.items() <= {node.id: node.name for node in whole}.items()
+    assert all(set(node.data_deps) <= set(names) for node in nodes)
+
+
+class InPlace(nn.Module):
+    """`y` is read before it is written over, and only then read again."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x + 1
+        before = y.exp()
+        y.mul_(2)
+        return before + y
+
+
+def test_chakra_keeps_the_order_of_writes() -> None:
+    report = fxcost.analyze(InPlace(), (torch.zeros(4),))
+    add, exp, mul, last = read_chakra(report.trace("chakra"))[1]
+    assert (list(exp.data_deps), list(mul.data_deps), list(mul.ctrl_deps)) == ([add.id], [add.id], [exp.id])
+    assert set(last.data_deps) == {exp.id, mul.id} and not last.ctrl_deps
+
+
+def test_chakra_has_collectives() -> None:
+    from torch.distributed._functional_collectives import all_gather_tensor, all_reduce
+
+    class Sums(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            whole: torch.Tensor = all_gather_tensor(all_reduce(x * 2, "sum", "0"), 0, "0")
+            return whole
+
+    with fxcost.distributed.fake_group(4):
+        report = fxcost.analyze(Sums(), (torch.zeros(8, 16),))
+    nodes = read_chakra(report.trace("chakra"))[1]
+    found = {node.name: attributes(node) for node in nodes if node.type == 7}  # COMM_COLL_NODE
+    sizes = {name: (a["comm_type"], a["comm_size"]) for name, a in found.items()}
+    assert list(sizes.values()) == [
+        (("int64_val", 0), ("int64_val", 8 * 16 * 4)),  # ALL_REDUCE
+        (("int64_val", 2), ("int64_val", 4 * 8 * 16 * 4)),  # ALL_GATHER, the larger side
+    ]
+    product, reduced, gathered = nodes  # and no node for the waits between them
+    assert (list(reduced.data_deps), list(gathered.data_deps)) == ([product.id], [reduced.id])
+
+
+def test_tvm_attributes(program: Path) -> None:
+    report = fxcost.open(program)
+    kernels = kernels_of(report.program, "none")
+    functions = json.loads(report.trace("tvm", fusion="none"))["functions"]
+    assert [tuple(function["nodes"]) for function in functions] == [kernel.nodes for kernel in kernels]
+    names = [function["name"] for function in functions]
+    assert len(set(names)) == len(names) and all(name.isidentifier() for name in names)
+    assert sum(function["attrs"]["estimated_flops"] for function in functions) == report.flops
+    assert {function["attrs"]["op_pattern"] for function in functions} <= {0, 1, 2, 3, 4, 8}  # OpPatternKind
+    by_node = {function["nodes"][0]: function["attrs"]["op_pattern"] for function in functions}
+    assert (by_node["linear"], by_node["gelu"], by_node["softmax"], by_node["embedding"]) == (4, 0, 4, 8)
+    unknown = json.loads(fxcost.open(ROOT / "tests" / "golden" / "tree.txt").trace("tvm"))["functions"][-1]
+    assert unknown["attrs"] == {"op_pattern": 8}
+
+
+def test_tvm_itself_agrees() -> None:
+    """Patterns that TVM derives from loops, and what it fuses by the attributes: tvm_patterns.py, where TVM is."""
+    python = os.environ.get("FXC_TVM_PYTHON")
+    if python is None:
+        pytest.skip("FXC_TVM_PYTHON names no Python with apache-tvm and pytest")
+    script = str(Path(__file__).with_name("tvm_patterns.py"))
+    command = [python, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", script]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "skipped" not in done.stdout, done.stdout
+
+
 def test_part_of_a_model(program: Path) -> None:
     report = fxcost.open(program)
     slices = Slices(report.trace("chrome", root="last"))
@@ -288,7 +412,7 @@ def test_unknown_is_never_zero_in_silence() -> None:
 
 
 def test_the_command_writes_files(program: Path, run: Run, tmp_path: Path) -> None:
-    for name in ("chrome", "speedscope", "pprof"):
+    for name in ("chrome", "speedscope", "pprof", "chakra", "tvm"):
         out = tmp_path / name
         assert run(str(program), "--format", name, "-o", str(out)).returncode == 0
         expected = fxcost.open(program).trace(name)
@@ -304,6 +428,7 @@ def test_the_command_writes_files(program: Path, run: Run, tmp_path: Path) -> No
         (["--axis", "seconds"], Status.DEVICE, "--device NAME"),
         (["--axis", "joules"], Status.USAGE, "seconds, flops or bytes"),
         (["--by", "op"], Status.USAGE, "node or kernel"),
+        (["--format", "chakra", "--by", "node"], Status.USAGE, "kernel, in this format"),
         (["--root", "nowhere"], Status.USAGE, "qualified name of a module"),
         (["--fusion", "nvfuser"], Status.USAGE, "nvfuser"),
     ],

@@ -53,7 +53,7 @@ SPEEDSCOPE: dict[str, Any] = {
     },
 }
 
-# Fields of messages: name -> (number, type), a type being a scalar of protobuf, a message, or either "repeated".
+# Fields of messages: name -> (number, type), a scalar of protobuf or a message, either "repeated" or "optional".
 Fields = dict[str, tuple[int, str]]
 
 # github.com/google/pprof, proto/profile.proto, without breakdowns and label sets.
@@ -106,6 +106,31 @@ PPROF: dict[str, Fields] = {
     },
 }
 
+# github.com/mlcommons/chakra, schema/protobuf/et_def.proto, with the kinds of attributes that are written.
+CHAKRA: dict[str, Fields] = {
+    "GlobalMetadata": {"version": (1, "string"), "attr": (2, "repeated AttributeProto")},
+    "Node": {
+        "id": (1, "uint64"),
+        "name": (2, "string"),
+        "type": (3, "int32"),
+        "ctrl_deps": (4, "repeated uint64"),
+        "data_deps": (5, "repeated uint64"),
+        "start_time_micros": (6, "uint64"),
+        "duration_micros": (7, "uint64"),
+        "attr": (10, "repeated AttributeProto"),
+    },
+    "AttributeProto": {
+        "name": (1, "string"),
+        "doc_string": (2, "string"),
+        "double_val": (3, "optional double"),
+        "int32_val": (7, "optional int32"),
+        "int64_val": (9, "optional int64"),
+        "uint64_val": (13, "optional uint64"),
+        "bool_val": (27, "optional bool"),
+        "string_val": (29, "optional string"),
+    },
+}
+
 
 def messages(package: str, schema: dict[str, Fields]) -> dict[str, Any]:
     """The classes of a schema, made by the protobuf library."""
@@ -114,12 +139,16 @@ def messages(package: str, schema: dict[str, Fields]) -> dict[str, Any]:
     for name, fields in schema.items():
         message = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
-            kind, repeated = kind.removeprefix("repeated "), kind.startswith("repeated ")
+            repeated, optional = kind.startswith("repeated "), kind.startswith("optional ")
+            kind = kind.removeprefix("repeated ").removeprefix("optional ")
             label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
             if kind in schema:
-                entry = {"type": kinds.TYPE_MESSAGE, "type_name": f".{package}.{kind}"}
+                entry: dict[str, Any] = {"type": kinds.TYPE_MESSAGE, "type_name": f".{package}.{kind}"}
             else:
                 entry = {"type": kinds.Type.Value(f"TYPE_{kind.upper()}")}
+            if optional:  # as in proto3: a field whose presence is told, in a oneof of its own
+                entry |= {"proto3_optional": True, "oneof_index": len(message.oneof_decl)}
+                message.oneof_decl.add(name=f"_{field}")
             message.field.add(name=field, number=number, label=label, **entry)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

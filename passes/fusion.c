@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "passes/fusion/account.h"
+#include "passes/fusion/live.h"
 #include "passes/fusion/lower.h"
 #include "passes/fusion/merge.h"
 #include "passes/fusion/nodes.h"
@@ -199,6 +200,7 @@ static bool keep_all(struct fxc_arena *arena, struct fxc_fusion *f) {
     bool ok = keep(arena, (void **)&f->member, members * sizeof *f->member);
     ok &= keep(arena, (void **)&f->access, accesses * sizeof *f->access);
     ok &= keep(arena, (void **)&f->size, sizes * sizeof *f->size);
+    ok &= keep(arena, (void **)&f->memory.buffer, f->memory.buffer_count * sizeof *f->memory.buffer);
     return keep(arena, (void **)&f->kernel, f->kernel_count * sizeof *f->kernel) && ok;
 }
 
@@ -236,5 +238,5 @@ fxc_status fxc_run_fusion(struct fxc_analysis *analysis, fxc_error *err) {
         sort_members(fusion);
     }
     analysis->fusion = fusion;
-    return status;
+    return status == FXC_OK ? fxc_live_sum(analysis, fusion, err) : status;
 }

@@ -34,6 +34,13 @@ class KernelInfo(Sized):
     _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64)]
     _fields_ += [(name, c_double) for name in ("intensity", "seconds", "efficiency", "error")]
     _fields_ += [(name, c_uint8) for name in ("work", "bound", "source")]
+    _fields_ += [(name, c_int64) for name in ("live_before", "peak_bytes", "live_after")]
+
+
+class KernelPeak(Sized):
+    """``fxc_kernel_peak``: the peak of memory over kernels."""
+
+    _fields_ = [("struct_size", c_size_t), ("peak_bytes", c_int64), ("given_bytes", c_int64), ("kernel", c_uint32)]
 
 
 class KernelAccess(Sized):
@@ -62,6 +69,7 @@ declare(
         "fxc_analysis_kernel": (c_int32, [c_void_p, c_uint32, POINTER(KernelInfo), ERROR]),
         "fxc_analysis_kernel_access": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(KernelAccess), ERROR]),
         "fxc_analysis_kernel_count": (c_int32, [c_void_p, POINTER(c_uint32), ERROR]),
+        "fxc_analysis_kernel_peak": (c_int32, [c_void_p, POINTER(KernelPeak), ERROR]),
         "fxc_fusion_explain": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(_Explanation), ERROR]),
         "fxc_program_get_node": (c_int32, [c_void_p, c_uint32, POINTER(NodeInfo), ERROR]),
     }
@@ -155,6 +163,13 @@ def kernels(program: Program, profile: str, device: str | None = None) -> list[K
     with a device (``fxcost devices``) their predicted times."""
     analysis = Analysis(program, profile=profile, **({"device": device} if device else {}))
     return [_kernel(analysis, index) for index in range(_count(analysis))]
+
+
+def peak(program: Program, profile: str) -> tuple[int, int]:
+    """Bytes alive at most when a program runs as the kernels of a profile, and those that the caller holds of them."""
+    found = KernelPeak()
+    Analysis(program, profile=profile).call("fxc_analysis_kernel_peak", byref(found))
+    return found.peak_bytes, found.given_bytes
 
 
 def kernel_count(program: Program, profile: str) -> int:

@@ -48,12 +48,23 @@ typedef struct fxc_kernel_info {
     /* With a device, as in fxc_node_cost: */
     double seconds, efficiency, error; /* NAN where not known */
     uint8_t work, bound, source;       /* fxc_work_kind, fxc_bound, fxc_time_source */
+    /* Bytes alive before it, at most while it runs, and after it, parameters and inputs included. */
+    int64_t live_before, peak_bytes, live_after;
 } fxc_kernel_info;
 /* How many kernels there are under the profile. */
 FXC_API fxc_status fxc_analysis_kernel_count(fxc_analysis *analysis, uint32_t *count, fxc_error *err);
 /* Kernel `index` in an order in which they can run; FXC_USAGE past the end. The pointers are valid while the analysis
  * keeps its facts. */
 FXC_API fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kernel_info *out, fxc_error *err);
+
+typedef struct fxc_kernel_peak {
+    size_t struct_size;
+    int64_t peak_bytes, given_bytes; /* alive at most; parameters, buffers, constants and inputs, all of the time */
+    uint32_t kernel;                 /* where, FXC_NONE without kernels */
+} fxc_kernel_peak;
+/* The peak of memory when the program runs as these kernels: buffers that only their own kernel uses are never made,
+ * and results are written over what is read for the last time, as the profile's compiler does it. */
+FXC_API fxc_status fxc_analysis_kernel_peak(fxc_analysis *analysis, fxc_kernel_peak *out, fxc_error *err);
 
 typedef struct fxc_kernel_access_info {
     size_t struct_size;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "passes/fusion/group.h"
+#include "passes/fusion/live.h"
 
 struct account {
     struct fxc_merge *m;
@@ -314,6 +315,7 @@ fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error
             }
         }
         account_unique(&a);
+        memory = e->failed || fxc_live_of_loops(m, order, count, fusion);
     }
     free(order);
     free(a.executed);

@@ -52,7 +52,8 @@ struct fxc_buffer {
     uint32_t strides;   /* the same for its strides; valid while `flexible`: row-major */
     int64_t offset, numel;
     int64_t charged; /* elements that Inductor counts for all of it: numel, but of one written in part that part */
-    uint32_t within; /* the buffer that it is a part of (a piece of a concatenation), or FXC_NONE */
+    uint32_t
+        within; /* the buffer in whose memory it is: of a piece of a concatenation, of one written over; FXC_NONE */
     uint8_t rank, dtype;
     bool flexible; /* the strides are not decided */
     bool input, output, parameter;

@@ -29,6 +29,22 @@ struct fxc_kernel_row {
     int64_t executed_flops, executed_transcendentals;    /* with recomputation */
 };
 
+/* Memory that kernels read and write: buffers of loops, or memory classes. */
+struct fxc_kernel_buffer {
+    int64_t bytes;
+    uint32_t within;      /* the buffer in whose memory it lies; its own number where it has memory of its own */
+    uint32_t first, last; /* of memory: the kernels between which it lives; FXC_NONE: never made, and to the end */
+    bool given, returned; /* of memory: held by the caller from beginning to end; lives on */
+};
+
+struct fxc_kernel_memory {
+    struct fxc_kernel_buffer *buffer; /* [buffer_count] */
+    uint32_t buffer_count;
+    int64_t *before, *most, *after; /* per kernel: bytes alive */
+    int64_t given_bytes, peak_bytes;
+    uint32_t peak_kernel; /* FXC_NONE without kernels */
+};
+
 struct fxc_fusion {
     const struct fxc_profile *profile;
     uint32_t graph;
@@ -38,6 +54,7 @@ struct fxc_fusion {
     struct fxc_kernel_access *access;
     int64_t *size;
     uint32_t *home; /* per node of the program: the first kernel that computes it, or FXC_NONE */
+    struct fxc_kernel_memory memory;
 };
 
 #endif

@@ -268,6 +268,7 @@ uint32_t fxc_written_buffer(struct fxc_engine *e, const struct fxc_tensor_view *
     struct fxc_buffer made = e->buffer[before];
     made.value = value;
     made.node = e->node;
+    made.within = before;
     made.operation = FXC_NONE;
     made.output |= made.input;
     made.input = made.parameter = false;

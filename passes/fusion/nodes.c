@@ -7,6 +7,7 @@
 
 #include "ir/ops.h"
 #include "passes/alias/alias.h"
+#include "passes/fusion/live.h"
 #include "passes/traffic/touch.h"
 
 uint32_t fxc_nodes_root(struct fxc_node_groups *g, uint32_t node) {
@@ -294,5 +295,6 @@ fxc_status fxc_nodes_group(struct fxc_analysis *analysis, uint32_t graph, struct
 fxc_status fxc_nodes_run(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err) {
     struct fxc_node_groups g;
     FXC_TRY(fxc_nodes_group(analysis, fusion->graph, &g, err));
-    return fxc_nodes_account(&g, fusion, err);
+    FXC_TRY(fxc_nodes_account(&g, fusion, err));
+    return fxc_live_of_nodes(analysis, fusion) ? FXC_OK : fxc_fail_memory(err, "fusion");
 }

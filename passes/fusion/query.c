@@ -72,7 +72,21 @@ fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kerne
                              .error = time.error,
                              .work = cost->work == NULL ? (uint8_t)FXC_WORK_OTHER : cost->work[index],
                              .bound = time.bound,
-                             .source = time.source};
+                             .source = time.source,
+                             .live_before = f->memory.before[index],
+                             .peak_bytes = f->memory.most[index],
+                             .live_after = f->memory.after[index]};
+    return FXC_OK;
+}
+
+fxc_status fxc_analysis_kernel_peak(fxc_analysis *analysis, fxc_kernel_peak *out, fxc_error *err) {
+    if (out->struct_size < sizeof *out) {
+        return fxc_fail(err, FXC_USAGE,
+                        "fxc_analysis_kernel_peak: struct_size is smaller than this version's structure");
+    }
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(fusion), err));
+    const struct fxc_kernel_memory *memory = &analysis->fusion->memory;
+    *out = (fxc_kernel_peak){out->struct_size, memory->peak_bytes, memory->given_bytes, memory->peak_kernel};
     return FXC_OK;
 }
 

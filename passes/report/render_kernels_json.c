@@ -46,6 +46,9 @@ static void put_kernel(struct fxc_json *json, fxc_analysis *analysis, uint32_t i
     fxc_json_int(json, "operations", k.operations);
     fxc_json_kernel_sum(json, &sum);
     fxc_json_double(json, "intensity", k.intensity);
+    fxc_json_int(json, "live_bytes_before", k.live_before);
+    fxc_json_int(json, "peak_bytes", k.peak_bytes);
+    fxc_json_int(json, "live_bytes_after", k.live_after);
     if (analysis->device != NULL) {
         fxc_json_string(json, "bound", fxc_bound_text(k.bound));
         fxc_json_work_time(json, k.work, k.source, k.efficiency, k.error);

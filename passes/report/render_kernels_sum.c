@@ -96,6 +96,13 @@ void fxc_put_kernel_totals(const struct fxc_analysis *analysis, const struct fxc
              fxc_human_bytes(sum->bytes_written, raw, text), fxc_human_bytes(sum->bytes_saved, raw, more));
     fxc_putf(out, "%s FLOPs, %s executed with what is computed again\n",
              fxc_human(sum->matrix_flops + sum->vector_flops, raw, text), fxc_human(sum->executed_flops, raw, more));
+    const struct fxc_kernel_memory *memory = &analysis->fusion->memory;
+    fxc_putf(out, "%s alive at most, ", fxc_human_bytes(memory->peak_bytes, raw, text));
+    fxc_putf(out, "%s of them throughout", fxc_human_bytes(memory->given_bytes, raw, text));
+    if (memory->peak_kernel != FXC_NONE) {
+        fxc_putf(out, "; in kernel %" PRIu32, memory->peak_kernel);
+    }
+    fxc_put(out, "\n");
     if (analysis->device != NULL) {
         put_times(analysis, raw, out);
     }
@@ -133,6 +140,8 @@ fxc_status fxc_json_kernels_head(struct fxc_json *json, fxc_analysis *analysis, 
     fxc_json_open(json, "totals", '{');
     fxc_json_int(json, "kernels", totals.kernels);
     fxc_json_kernel_sum(json, &totals);
+    fxc_json_int(json, "peak_bytes", analysis->fusion->memory.peak_bytes);
+    fxc_json_int(json, "given_bytes", analysis->fusion->memory.given_bytes);
     if (analysis->device != NULL) {
         fxc_json_time_parts(json, cost->seconds_by_bound, cost->seconds_by_source);
         fxc_json_double(json, "seconds_error", cost->seconds_error);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from torch import nn
 import fxcost
 from fxcost.binding import Analysis, Program
 from fxcost.fusion import kernels
+
+sys.path.append(str(ROOT / "tests" / "inductor"))
+from corpus import PROGRAMS  # noqa: E402
+from runtime_memory import compared  # noqa: E402
 
 COMPILED, BASELINES = "inductor-cpu", ("eager", "none", "spans", "pattern", "ideal")
 FIELDS = ("bytes_read", "bytes_written", "eager_bytes", "bytes_saved", "matrix_flops", "vector_flops", "executed_flops")
@@ -167,3 +172,38 @@ def test_kernels_in_python(net: Path) -> None:
     timed = kernels(program, COMPILED, device="h100-sxm")
     assert all(kernel.seconds is not None and kernel.seconds > 0 for kernel in timed)
     assert {kernel.bound for kernel in timed} <= {"compute", "memory", "overhead"}
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["double_softmax", "stack_of_two", "copy_into_input", "sdpa_of_computed_views"])
+def test_memory_is_what_compiled_code_allocates(name: str) -> None:
+    """The peak over kernels, to the byte, is that of the code which the installed Inductor makes, while it runs. The
+    corpus and models are in bench/checks."""
+    seen, predicted = compared(*PROGRAMS[name]())
+    assert predicted == seen
+
+
+def test_memory_by_kernel(run: Run, net: Path) -> None:
+    found = report(run, net, "--fusion", COMPILED, "--by", "kernel")
+    rows, totals = found["kernels"], found["totals"]
+    assert totals["peak_bytes"] == max(row["peak_bytes"] for row in rows)
+    assert rows[0]["live_bytes_before"] == totals["given_bytes"]
+    for before, after in zip(rows, rows[1:], strict=False):
+        assert before["live_bytes_after"] == after["live_bytes_before"]
+    # What is returned lives on: 2 x 32 rows of 10 numbers, and nothing else does.
+    assert rows[-1]["live_bytes_after"] == totals["given_bytes"] + 4 * 2 * 32 * 10
+    unfused = report(run, net, "--fusion", "none", "--by", "kernel")["totals"]
+    assert unfused["given_bytes"] == totals["given_bytes"] and unfused["peak_bytes"] >= totals["peak_bytes"]
+
+
+def test_memory_of_whole_nodes(net: Path) -> None:
+    """Unfused captured nodes hold what liveness of the captured graph says, but for what is inside their kernels."""
+    program = Program.open(net)
+    found = json.loads(Analysis(program, profile="eager").render(format="json", by="kernel"))
+    alive = {row["name"]: row for row in Analysis(program).report("node")["rows"]}
+    for kernel in found["kernels"]:
+        (name,) = kernel["nodes"]
+        assert kernel["live_bytes_before"] == alive[name]["live_bytes_before"]
+        assert kernel["peak_bytes"] <= alive[name]["peak_bytes"]

@@ -1,0 +1,14 @@
+/* What is alive over the kernels of a profile. */
+#ifndef FXC_PASSES_FUSION_LIVE_H
+#define FXC_PASSES_FUSION_LIVE_H
+
+#include "passes/fusion/merge.h"
+
+/* Buffers of the loop engine's kernels, of the groups `order`, which are the kernels one by one. */
+bool fxc_live_of_loops(const struct fxc_merge *merge, const uint32_t *order, uint32_t count, struct fxc_fusion *fusion);
+/* Memory classes of kernels of whole nodes. */
+bool fxc_live_of_nodes(const struct fxc_analysis *analysis, struct fxc_fusion *fusion);
+/* Bytes alive at every kernel, by the buffers' lives, in the arena of the fact. FXC_MEMORY, FXC_OVERFLOW. */
+fxc_status fxc_live_sum(struct fxc_analysis *analysis, struct fxc_fusion *fusion, fxc_error *err);
+
+#endif

@@ -54,6 +54,9 @@ fxc_status fxc_cpu(const fxc_device *device, const fxc_work *work, fxc_time *out
     if (device->cpu == NULL) {
         return fxc_roofline(device, work, out);
     }
+    if (work->loops > 0) {
+        return fxc_cpu_loops(device, work, out);
+    }
     uint32_t class = fxc_cpu_describe(device, work, feature);
     if (class == FXC_CPU_CLASS_COUNT || device->cpu->error[class] <= 0) {
         return without_class(device, work, out);

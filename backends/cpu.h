@@ -61,6 +61,9 @@ extern const char *const fxc_cpu_feature_names[FXC_CPU_FEATURE_COUNT];
  * kind that was never measured. The device says how many threads there are and how large the caches. */
 uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]);
 
+/* Loops that a compiler made (backends/cpu_loops.c); device->cpu is not NULL. */
+fxc_status fxc_cpu_loops(const fxc_device *device, const fxc_work *work, fxc_time *out);
+
 /* ---- fitting (backends/cpu_fit.c) -----------------------------------------------------------------------------------
  */
 

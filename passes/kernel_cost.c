@@ -11,6 +11,7 @@
 #include "passes/cost/backend.h"
 #include "passes/cost/work.h"
 #include "passes/fusion/fusion.h"
+#include "passes/kernel_cost/operands.h"
 
 static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_kernel_cost *cost, fxc_error *err) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_kernel_cost];
@@ -120,29 +121,53 @@ static bool is_counted(const struct fxc_analysis *analysis, const struct fxc_ker
     return true;
 }
 
-static fxc_work describe(const struct fxc_analysis *analysis, struct fxc_rule *rule, const struct fxc_kernel_row *k) {
-    const struct fxc_program *p = analysis->program;
+static fxc_counts counts_of(const struct fxc_kernel_row *k) {
+    return (fxc_counts){.macs = k->matrix_flops / 2,
+                        .matrix_flops = k->matrix_flops,
+                        .vector_flops = k->executed_flops > k->matrix_flops ? k->executed_flops - k->matrix_flops : 0,
+                        .transcendentals = k->executed_transcendentals,
+                        .bytes_read = k->read,
+                        .bytes_written = k->written,
+                        .kernels = 1};
+}
+
+static void describe_loops(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k, fxc_work *work) {
     const struct fxc_fusion *f = analysis->fusion;
-    fxc_work work = {
-        .struct_size = sizeof work,
-        .counts = {.macs = k->matrix_flops / 2,
-                   .matrix_flops = k->matrix_flops,
-                   .vector_flops = k->executed_flops > k->matrix_flops ? k->executed_flops - k->matrix_flops : 0,
-                   .transcendentals = k->executed_transcendentals,
-                   .bytes_read = k->read,
-                   .bytes_written = k->written,
-                   .kernels = 1},
-        .dtype = dtype_of(analysis, k),
-        .counted = is_counted(analysis, k)};
-    rule->node = lead(p, f, k);
-    if (rule->node != FXC_NONE) {
-        work.counts.macs = analysis->flops->counts[rule->node].macs;
-        fxc_describe_work(rule, &work);
-        return work;
+    work->loops = k->kind == FXC_KERNEL_NODES ? 0 : k->operations;
+    work->kind = kind_of_loops(analysis->program, f, k);
+    if (work->kind != FXC_WORK_OTHER) {
+        work->shape.rows = rows_of(f, k);
+        work->elements = points(f, k->size_begin, (uint32_t)k->outer_rank + k->folded_rank);
+        work->results = points(f, k->size_begin, k->outer_rank);
     }
-    work.loops = k->kind == FXC_KERNEL_NODES ? 0 : k->operations;
-    work.kind = kind_of_loops(p, f, k);
-    work.shape.rows = work.kind == FXC_WORK_OTHER ? (fxc_rows_shape){0, 0} : rows_of(f, k);
+}
+
+/* What all kernels are described with. */
+struct describing {
+    struct fxc_analysis *analysis;
+    struct fxc_rule rule;
+    struct fxc_context context;
+    fxc_operand *operand; /* as the accesses of the fusion fact */
+};
+
+static fxc_work describe(struct describing *d, const struct fxc_kernel_row *k) {
+    struct fxc_analysis *analysis = d->analysis;
+    fxc_work work = {.struct_size = sizeof work};
+    d->rule.node = lead(analysis->program, analysis->fusion, k);
+    if (d->rule.node != FXC_NONE) {
+        work = fxc_work_of(analysis, &d->context, &d->rule);
+        work.calls = 0; /* no module's Python runs */
+    }
+    int64_t macs = d->rule.node != FXC_NONE ? work.counts.macs : k->matrix_flops / 2;
+    work.counts = counts_of(k);
+    work.counts.macs = macs;
+    work.counted = is_counted(analysis, k);
+    work.operand = d->operand + k->access_begin;
+    work.operand_count = k->access_count;
+    if (d->rule.node == FXC_NONE) {
+        work.dtype = dtype_of(analysis, k);
+        describe_loops(analysis, k, &work);
+    }
     return work;
 }
 
@@ -169,13 +194,16 @@ fxc_status fxc_run_kernel_cost(struct fxc_analysis *analysis, fxc_error *err) {
     fxc_timing_fn model;
     FXC_TRY(fxc_timing_model(analysis, &model, err));
     FXC_TRY(allocate(analysis, cost, err));
-    struct fxc_rule rule = {.program = analysis->program,
-                            .shapes = analysis->shapes,
-                            .bindings = analysis->bindings,
-                            .window = analysis->attention_window};
+    struct describing d = {.analysis = analysis,
+                           .rule = {.program = analysis->program,
+                                    .shapes = analysis->shapes,
+                                    .bindings = analysis->bindings,
+                                    .window = analysis->attention_window}};
+    FXC_TRY(fxc_context_of(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.context, err));
+    FXC_TRY(fxc_kernel_operands(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.operand, err));
     for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
         const struct fxc_kernel_row *k = &analysis->fusion->kernel[i];
-        fxc_work work = describe(analysis, &rule, k);
+        fxc_work work = describe(&d, k);
         FXC_TRY(fxc_predict_time(analysis, model, &work, members(analysis->fusion, k)[0], &cost->time[i], err));
         cost->time[i].bound = work.counted ? cost->time[i].bound : FXC_BOUND_UNKNOWN;
         cost->work[i] = work.kind;

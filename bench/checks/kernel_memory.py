@@ -16,7 +16,7 @@ import fused_models  # noqa: E402
 from corpus import PROGRAMS  # noqa: E402
 from runtime_memory import compared  # noqa: E402
 
-# Of their kernels the most interesting are in these; each takes a minute to compile.
+# A minute each to compile.
 _MODELS = ("bert", "gpt2", "llama", "resnet", "mobilenet", "unet", "t5", "vit")
 
 

@@ -35,6 +35,7 @@ struct fxc_kernel_buffer {
     uint32_t within;      /* the buffer in whose memory it lies; its own number where it has memory of its own */
     uint32_t first, last; /* of memory: the kernels between which it lives; FXC_NONE: never made, and to the end */
     bool given, returned; /* of memory: held by the caller from beginning to end; lives on */
+    bool made;            /* a kernel touches it, rather than holds it in registers */
 };
 
 struct fxc_kernel_memory {

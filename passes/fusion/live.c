@@ -4,7 +4,8 @@
  * last time, at the same elements, as Inductor does it (SchedulerNode.decide_inplace_update of scheduler.py): then both
  * are one memory. Loop nests that share their outer loops are kernels of their own to Inductor until the code is
  * written: what one of them folds for another one is a buffer, what it computes along the inner loop is
- * not (try_outer_loop_fusion_with_local_buf of codegen/cpp.py). */
+ * not (try_outer_loop_fusion_with_local_buf of codegen/cpp.py). All loops between two library kernels become one C++
+ * function, before which everything is allocated and after which everything is freed (Scheduler.flush). */
 #include "passes/fusion/live.h"
 
 #include <stdlib.h>
@@ -25,8 +26,9 @@ struct live {
 /* ---- memory ---------------------------------------------------------------------------------------------------------
  */
 
-static uint32_t memory_of(const struct fxc_kernel_buffer *buffer, uint32_t at) {
+static uint32_t memory_of(struct fxc_kernel_buffer *buffer, uint32_t at) {
     while (buffer[at].within != at) {
+        buffer[at].within = buffer[buffer[at].within].within; /* chains of results in one memory are long */
         at = buffer[at].within;
     }
     return at;
@@ -34,6 +36,7 @@ static uint32_t memory_of(const struct fxc_kernel_buffer *buffer, uint32_t at) {
 
 static void touch(struct fxc_kernel_buffer *buffer, uint32_t at, uint32_t kernel) {
     struct fxc_kernel_buffer *memory = &buffer[memory_of(buffer, at)];
+    buffer[at].made = true;
     memory->first = memory->first == FXC_NONE ? kernel : memory->first;
     memory->last = kernel;
     memory->returned |= buffer[at].returned;
@@ -94,8 +97,22 @@ static void touch_handed_on(struct live *l, const struct fxc_kernel_group *g, ui
     }
 }
 
+/* ... and is no part of another one. */
 static bool is_made(const struct live *l, uint32_t at) {
-    return l->buffer[at].within == at && l->buffer[at].first != FXC_NONE;
+    return l->buffer[at].made && l->e->buffer[at].within == FXC_NONE;
+}
+
+/* Parts of a concatenation are written into all of it, though nothing else may read it. */
+static void touch_parts(struct live *l, const struct fxc_kernel_group *g, uint32_t kernel) {
+    for (uint32_t i = 0; i < g->member_count; i++) {
+        const struct fxc_operation *op = &l->e->operation[l->m->member[g->member_begin + i]];
+        for (uint32_t k = 0; k < op->write_count; k++) {
+            uint32_t at = l->e->access[op->access_begin + k].buffer;
+            if (l->e->buffer[at].within != FXC_NONE) {
+                touch(l->buffer, at, kernel);
+            }
+        }
+    }
 }
 
 /* A buffer that is read for the last time, at the elements that are written. */
@@ -116,10 +133,10 @@ static void write_over(struct live *l, const struct fxc_operation *op) {
     for (uint32_t k = 0; k < op->read_count; k++) {
         const struct fxc_access *read = &l->e->access[op->access_begin + op->write_count + k];
         if (read->buffer != out && can_be_written_over(l, op, read, out)) {
-            uint32_t memory = read->buffer;
-            l->buffer[out].within = memory;
-            l->buffer[memory].last = l->buffer[out].last;
-            l->buffer[memory].returned |= l->buffer[out].returned;
+            struct fxc_kernel_buffer *memory = &l->buffer[memory_of(l->buffer, read->buffer)];
+            l->buffer[out].within = read->buffer;
+            memory->last = l->buffer[out].last;
+            memory->returned |= l->buffer[out].returned;
             return;
         }
     }
@@ -135,6 +152,7 @@ static void run_kernel(struct live *l, uint32_t group, uint32_t kernel) {
     if (g->parts > 0) {
         touch_handed_on(l, g, kernel);
     }
+    touch_parts(l, g, kernel);
     for (uint32_t i = 0; i < g->member_count; i++) {
         const struct fxc_operation *op = &l->e->operation[l->m->member[g->member_begin + i]];
         if (op->write_count > 0) {
@@ -238,15 +256,27 @@ static bool add_given(const struct fxc_analysis *analysis, struct fxc_fusion *fu
     return overflow;
 }
 
-static bool sweep(struct fxc_fusion *fusion) {
+/* Per kernel: the one after which memory is freed that it is the last to touch. */
+static void find_ends(const struct fxc_fusion *fusion, uint32_t *end) {
+    bool together = fusion->profile->outer_loops; /* of the C++ backend */
+    for (uint32_t k = fusion->kernel_count; k-- > 0;) {
+        bool on = together && k + 1 < fusion->kernel_count && fusion->kernel[k + 1].kind != FXC_KERNEL_LIBRARY;
+        end[k] = on ? end[k + 1] : k;
+    }
+}
+
+static bool sweep(struct fxc_fusion *fusion, const uint32_t *end) {
     struct fxc_kernel_memory *memory = &fusion->memory;
     int64_t now = memory->given_bytes;
     bool overflow = false;
+    for (uint32_t i = 0; i < memory->buffer_count; i++) {
+        memory->buffer[i].within = memory_of(memory->buffer, i);
+    }
     for (uint32_t i = 0; i < memory->buffer_count; i++) { /* births in `most`, deaths in `after` */
         const struct fxc_kernel_buffer *b = &memory->buffer[i];
         if (b->within == i && !b->given && b->first != FXC_NONE) {
             overflow |= fxc_add(memory->most[b->first], b->bytes, &memory->most[b->first]);
-            int64_t *death = b->returned ? NULL : &memory->after[b->last];
+            int64_t *death = b->returned ? NULL : &memory->after[end[b->last]];
             overflow |= death != NULL && fxc_add(*death, b->bytes, death);
         }
     }
@@ -272,10 +302,12 @@ fxc_status fxc_live_sum(struct fxc_analysis *analysis, struct fxc_fusion *fusion
     memory->most = FXC_NEW(arena, int64_t, fusion->kernel_count);
     memory->after = FXC_NEW(arena, int64_t, fusion->kernel_count);
     bool *seen = FXC_NEW(arena, bool, analysis->alias->memory_count);
-    if (memory->before == NULL || memory->most == NULL || memory->after == NULL || seen == NULL) {
+    uint32_t *end = FXC_NEW(arena, uint32_t, fusion->kernel_count);
+    if (memory->before == NULL || memory->most == NULL || memory->after == NULL || seen == NULL || end == NULL) {
         return fxc_fail_memory(err, "fusion");
     }
-    return add_given(analysis, fusion, seen) || sweep(fusion)
+    find_ends(fusion, end);
+    return add_given(analysis, fusion, seen) || sweep(fusion, end)
                ? fxc_fail(err, FXC_OVERFLOW, "bytes alive under profile %s", fusion->profile->name)
                : FXC_OK;
 }

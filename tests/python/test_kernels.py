@@ -151,6 +151,26 @@ def test_times_by_hand(run: Run, net: Path, plain_device: Path) -> None:
     assert totals["eager_over_compiled"] == pytest.approx(eager / totals["seconds"]) and eager > totals["seconds"]
 
 
+def test_times_of_loops_on_a_cpu(run: Run, net: Path, plain_device: Path, tmp_path: Path) -> None:
+    """By hand from constants of eager operators: a call of a view, an element of a light operator for each FLOP, one of
+    gelu for each transcendental, and bytes. The device names no caches, so none is missed."""
+    path = tmp_path / "cpu.device"
+    constants = {"view.call": 2e-6, "light.element": 3e-10, "light.byte": 5e-11, "gelu.element": 7e-9}
+    lines = [f"cpu.{name}.error = 0.1" for name in ("view", "light", "gelu")]
+    lines += [f"cpu.{name} = {seconds}" for name, seconds in constants.items()]
+    path.write_text(
+        "\n".join([plain_device.read_text(), "model = cpu", "units = 1  # by hand; estimate: test", *lines])
+    )
+    found = report(run, net, "--fusion", COMPILED, "--by", "kernel", "--device", path)
+    loops = [kernel for kernel in found["kernels"] if kernel["kind"] != "extern"]
+    assert {kernel["kind"] for kernel in loops} >= {"pointwise", "outer_loop"}
+    for kernel in loops:
+        expected = 2e-6 + 3e-10 * (kernel["executed_flops"] - kernel["matrix_flops"])
+        expected += 7e-9 * kernel["executed_transcendentals"] + 5e-11 * (kernel["bytes_read"] + kernel["bytes_written"])
+        assert kernel["seconds"] == pytest.approx(expected)
+        assert kernel["time_source"] == "predicted" and kernel["error"] is None
+
+
 def test_a_node_alone_takes_what_it_takes(net: Path) -> None:
     """Under the profile eager a kernel that touches what eager dispatch counts for its node has the node's time."""
     program = Program.open(net)

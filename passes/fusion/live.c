@@ -121,7 +121,8 @@ static bool can_be_written_over(const struct live *l, const struct fxc_operation
     const struct fxc_buffer *from = &l->e->buffer[read->buffer], *to = &l->e->buffer[out];
     const struct fxc_access *write = &l->e->access[op->access_begin];
     return op->write_count == 1 && read->at != FXC_NONE && read->at == write->at && read->sizes == write->sizes &&
-           !from->input && !from->output && !from->written && from->operation != FXC_NONE && is_made(l, read->buffer) &&
+           !from->input && !from->output && !from->written && from->operation != FXC_NONE &&
+           l->e->operation[from->operation].kind != FXC_OPERATION_NONE && is_made(l, read->buffer) &&
            l->left[read->buffer] == 1 && from->dtype == to->dtype && from->numel == to->numel;
 }
 
@@ -198,7 +199,7 @@ bool fxc_live_of_loops(const struct fxc_merge *merge, const uint32_t *order, uin
         }
     }
     fusion->memory.buffer = l.buffer;
-    fusion->memory.buffer_count = merge->e->buffer_count;
+    fusion->memory.buffer_count = l.buffer == NULL ? 0 : merge->e->buffer_count;
     free(l.left);
     free(l.part);
     free(l.stack);
@@ -213,7 +214,7 @@ bool fxc_live_of_nodes(const struct fxc_analysis *analysis, struct fxc_fusion *f
     const struct fxc_alias *alias = analysis->alias;
     struct fxc_kernel_buffer *buffer = calloc((size_t)alias->memory_count + 1, sizeof *buffer);
     fusion->memory.buffer = buffer;
-    fusion->memory.buffer_count = alias->memory_count;
+    fusion->memory.buffer_count = buffer == NULL ? 0 : alias->memory_count;
     for (uint32_t m = 0; buffer != NULL && m < alias->memory_count; m++) {
         int64_t bytes = fxc_class_bytes(analysis, m);
         buffer[m] = (struct fxc_kernel_buffer){.bytes = bytes > 0 ? bytes : 0,
@@ -260,7 +261,8 @@ static bool add_given(const struct fxc_analysis *analysis, struct fxc_fusion *fu
 static void find_ends(const struct fxc_fusion *fusion, uint32_t *end) {
     bool together = fusion->profile->outer_loops; /* of the C++ backend */
     for (uint32_t k = fusion->kernel_count; k-- > 0;) {
-        bool on = together && k + 1 < fusion->kernel_count && fusion->kernel[k + 1].kind != FXC_KERNEL_LIBRARY;
+        bool on = together && k + 1 < fusion->kernel_count && fusion->kernel[k].kind != FXC_KERNEL_LIBRARY &&
+                  fusion->kernel[k + 1].kind != FXC_KERNEL_LIBRARY;
         end[k] = on ? end[k + 1] : k;
     }
 }

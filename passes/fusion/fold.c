@@ -138,7 +138,7 @@ struct fxc_tensor_view fxc_fold_result(struct fxc_engine *e, const struct fxc_fo
 struct fxc_tensor_view fxc_fold_all(struct fxc_engine *e, struct fxc_fold *f) {
     fxc_fold_plan(e, f);
     bool several = fxc_product(e, f->kept, f->kept_rank) != 1;
-    if (f->elements <= 1 || (f->elements < e->profile->unroll && (several || e->profile->unroll_single))) {
+    if (f->elements <= 1 || (f->elements < f->unroll && (several || e->profile->unroll_single))) {
         return unrolled(e, f);
     }
     return fxc_fold_result(e, f, fxc_fold_loops(e, f));

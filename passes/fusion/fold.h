@@ -11,6 +11,7 @@ struct fxc_fold {
     int64_t kept[FXC_LOOP_RANK], folded[FXC_LOOP_RANK], result[FXC_LOOP_RANK];
     uint8_t kept_rank, folded_rank, result_rank;
     int64_t elements; /* that are folded into one */
+    int64_t unroll;   /* of fewer than these, the reduction is a sum of loads */
     bool keepdim;
     bool whole; /* never computed in parts */
     uint8_t dtype;

@@ -136,6 +136,10 @@ void fxc_own_work(struct fxc_engine *engine, struct fxc_body *body, uint32_t sha
 struct fxc_tensor_view fxc_combine(struct fxc_engine *engine, const struct fxc_tensor_view *operands, uint32_t count,
                                    uint32_t shape, uint8_t rank, uint8_t dtype, uint16_t part, uint16_t operations,
                                    uint32_t heavy);
+/* The mean over the last `dims` dimensions, of fewer than `unroll` elements as a sum of loads
+ * (passes/fusion/lower_reduce.c). */
+struct fxc_tensor_view fxc_mean_of_last(struct fxc_engine *engine, const struct fxc_tensor_view *view, uint32_t dims,
+                                        uint8_t dtype, int64_t unroll);
 /* dims argument, wrapped; all dimensions when absent or empty. Bits. */
 uint32_t fxc_dims(const struct fxc_engine *engine, enum fxc_name name, uint32_t rank);
 

@@ -1,9 +1,9 @@
-/* Lowering pooling: every element of a small window is a load; large windows go to the library. */
+/* Lowering pooling: every element of a small window is a load; large windows are reductions, or go to the library. */
 #include <string.h>
 
 #include "passes/fusion/lower.h"
 
-enum { WINDOW_LIMIT = 25 }; /* larger windows fall back (max_pool2d and avg_pool2d of lowering.py) */
+enum { WINDOW_LIMIT = 25 }; /* larger windows fall back (max_pool2d and avg_pool2d of torch/_inductor/lowering.py) */
 
 struct window {
     struct fxc_tensor_view view;
@@ -38,8 +38,10 @@ static bool start(struct fxc_engine *e, struct window *w) {
     }
     (void)fxc_image_pair(&rule, FXC_NAME_padding, 0, w->padding);
     (void)fxc_image_pair(&rule, FXC_NAME_dilation, 1, w->dilation);
-    if (w->kernel[0] * w->kernel[1] > WINDOW_LIMIT) {
-        return false;
+    for (uint32_t d = 0; d < 2; d++) {
+        if (w->kernel[d] <= 0 || w->kernel[d] > INT16_MAX) {
+            return false;
+        }
     }
     w->shape = fxc_engine_sizes(e, size, w->rank);
     return true;
@@ -72,13 +74,11 @@ static void load_window(struct fxc_engine *e, const struct window *w, struct fxc
 
 void fxc_lower_max_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct window w;
-    if (!start(e, &w)) {
+    if (!start(e, &w) || w.kernel[0] * w.kernel[1] > WINDOW_LIMIT) {
         fxc_lower_fallback(e, how);
         return;
     }
-    if (!fxc_is_realised(e, &w.view) && fxc_body_moving_loads(e, &e->box[w.view.box].body) > 1) {
-        (void)fxc_box_realise(e, w.view.box);
-    }
+    fxc_realise_hint(e, &w.view);
     for (uint32_t i = 0; i < 2 && fxc_result_value(e, i) != FXC_NONE; i++) {
         struct fxc_body body;
         uint8_t dtype = e->analysis->shapes->dtype[fxc_result_value(e, i)];
@@ -90,18 +90,42 @@ void fxc_lower_max_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
 }
 
+/* The window of each element as two more dimensions of the result. */
+static struct fxc_tensor_view windows(struct fxc_engine *e, const struct window *w) {
+    int64_t size[FXC_LOOP_RANK];
+    uint32_t map[FXC_LOOP_RANK], from = (uint32_t)w->rank - 2;
+    struct fxc_body body;
+    memcpy(size, e->size + w->shape, w->rank * sizeof *size);
+    memcpy(size + w->rank, w->kernel, sizeof w->kernel);
+    uint32_t shape = fxc_engine_sizes(e, size, w->rank + 2u);
+    fxc_engine_variables(e, size, w->rank + 2u, map);
+    fxc_body_start(e, &body);
+    for (uint32_t d = 0; d < 2; d++) {
+        struct fxc_index_sum sum = {.offset = -w->padding[d]};
+        fxc_index_add(&e->index, &sum, w->stride[d], map[from + d]);
+        fxc_index_add(&e->index, &sum, 1, map[w->rank + d]);
+        uint32_t at = fxc_index_of(&e->index, &sum, size);
+        if (w->padding[0] != 0 || w->padding[1] != 0) {
+            fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, at, true, 1});
+        }
+        map[from + d] = fxc_view_size(e, &w->view)[from + d] == 1 ? 0 : at;
+    }
+    fxc_body_inline(e, &body, &w->view, map, size);
+    return fxc_engine_pointwise(e, shape, (uint8_t)(w->rank + 2), e->box[w->view.box].dtype, &body);
+}
+
 void fxc_lower_avg_pool(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct window w;
-    struct fxc_body body;
-    if (!start(e, &w)) {
+    bool known = start(e, &w) && w.rank + 2 <= FXC_LOOP_RANK,
+         small = known && w.kernel[0] * w.kernel[1] <= WINDOW_LIMIT;
+    if (!known || (!small && (w.kernel[0] != w.stride[0] || w.kernel[1] != w.stride[1]))) {
         fxc_lower_fallback(e, how);
         return;
     }
-    (void)fxc_box_realise(e, w.view.box);
-    load_window(e, &w, &body);
-    fxc_own_work(e, &body, w.shape, w.rank, 0, (uint16_t)(how->operations * (uint16_t)(w.kernel[0] * w.kernel[1])));
-    struct fxc_tensor_view out =
-        fxc_engine_pointwise(e, w.shape, w.rank, e->analysis->shapes->dtype[fxc_result_value(e, 0)], &body);
+    fxc_realise_hint(e, &w.view);
+    struct fxc_tensor_view every = windows(e, &w);
+    struct fxc_tensor_view out = fxc_mean_of_last(e, &every, 2, e->analysis->shapes->dtype[fxc_result_value(e, 0)],
+                                                  small ? WINDOW_LIMIT : (int64_t)e->profile->unroll);
     fxc_give(e, 0, &out);
 }
 

@@ -10,6 +10,7 @@ static bool start(struct fxc_engine *e, struct fxc_fold *f) {
         return false;
     }
     f->part = 0;
+    f->unroll = e->profile->unroll;
     f->whole = strncmp(fxc_string(e->p, e->p->op_name[e->p->node_op[e->node]]), "aten.arg", 8) == 0;
     f->dims = fxc_dims(e, FXC_NAME_dim, f->view.rank);
     f->dtype = value == FXC_NONE ? e->box[f->view.box].dtype : e->analysis->shapes->dtype[value];
@@ -38,6 +39,7 @@ void fxc_lower_extreme(struct fxc_engine *e, const struct fxc_lowering *how) {
         f.dtype = value == FXC_NONE ? (uint8_t)FXC_DTYPE_INT64 : e->analysis->shapes->dtype[value];
         struct fxc_tensor_view out = fxc_fold_all(e, &f);
         f.part++;
+        f.whole = true;
         fxc_give(e, i, &out);
     }
 }
@@ -53,6 +55,13 @@ static struct fxc_tensor_view mean_of(struct fxc_engine *e, struct fxc_fold *f, 
     f->part++;
     uint32_t shape = fxc_engine_sizes(e, f->result, f->result_rank);
     return fxc_combine(e, &sum, 1, shape, f->result_rank, dtype, f->part++, 2, 0);
+}
+
+struct fxc_tensor_view fxc_mean_of_last(struct fxc_engine *e, const struct fxc_tensor_view *view, uint32_t dims,
+                                        uint8_t dtype, int64_t unroll) {
+    struct fxc_fold f = {.view = *view, .unroll = unroll, .dtype = accumulator(dtype)};
+    f.dims = ((1u << dims) - 1) << (view->rank - dims);
+    return mean_of(e, &f, dtype);
 }
 
 void fxc_lower_mean(struct fxc_engine *e, const struct fxc_lowering *how) {

@@ -3,13 +3,11 @@
     compare(truth's graph, program bytes, "inductor-cpu") -> Comparison
 
 Kernels are paired by what they compute: equal member sets first, then the largest overlap. Nodes of a program that was
-captured by torch.export are matched with the compiler's by position, where both graphs hold the same operators, else by
-the longest common subsequences of operators.
+captured by torch.export are matched with the compiler's by structure (graph_match.py).
 """
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from graph_match import matched
 from truth import Graph, Kernel
 
 import fxcost.fusion
@@ -157,19 +156,19 @@ def lowered_graph(program: Fxir) -> int:
 
 def _names(graph: Graph, program: bytes) -> dict[str, str]:
     """Inductor's name of each node of a program that lowers to the same graph, or nearly."""
-    found = Fxir(program)
-    row = lowered_graph(found)
-    nodes = range(found.graph_node_begin[row], found.graph_node_begin[row + 1])
-    ours = [(found.text("value_name", found.result(node)), found.op(node)) for node in nodes]
-    theirs = [(name, plain_target(target)) for name, target in graph.targets.items()]
-    if ours == theirs:
+    assert graph.program is not None
+    theirs = graph.program.to_bytes()
+    if program == theirs:
         return {}
-    matcher = difflib.SequenceMatcher(None, [op for _, op in ours], [op for _, op in theirs], autojunk=False)
-    found_names = {}
-    for a, b, size in matcher.get_matching_blocks():
-        found_names.update({ours[a + i][0]: theirs[b + i][0] for i in range(size)})
-    # A name that both graphs use for different nodes must not match by accident.
-    return {name: found_names.get(name, f"{name} (only ours)") for name, _ in ours}
+    ours, caught = Fxir(program), Fxir(theirs)
+    row = lowered_graph(ours)
+    found = matched(ours, row, caught, 0)
+    names = {}
+    for node in range(ours.graph_node_begin[row], ours.graph_node_begin[row + 1]):
+        name = ours.text("value_name", ours.result(node))
+        # A name that both graphs use for different nodes must not match by accident.
+        names[name] = caught.text("value_name", caught.result(found[node])) if node in found else f"{name} (only ours)"
+    return names
 
 
 def plain_target(target: str) -> str:

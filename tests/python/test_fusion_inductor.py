@@ -14,7 +14,9 @@ import torch
 sys.path.append(str(Path(__file__).resolve().parents[1] / "inductor"))
 from corpus import PROGRAMS  # noqa: E402
 from corpus_training import STEPS  # noqa: E402
-from kernel_compare import compare, operators  # noqa: E402
+from fxir_reader import Fxir  # noqa: E402
+from graph_match import matched  # noqa: E402
+from kernel_compare import compare, lowered_graph, operators  # noqa: E402
 from truth import truth  # noqa: E402
 
 import fxcost  # noqa: E402
@@ -64,6 +66,40 @@ def test_a_capture_has_them_too(name: str) -> None:
         program = fxcost.capture(module, inputs, lowered=True).to_bytes()
     assert operators(program) == operators(graph)
     assert list(compare(name, graph, program, "inductor-cpu").misses()) == []
+
+
+class Sides(torch.nn.Module):
+    """Two like branches, which differ in what comes of them; ``between`` is put into the first."""
+
+    def __init__(self, between: bool, other_order: bool) -> None:
+        super().__init__()
+        self.between, self.other_order = between, other_order
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.other_order:
+            right, left = x.relu() @ x, x.abs() @ x
+        else:
+            left, right = x.abs() @ x, x.relu() @ x
+        left = left.sin() if self.between else left
+        return (left.cos() @ x).exp() - right.cos() @ x
+
+
+def test_nodes_are_matched_by_what_they_compute() -> None:
+    def lowered(*how: bool) -> Fxir:
+        with torch.no_grad():
+            return Fxir(fxcost.capture(Sides(*how), (torch.randn(16, 16),), lowered=True).to_bytes())
+
+    def pairs(a: Fxir, b: Fxir) -> dict[str, str]:
+        found = matched(a, lowered_graph(a), b, lowered_graph(b))
+        return {a.text("value_name", a.result(x)): b.text("value_name", b.result(y)) for x, y in found.items()}
+
+    plain, turned, longer = lowered(False, False), lowered(False, True), lowered(True, True)
+    names = {plain.text("value_name", plain.result(n)) for n in range(*plain.graph_node_begin[1:3])}
+    assert names == {"abs_1", "mm", "relu", "mm_1", "cos", "mm_2", "exp", "cos_1", "mm_3", "sub"}
+    assert pairs(plain, plain) == {name: name for name in names}
+    assert pairs(plain, turned) == {name: name for name in names} | {"mm": "mm_1", "mm_1": "mm"}
+    assert pairs(plain, longer) == pairs(plain, turned)
+    assert {b: a for a, b in pairs(longer, plain).items()} == pairs(plain, longer)
 
 
 def test_a_miss_is_told() -> None:

@@ -95,8 +95,9 @@ struct fxc_operation {
     uint8_t kind;
     bool atomic;     /* writes with atomic additions */
     bool effect;     /* runs for more than what it writes: an assertion */
+    bool apart;      /* each result that is used counts as one more operation */
     uint32_t node;   /* whose result it makes */
-    uint32_t number; /* place among all operations, as the compiler counts them */
+    uint32_t number; /* place among the live operations, as the compiler counts them (passes/fusion/rounds.c) */
     uint32_t shape;  /* sizes before simplification: outer[outer_rank], then folded[folded_rank] */
     uint8_t outer_rank, folded_rank;
     struct fxc_body body;                /* of loops */
@@ -140,10 +141,9 @@ struct fxc_engine {
     uint32_t box_count, box_capacity, buffer_count, buffer_capacity, operation_count, operation_capacity;
     uint32_t load_count, load_capacity, work_count, work_capacity, access_count, access_capacity;
     uint32_t size_count, size_capacity, number_count, number_capacity;
-    uint32_t registered; /* operations, those that were counted without being kept included */
-    uint32_t node;       /* at hand */
-    bool convolves;      /* the graph holds a convolution, so that layouts follow what convolutions want */
-    bool failed;         /* out of memory */
+    uint32_t node;  /* at hand */
+    bool convolves; /* the graph holds a convolution, so that layouts follow what convolutions want */
+    bool failed;    /* out of memory */
     bool overflowed;
 };
 

@@ -20,9 +20,9 @@ void fxc_library_kernel(struct fxc_engine *e, const struct fxc_inputs *inputs, c
         made++;
         fxc_give(e, i, &view);
     }
-    (void)fxc_engine_extern(e, FXC_OPERATION_EXTERN, inputs, outputs, made);
-    if (e->p->value_kind[e->p->node_result[e->node]] == FXC_KIND_LIST) {
-        e->registered += made; /* each result is one more entry of the compiler's list */
+    uint32_t operation = fxc_engine_extern(e, FXC_OPERATION_EXTERN, inputs, outputs, made);
+    if (!e->failed) {
+        e->operation[operation].apart = stride == NULL; /* FallbackKernel of torch/_inductor/ir.py */
     }
 }
 
@@ -36,9 +36,6 @@ void fxc_lower_fallback(struct fxc_engine *e, const struct fxc_lowering *how) {
         fxc_engine_input(e, &operand[i], &inputs);
     }
     fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
-    if (e->p->value_kind[e->p->node_result[e->node]] != FXC_KIND_LIST) {
-        e->registered++;
-    }
 }
 
 /* mm, addmm, bmm, baddbmm: a row-major result. */

@@ -103,13 +103,12 @@ static void two_sums(struct fxc_engine *e, struct fxc_fold *f, bool wants_mean, 
     }
 }
 
-/* In one pass, which gives mean, squared deviation and weight. */
+/* In one pass, which gives mean and squared deviation (and a weight, which nothing reads). */
 static void one_pass(struct fxc_engine *e, struct fxc_fold *f, bool wants_mean, uint8_t dtype) {
     uint32_t mean = fxc_fold_loops(e, f), deviation;
     f->part++;
     deviation = fxc_fold_loops(e, f);
     f->part++;
-    e->registered++; /* the weight, which nothing reads */
     struct fxc_tensor_view squares = fxc_fold_result(e, f, deviation), average = fxc_fold_result(e, f, mean);
     uint32_t shape = fxc_engine_sizes(e, f->result, f->result_rank);
     struct fxc_tensor_view variance = fxc_combine(e, &squares, 1, shape, f->result_rank, dtype, f->part, 5, 0);

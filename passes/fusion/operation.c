@@ -21,7 +21,6 @@ static uint32_t add_operation(struct fxc_engine *e, struct fxc_operation operati
         e->failed = true;
         return 0;
     }
-    operation.number = e->registered++;
     e->operation[e->operation_count] = operation;
     for (uint32_t i = 0; i < operation.output_count; i++) {
         e->buffer[e->number[operation.output_begin + i]].operation = e->operation_count;

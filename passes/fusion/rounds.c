@@ -273,9 +273,16 @@ static void find_live(struct fxc_merge *m) {
         }
         m->group_of[i] = live ? 0 : FXC_NONE;
     }
-    for (uint32_t i = 0; i < e->operation_count; i++) {
-        if (m->group_of[i] == 0) {
-            m->order[m->count++] = i;
+    for (uint32_t i = 0, number = 0; i < e->operation_count; i++) {
+        struct fxc_operation *op = &e->operation[i];
+        if (m->group_of[i] != 0) {
+            continue;
+        }
+        m->order[m->count++] = i;
+        op->number = number++;
+        for (uint32_t k = 0; k < op->output_count && op->apart; k++) {
+            uint32_t buffer = e->number[op->output_begin + k];
+            number += m->readers[buffer] > 0 || e->buffer[buffer].output;
         }
     }
 }

@@ -4,7 +4,8 @@
 
 The same model reaches a compiler by several routes, which order and name nodes in their own ways. Two nodes are paired
 when everything before them and everything behind them is alike; where the graphs differ, one of both suffices if it
-points at a single pair, and what is left is paired from its paired neighbours. A node without a counterpart is left out.
+points at a single pair, and what is left is paired from its paired neighbours. A node without a counterpart is left
+out.
 """
 
 from __future__ import annotations

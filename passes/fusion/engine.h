@@ -66,6 +66,7 @@ struct fxc_box {
     struct fxc_body body;
     uint32_t node; /* whose result it is */
     uint32_t value;
+    uint32_t formula; /* an expression over its dimensions, plus 1, that its elements are; 0: none is known */
     uint8_t rank, dtype;
 };
 

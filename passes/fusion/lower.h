@@ -21,7 +21,6 @@
     X(as_strided)                                                                                                      \
     /* passes/fusion/lower_pointwise.c */                                                                              \
     X(pointwise)                                                                                                       \
-    X(iota)                                                                                                            \
     X(pad)                                                                                                             \
     X(slice_scatter)                                                                                                   \
     X(select_scatter)                                                                                                  \
@@ -30,6 +29,12 @@
     X(assertion)                                                                                                       \
     X(flip)                                                                                                            \
     X(repeat)                                                                                                          \
+    /* passes/fusion/lower_formula.c */                                                                                \
+    X(iota)                                                                                                            \
+    X(add)                                                                                                             \
+    X(subtract)                                                                                                        \
+    X(multiply)                                                                                                        \
+    X(convert)                                                                                                         \
     /* passes/fusion/lower_reduce.c */                                                                                 \
     X(reduce)                                                                                                          \
     X(extreme)                                                                                                         \
@@ -97,6 +102,14 @@ void fxc_decide(struct fxc_engine *engine, const struct fxc_lowering *const *how
 void fxc_realise_hint(struct fxc_engine *engine, const struct fxc_tensor_view *view);
 /* Strides of a dense tensor whose dimension 1 varies fastest. */
 void fxc_channels_last(const int64_t *size, uint32_t rank, int64_t *stride);
+
+/* ---- passes/fusion/lower_formula.c
+ * -------------------------------------------------------------------------------------
+ */
+
+/* What an integer tensor is over variables with extents `size`, where that follows from the place; else FXC_NONE. */
+uint32_t fxc_formula_at(struct fxc_engine *engine, const struct fxc_tensor_view *view, const uint32_t *map,
+                        const int64_t *size);
 
 /* ---- what lowering functions use (passes/fusion/lower.c)
  * --------------------------------------------------------------

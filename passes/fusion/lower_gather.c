@@ -29,6 +29,28 @@ static void finish(struct fxc_engine *e, struct gather *g, const struct fxc_tens
     fxc_give(e, 0, &out);
 }
 
+/* Whether no element of a space makes it negative. */
+static bool is_natural(struct fxc_engine *e, uint32_t expression, uint32_t rank) {
+    bool natural = fxc_index_is_affine(&e->index, expression) && e->index.row[expression].offset >= 0;
+    for (uint32_t v = 0; v < rank && natural; v++) {
+        natural = fxc_index_stride(&e->index, expression, v) >= 0;
+    }
+    return natural;
+}
+
+/* The place that an index, whose dimension d is at map[d], picks from `extent` ones: one that only the run knows,
+ * unless the index follows from the element. */
+static uint32_t picked(struct fxc_engine *e, struct gather *g, const struct fxc_tensor_view *index, const uint32_t *map,
+                       int64_t extent) {
+    fxc_body_inline(e, &g->body, index, map, e->size + g->shape);
+    uint32_t formula = extent == 1 ? FXC_NONE : fxc_formula_at(e, index, map, e->size + g->shape);
+    if (formula != FXC_NONE && is_natural(e, formula, g->rank)) {
+        fxc_body_load(e, &g->body, (struct fxc_load){FXC_NONE, formula, true, 1}); /* tested against the bounds */
+        return formula;
+    }
+    return extent == 1 ? 0 : fxc_index_loaded(&e->index);
+}
+
 /* Row `indices` of `weight`. */
 void fxc_lower_embedding(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view weight, indices;
@@ -39,8 +61,7 @@ void fxc_lower_embedding(struct fxc_engine *e, const struct fxc_lowering *how) {
         return;
     }
     fxc_body_start(e, &g.body);
-    fxc_body_inline(e, &g.body, &indices, g.map, e->size + g.shape);
-    g.at[0] = fxc_view_size(e, &weight)[0] == 1 ? 0 : fxc_index_loaded(&e->index);
+    g.at[0] = picked(e, &g, &indices, g.map, fxc_view_size(e, &weight)[0]);
     for (uint32_t d = 1; d < weight.rank; d++) {
         g.at[d] = g.map[indices.rank + d - 1];
     }
@@ -101,8 +122,7 @@ static void pick(struct fxc_engine *e, struct gather *g, const struct fxc_tensor
     fxc_body_start(e, &g->body);
     for (uint32_t d = 0, to = 0, i = 0; d < self->rank; d++) {
         if (i < picks->count && picks->dim[i] == d) {
-            fxc_body_inline(e, &g->body, &picks->index[i++], g->map + picks->place, e->size + g->shape);
-            g->at[d] = fxc_view_size(e, self)[d] == 1 ? 0 : fxc_index_loaded(&e->index);
+            g->at[d] = picked(e, g, &picks->index[i++], g->map + picks->place, fxc_view_size(e, self)[d]);
             continue;
         }
         to = to == picks->place ? to + picks->rank : to;
@@ -137,9 +157,9 @@ void fxc_lower_gather(struct fxc_engine *e, const struct fxc_lowering *how) {
     }
     dim = dim < 0 ? dim + self.rank : dim;
     fxc_body_start(e, &g.body);
-    fxc_body_inline(e, &g.body, &index, g.map, e->size + g.shape);
     for (uint32_t d = 0; d < self.rank; d++) {
-        g.at[d] = fxc_view_size(e, &self)[d] == 1 ? 0 : d == dim ? fxc_index_loaded(&e->index) : g.map[d];
+        int64_t extent = fxc_view_size(e, &self)[d];
+        g.at[d] = d == dim ? picked(e, &g, &index, g.map, extent) : extent == 1 ? 0 : g.map[d];
     }
     finish(e, &g, &self, how->operations);
 }
@@ -201,9 +221,8 @@ void fxc_lower_scatter(struct fxc_engine *e, const struct fxc_lowering *how) {
     g.rank = index.rank;
     fxc_engine_variables(e, e->size + g.shape, g.rank, g.map);
     fxc_body_start(e, &g.body);
-    fxc_body_inline(e, &g.body, &index, g.map, e->size + g.shape);
     for (uint32_t d = 0; d < g.rank; d++) {
-        g.at[d] = d == (uint32_t)dim ? fxc_index_loaded(&e->index) : g.map[d];
+        g.at[d] = d == (uint32_t)dim ? picked(e, &g, &index, g.map, INT64_MAX) : g.map[d];
     }
     scatter_into(e, &g, &self, has_source ? &source : NULL);
 }

@@ -68,21 +68,6 @@ static void finish_result(struct fxc_engine *e, struct fxc_body *body, uint32_t 
     fxc_give(e, 0, &out);
 }
 
-/* Numbers that count up: the index itself is the value. */
-void fxc_lower_iota(struct fxc_engine *e, const struct fxc_lowering *how) {
-    struct fxc_body body;
-    uint32_t shape, map[FXC_LOOP_RANK];
-    uint8_t rank;
-    if (!start_result(e, &body, &shape, &rank, map)) {
-        fxc_lower_fallback(e, how);
-        return;
-    }
-    if (rank == 1) {
-        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[0], true, 1});
-    }
-    finish_result(e, &body, shape, rank, how->operations);
-}
-
 /* Reads the input within the bounds, which are tested at each element. */
 void fxc_lower_pad(struct fxc_engine *e, const struct fxc_lowering *how) {
     struct fxc_tensor_view view;

@@ -759,6 +759,30 @@ def causal_mask(x: Tensor) -> Tensor:
     return (x + mask).softmax(-1)
 
 
+@program((1, 8, 16), (24, 8), (8,))
+def positions_and_norm_of_permuted(x: Tensor, table: Tensor, weight: Tensor) -> Tensor:
+    """Positions are known: the table is read row by row, which decides the order of the loops."""
+    x = F.gelu(x).permute(0, 2, 1) + F.embedding(torch.arange(16) + 2, table)
+    return F.layer_norm(x, (8,), weight, weight)
+
+
+@program((50, 32), ids(50, 2, 8), (32,), (32,))
+def embedding_and_two_norms(table: Tensor, index: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
+    x = F.embedding(index, table)
+    return x, F.layer_norm(x, (32,), first), F.layer_norm(x, (32,), second)
+
+
+@program((1, 4, 14, 14))
+def large_average_pool(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x.relu(), 7) * 2
+
+
+@program(S, S)
+def results_that_nobody_uses(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    values, _ = x.relu().topk(4, -1)
+    return values.exp(), torch.var_mean(y + 1, 0)[1]
+
+
 @program((1, 16, 8))
 def rotary_embedding(x: Tensor) -> Tensor:
     angles = torch.arange(16)[:, None] * (1.0 / 10000 ** (torch.arange(0, 8, 2) / 8))[None]

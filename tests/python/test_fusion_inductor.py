@@ -29,7 +29,7 @@ CHOSEN = [
     *("residual_and_layer_norm", "group_norm", "variance", "cat_of_9", "slice_of_computed", "rotate_half"),
     *("transposed_read", "copy_into_input", "embedding_and_norm", "residual_block", "conv1d", "tiny_matmul"),
     *("two_matmuls_of_one_input", "sdpa_of_computed_views", "attention_block", "rms_norm_in_bfloat16", "top_k"),
-    *("one_hot", "write_to_a_cache"),
+    *("one_hot", "write_to_a_cache", "positions_and_norm_of_permuted", "large_average_pool"),
 ]
 TRAINED = [
     *("layer_norm_step", "batch_norm_step", "cross_entropy_step", "embeddings_with_positions_step", "index_step"),

@@ -73,6 +73,18 @@ static bool reads_what_is_written(const struct fxc_merge *m, uint32_t a, uint32_
     return true;
 }
 
+/* Whether a buffer that a group reads could be written over, because nothing else uses it: a concatenation is used by
+ * its parts too. */
+static bool is_free_after(const struct fxc_merge *m, uint32_t group, const struct fxc_buffer *b) {
+    const struct fxc_engine *e = m->e;
+    return b->operation != FXC_NONE && m->readers[b - e->buffer] == 1 && m->group_of[b->operation] != group &&
+           b->within == FXC_NONE && e->operation[b->operation].kind != FXC_OPERATION_NONE;
+}
+
+static bool is_like(const struct fxc_buffer *p, const struct fxc_buffer *q) {
+    return p->numel == q->numel && p->dtype == q->dtype;
+}
+
 /* Elements of buffers of one size and type that each group alone could have written its result over: merging two groups
  * that both had such a buffer costs memory (Scheduler.can_fusion_increase_peak_memory). */
 static bool costs_memory(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t shared) {
@@ -81,16 +93,14 @@ static bool costs_memory(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t sh
     int64_t elements = 0;
     for (uint32_t i = 0; i < x->access_count; i++) {
         const struct fxc_buffer *p = &e->buffer[m->access[x->access_begin + i].buffer];
-        bool again = p->operation == FXC_NONE || m->readers[p - e->buffer] != 1 || m->group_of[p->operation] == a;
+        bool again = !is_free_after(m, a, p);
         for (uint32_t k = 0; k < i && !again; k++) {
             const struct fxc_buffer *before = &e->buffer[m->access[x->access_begin + k].buffer];
-            again = before->numel == p->numel && before->dtype == p->dtype && before->operation != FXC_NONE &&
-                    m->readers[before - e->buffer] == 1 && m->group_of[before->operation] != a;
+            again = is_like(before, p) && is_free_after(m, a, before);
         }
         for (uint32_t j = 0; j < y->access_count && !again; j++) {
             const struct fxc_buffer *q = &e->buffer[m->access[y->access_begin + j].buffer];
-            if (q->operation != FXC_NONE && m->readers[q - e->buffer] == 1 && m->group_of[q->operation] != b &&
-                q->numel == p->numel && q->dtype == p->dtype) {
+            if (is_like(p, q) && is_free_after(m, b, q)) {
                 elements += p->numel;
                 break;
             }

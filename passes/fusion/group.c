@@ -195,3 +195,28 @@ bool fxc_group_before(struct fxc_merge *m, uint32_t a, uint32_t b, bool directly
     }
     return false;
 }
+
+bool fxc_group_follows(struct fxc_merge *m, uint32_t group, uint32_t a) {
+    const struct fxc_engine *e = m->e;
+    const struct fxc_kernel_group *g = &m->group[group];
+    uint32_t depth = 0, lowest = m->group[a].lowest, stamp = ++m->stamp;
+    for (uint32_t i = 0; i < g->member_count; i++) {
+        m->seen[m->member[g->member_begin + i]] = stamp;
+        m->stack[depth++] = m->member[g->member_begin + i];
+    }
+    while (depth > 0) {
+        const struct fxc_operation *op = &e->operation[m->stack[--depth]];
+        for (uint32_t i = 0; i < op->read_count; i++) {
+            uint32_t source = e->buffer[e->access[op->access_begin + op->write_count + i].buffer].operation;
+            if (source == FXC_NONE || m->seen[source] == stamp || e->operation[source].number < lowest) {
+                continue;
+            }
+            if (m->group_of[source] == a) {
+                return true;
+            }
+            m->seen[source] = stamp;
+            m->stack[depth++] = source;
+        }
+    }
+    return false;
+}

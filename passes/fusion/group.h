@@ -20,5 +20,8 @@ uint32_t fxc_group_join(struct fxc_merge *merge, uint32_t first, uint32_t second
 bool fxc_group_feeds(const struct fxc_merge *merge, uint32_t a, uint32_t b);
 /* Whether a must run before b: `directly` or through other groups; else through other groups alone. */
 bool fxc_group_before(struct fxc_merge *merge, uint32_t a, uint32_t b, bool directly);
+/* Whether an operation of a group needs one of group `a`, directly or through operations of any group: what merged does
+ * not count. */
+bool fxc_group_follows(struct fxc_merge *merge, uint32_t group, uint32_t a);
 
 #endif

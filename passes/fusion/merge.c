@@ -135,7 +135,8 @@ static enum fxc_merge_reason horizontal(struct fxc_merge *m, uint32_t a, uint32_
     return fxc_loops_relate(m, a, b);
 }
 
-enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t *bytes) {
+/* Whether two groups could run as one if nothing else had merged yet. */
+static enum fxc_merge_reason relation(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t *bytes) {
     const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
     if (x->fixed || y->fixed) {
         return FXC_MERGE_LIBRARY;
@@ -147,16 +148,39 @@ enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *m, uint32_t a, uint3
     if (x->member_count + y->member_count > m->e->profile->max_nodes) {
         return FXC_MERGE_TOO_MANY;
     }
-    bool feeds = fxc_group_feeds(m, a, b);
-    enum fxc_merge_reason reason = feeds ? vertical(m, a, b) : horizontal(m, a, b, shared);
+    enum fxc_merge_reason reason = fxc_group_feeds(m, a, b) ? vertical(m, a, b) : horizontal(m, a, b, shared);
+    if (reason < FXC_MERGE_LIBRARY && costs_memory(m, a, b, shared)) {
+        return FXC_MERGE_MEMORY;
+    }
+    return reason;
+}
+
+enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t *bytes) {
+    enum fxc_merge_reason reason = relation(m, a, b, bytes);
     if (reason >= FXC_MERGE_LIBRARY) {
         return reason;
     }
-    if (costs_memory(m, a, b, shared)) {
-        return FXC_MERGE_MEMORY;
-    }
     if (fxc_group_before(m, b, a, true)) {
-        return feeds ? FXC_MERGE_CYCLE : FXC_MERGE_ORDER;
+        return fxc_group_feeds(m, a, b) ? FXC_MERGE_CYCLE : FXC_MERGE_ORDER;
     }
     return fxc_group_before(m, a, b, false) ? FXC_MERGE_BETWEEN : reason;
+}
+
+bool fxc_merge_is_blocked(struct fxc_merge *m, uint32_t a, uint32_t b) {
+    int64_t shared;
+    enum fxc_merge_reason reason = relation(m, a, b, &shared);
+    if (reason >= FXC_MERGE_LIBRARY || reason == FXC_MERGE_OUTER_LOOPS || fxc_group_follows(m, a, b)) {
+        return false;
+    }
+    if (!fxc_group_feeds(m, a, b)) {
+        return !fxc_group_follows(m, b, a);
+    }
+    const struct fxc_kernel_group *y = &m->group[b];
+    for (uint32_t i = 0; i < y->edge_count; i++) {
+        uint32_t between = m->group_of[m->edge[y->edge_begin + i]];
+        if (between != a && fxc_group_follows(m, between, a)) {
+            return false;
+        }
+    }
+    return true;
 }

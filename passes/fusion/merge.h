@@ -68,6 +68,7 @@ struct fxc_merge {
     uint32_t *readers; /* per buffer: how many operations read it */
     uint32_t *stack;
     uint32_t stamp;
+    uint32_t *seen; /* per operation: the stamp of the search that met it */
 };
 
 fxc_status fxc_merge_run(struct fxc_engine *engine, struct fxc_merge *merge, fxc_error *err);
@@ -77,6 +78,10 @@ void fxc_merge_free(struct fxc_merge *merge);
 /* Why group b can run with group a, which comes first, or not. Below FXC_MERGE_LIBRARY: it can, and `shared` is what
  * fxc_merge_shared gives. */
 enum fxc_merge_reason fxc_merge_reason_of(struct fxc_merge *merge, uint32_t a, uint32_t b, int64_t *shared);
+/* Whether nothing but what merged before keeps b from running with group a in the same loops. The compiler finds out
+ * only when it is about to merge them: while such a pair is left, it does not look for common outer loops (ancestors of
+ * a node in scheduler.py are those that it had alone). */
+bool fxc_merge_is_blocked(struct fxc_merge *merge, uint32_t a, uint32_t b);
 /* Operations between the places of two groups. */
 uint32_t fxc_merge_distance(const struct fxc_kernel_group *a, const struct fxc_kernel_group *b);
 /* Bytes of the accesses that two groups have in common. */

@@ -70,7 +70,9 @@ static bool is_refused(struct fxc_merge *m, struct round *r, uint32_t a, uint32_
 static void try_pair(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t b, bool *outer_only) {
     int64_t shared;
     enum fxc_merge_reason reason = fxc_merge_reason_of(m, a, b, &shared);
-    if (reason >= FXC_MERGE_LIBRARY) {
+    bool refused = reason >= FXC_MERGE_LIBRARY;
+    bool by_order = reason == FXC_MERGE_ORDER || reason == FXC_MERGE_CYCLE || reason == FXC_MERGE_BETWEEN;
+    if (refused && !(by_order && fxc_merge_is_blocked(m, a, b))) {
         (void)is_refused(m, r, a, b, true);
         return;
     }
@@ -80,6 +82,9 @@ static void try_pair(struct fxc_merge *m, struct round *r, uint32_t a, uint32_t 
     if (reason != FXC_MERGE_OUTER_LOOPS && *outer_only) {
         *outer_only = false; /* common outer loops only where nothing else is left */
         r->pair_count = 0;
+    }
+    if (refused) {
+        return;
     }
     if (!FXC_ROOM(r->pair, r->pair_capacity, r->pair_count + 1)) {
         m->e->failed = true;
@@ -293,6 +298,7 @@ fxc_status fxc_merge_run(struct fxc_engine *e, struct fxc_merge *m, fxc_error *e
     uint32_t operations = e->operation_count + 1, touched = e->access_count + 1;
     m->order = calloc(operations, sizeof *m->order);
     m->group_of = calloc(operations, sizeof *m->group_of);
+    m->seen = calloc(operations, sizeof *m->seen);
     m->readers = calloc((size_t)e->buffer_count + 1, sizeof *m->readers);
     m->stack = calloc((size_t)operations * 2 + touched, sizeof *m->stack);
     r.order = calloc(operations, sizeof *r.order);
@@ -302,7 +308,8 @@ fxc_status fxc_merge_run(struct fxc_engine *e, struct fxc_merge *m, fxc_error *e
     r.seen = calloc(1024, sizeof *r.seen);
     r.seen_capacity = 1024;
     bool memory = m->order != NULL && m->group_of != NULL && m->readers != NULL && m->stack != NULL &&
-                  r.order != NULL && r.user_begin != NULL && r.user != NULL && r.cursor != NULL && r.seen != NULL;
+                  m->seen != NULL && r.order != NULL && r.user_begin != NULL && r.user != NULL && r.cursor != NULL &&
+                  r.seen != NULL;
     if (memory) {
         find_live(m);
         for (uint32_t i = 0; i < m->count && !e->failed; i++) {
@@ -330,5 +337,6 @@ void fxc_merge_free(struct fxc_merge *m) {
     free(m->edge);
     free(m->readers);
     free(m->stack);
+    free(m->seen);
     *m = (struct fxc_merge){0};
 }

@@ -16,7 +16,7 @@ void fxc_channels_last(const int64_t *size, uint32_t rank, int64_t *stride) {
     for (uint32_t i = 0; i < rank; i++) {
         uint32_t d = i == 0 ? 1 : i == rank - 1 ? 0 : rank - i;
         stride[d] = next;
-        next *= size[d];
+        (void)fxc_mul(next, size[d], &next); /* of an empty tensor it may wrap */
     }
 }
 
@@ -85,16 +85,18 @@ fxc_status fxc_prefer_channels_last(struct fxc_engine *e, const struct fxc_lower
 /* Each element once, without gaps. */
 static bool is_dense(const int64_t *size, const int64_t *stride, uint32_t rank) {
     int64_t next = 1;
-    for (uint32_t found = 0, real = 0; found < rank; found++) {
+    for (uint32_t found = 0, taken = 0; found < rank; found++) {
         uint32_t d = 0;
-        while (d < rank && ((real >> d & 1u) != 0 || (size[d] != 1 && stride[d] != next))) {
+        while (d < rank && ((taken >> d & 1u) != 0 || (size[d] != 1 && stride[d] != next))) {
             d++;
         }
         if (d == rank) {
             return false;
         }
-        real |= 1u << d;
-        next *= size[d];
+        taken |= 1u << d;
+        if (fxc_mul(next, size[d], &next)) {
+            return false;
+        }
     }
     return true;
 }

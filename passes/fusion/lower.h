@@ -142,6 +142,8 @@ uint32_t fxc_written_buffer(struct fxc_engine *engine, const struct fxc_tensor_v
 /* One number for both dimensions of an image, or one for each, of a list argument; false where it is absent and there
  * is no fallback (below 0). */
 bool fxc_image_pair(const struct fxc_rule *rule, enum fxc_name name, int64_t fallback, int64_t *out);
+/* Whether windows of these sizes, steps and padding are ones that a kernel takes. */
+bool fxc_is_window(const int64_t *kernel, const int64_t *step, const int64_t *padding);
 /* Adds work of the node at hand over the whole of a shape. */
 void fxc_own_work(struct fxc_engine *engine, struct fxc_body *body, uint32_t shape, uint8_t rank, uint16_t part,
                   uint16_t operations);

@@ -76,54 +76,55 @@ static bool is_constant(const struct fxc_engine *e, uint32_t expression) {
     return e->index.row[expression].count == 0;
 }
 
-/* add, sub, mul and conversions, which keep formulas of their arguments. */
-static void arithmetic(struct fxc_engine *e, const struct fxc_lowering *how, enum fxc_name first, int64_t sign,
-                       bool multiplies) {
+/* add, sub and mul, which keep formulas of their arguments. */
+static void arithmetic(struct fxc_engine *e, const struct fxc_lowering *how, int64_t sign, bool multiplies) {
     struct fxc_rule rule = fxc_engine_rule(e);
     const int64_t *size, *stride;
     uint32_t value = fxc_result_value(e, 0);
     int64_t alpha;
     uint8_t rank;
     fxc_lower_pointwise(e, how);
-    if (value == FXC_NONE || e->view[value].box == FXC_NONE || !fxc_value_sizes(e, value, &size, &stride, &rank)) {
+    if (value == FXC_NONE || e->view[value].box == FXC_NONE || !fxc_value_sizes(e, value, &size, &stride, &rank) ||
+        !fxc_rule_int(&rule, FXC_NAME_alpha, 1, &alpha) || fxc_mul(sign, alpha, &alpha)) {
         return;
     }
-    uint32_t a = formula_of_argument(e, first, size, rank);
-    if (a == FXC_NONE || sign == 0) {
-        if (a != FXC_NONE) {
-            set_formula(e, a);
-        }
-        return;
-    }
-    uint32_t b = formula_of_argument(e, FXC_NAME_other, size, rank);
+    uint32_t a = formula_of_argument(e, FXC_NAME_self, size, rank);
+    uint32_t b = a == FXC_NONE ? FXC_NONE : formula_of_argument(e, FXC_NAME_other, size, rank);
     struct fxc_index_sum sum = {0};
-    if (b == FXC_NONE || !fxc_rule_int(&rule, FXC_NAME_alpha, 1, &alpha)) {
+    if (b == FXC_NONE || (multiplies && !is_constant(e, a) && !is_constant(e, b))) {
         return;
     }
-    if (!multiplies) {
-        fxc_index_add(&e->index, &sum, 1, a);
-        fxc_index_add(&e->index, &sum, sign * alpha, b);
-    } else if (is_constant(e, a) || is_constant(e, b)) {
+    if (multiplies) {
         uint32_t factor = is_constant(e, b) ? b : a;
         fxc_index_add(&e->index, &sum, e->index.row[factor].offset, factor == b ? a : b);
     } else {
-        return;
+        fxc_index_add(&e->index, &sum, 1, a);
+        fxc_index_add(&e->index, &sum, alpha, b);
     }
     set_formula(e, fxc_index_of(&e->index, &sum, size));
 }
 
 void fxc_lower_add(struct fxc_engine *e, const struct fxc_lowering *how) {
-    arithmetic(e, how, FXC_NAME_self, 1, false);
+    arithmetic(e, how, 1, false);
 }
 
 void fxc_lower_subtract(struct fxc_engine *e, const struct fxc_lowering *how) {
-    arithmetic(e, how, FXC_NAME_self, -1, false);
+    arithmetic(e, how, -1, false);
 }
 
 void fxc_lower_multiply(struct fxc_engine *e, const struct fxc_lowering *how) {
-    arithmetic(e, how, FXC_NAME_self, 1, true);
+    arithmetic(e, how, 1, true);
 }
 
 void fxc_lower_convert(struct fxc_engine *e, const struct fxc_lowering *how) {
-    arithmetic(e, how, FXC_NAME_a, 0, false);
+    const int64_t *size, *stride;
+    uint32_t value = fxc_result_value(e, 0);
+    uint8_t rank;
+    fxc_lower_pointwise(e, how);
+    if (value != FXC_NONE && fxc_value_sizes(e, value, &size, &stride, &rank)) {
+        uint32_t formula = formula_of_argument(e, FXC_NAME_a, size, rank);
+        if (formula != FXC_NONE) {
+            set_formula(e, formula);
+        }
+    }
 }

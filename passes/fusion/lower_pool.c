@@ -24,6 +24,15 @@ bool fxc_image_pair(const struct fxc_rule *rule, enum fxc_name name, int64_t fal
     return true;
 }
 
+bool fxc_is_window(const int64_t *kernel, const int64_t *step, const int64_t *padding) {
+    bool known = true;
+    for (uint32_t d = 0; d < 2; d++) {
+        known &= kernel[d] > 0 && kernel[d] <= INT16_MAX && step[d] > 0 && step[d] <= INT32_MAX && padding[d] >= 0 &&
+                 padding[d] <= INT32_MAX;
+    }
+    return known;
+}
+
 static bool start(struct fxc_engine *e, struct window *w) {
     struct fxc_rule rule = fxc_engine_rule(e);
     uint32_t value = fxc_result_value(e, 0);
@@ -38,10 +47,8 @@ static bool start(struct fxc_engine *e, struct window *w) {
     }
     (void)fxc_image_pair(&rule, FXC_NAME_padding, 0, w->padding);
     (void)fxc_image_pair(&rule, FXC_NAME_dilation, 1, w->dilation);
-    for (uint32_t d = 0; d < 2; d++) {
-        if (w->kernel[d] <= 0 || w->kernel[d] > INT16_MAX) {
-            return false;
-        }
+    if (!fxc_is_window(w->kernel, w->stride, w->padding) || !fxc_is_window(w->kernel, w->dilation, w->padding)) {
+        return false;
     }
     w->shape = fxc_engine_sizes(e, size, w->rank);
     return true;

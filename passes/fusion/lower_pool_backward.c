@@ -47,10 +47,8 @@ static bool start(struct fxc_engine *e, struct spread *s) {
         memcpy(s->stride, s->kernel, sizeof s->stride);
     }
     (void)fxc_image_pair(&rule, FXC_NAME_padding, 0, s->padding);
-    for (uint32_t d = 0; d < 2; d++) {
-        if (s->kernel[d] <= 0 || s->kernel[d] > INT16_MAX || s->stride[d] <= 0) {
-            return false;
-        }
+    if (!fxc_is_window(s->kernel, s->stride, s->padding)) {
+        return false;
     }
     s->windows = windows_around(s->kernel[0], s->stride[0]) * windows_around(s->kernel[1], s->stride[1]);
     if (s->windows > WINDOWS_LIMIT) {

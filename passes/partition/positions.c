@@ -57,11 +57,12 @@ static fxc_status add_body(struct build *b, uint32_t caller, uint32_t body, stru
     if (!b->graph[body].done) {
         FXC_TRY(work_of_graph(b, body, err));
     }
-    double share = (double)times[caller] / (double)b->callers[body];
-    out->seconds += share * b->graph[body].seconds;
-    int64_t flops =
-        times[caller] == b->callers[body] ? b->graph[body].flops : (int64_t)(share * (double)b->graph[body].flops);
-    return fxc_add(out->flops, flops, &out->flops) ? FXC_OVERFLOW : FXC_OK;
+    int64_t flops;
+    out->seconds += (double)times[caller] / (double)b->callers[body] * b->graph[body].seconds;
+    return fxc_scale(b->graph[body].flops, times[caller], b->callers[body], &flops) ||
+                   fxc_add(out->flops, flops, &out->flops)
+               ? FXC_OVERFLOW
+               : FXC_OK;
 }
 
 static fxc_status work_of(struct build *b, uint32_t node, uint32_t graph, struct work *out, fxc_error *err) {
@@ -121,41 +122,41 @@ static void mark_given(struct build *b) {
     }
 }
 
-/* Counts what a node uses, or, where there is room for it, writes it down. */
-static void use(struct build *b, uint8_t kind, int64_t payload, uint32_t position, uint32_t *count) {
-    const struct fxc_program *p = b->p;
-    if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            use(b, p->item_kind[i], p->item_payload[i], position, count);
-        }
-    }
-    uint32_t class = kind == FXC_KIND_VALUE ? b->analysis->alias->value_memory[payload] : FXC_NONE;
-    if (class == FXC_NONE || !b->given[class] || b->mark[class] == position + 1) {
+/* The uses of one position. */
+struct use {
+    struct build *build;
+    uint32_t position, count; /* count: of all positions so far */
+};
+
+/* Counts what comes in and a node uses, or, where there is room for it, writes it down. */
+static void use(uint32_t value, void *context) {
+    struct use *use = context;
+    struct build *b = use->build;
+    uint32_t class = b->analysis->alias->value_memory[value];
+    if (class == FXC_NONE || !b->given[class] || b->mark[class] == use->position + 1 || use->count == UINT32_MAX) {
         return;
     }
     int64_t bytes = fxc_class_bytes(b->analysis, class);
-    b->mark[class] = position + 1;
+    b->mark[class] = use->position + 1;
     if (b->out->held != NULL) {
-        b->out->held[*count] = (struct fxc_held){class, bytes < 0 ? 0 : bytes};
+        b->out->held[use->count] = (struct fxc_held){class, bytes < 0 ? 0 : bytes};
     }
-    ++*count;
+    use->count++;
 }
 
+/* False when there are too many. */
 static bool list_uses(struct build *b) {
     const struct fxc_program *p = b->p;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < b->out->count; i++) {
-        uint32_t node = b->out->first + i;
-        b->out->held_begin[i] = count;
+    struct use all = {.build = b};
+    for (; all.position < b->out->count; all.position++) {
+        uint32_t node = b->out->first + all.position;
+        b->out->held_begin[all.position] = all.count;
         for (uint32_t arg = p->node_arg_begin[node]; arg < p->node_arg_begin[node + 1]; arg++) {
-            if (count == UINT32_MAX) {
-                return false;
-            }
-            use(b, p->arg_kind[arg], p->arg_payload[arg], i, &count);
+            fxc_each_value(p, p->arg_kind[arg], p->arg_payload[arg], use, &all);
         }
     }
-    b->out->held_begin[b->out->count] = count;
-    return true;
+    b->out->held_begin[b->out->count] = all.count;
+    return all.count < UINT32_MAX;
 }
 
 static fxc_status build_held(struct build *b, struct fxc_arena *arena, fxc_error *err) {
@@ -180,15 +181,51 @@ static fxc_status build_held(struct build *b, struct fxc_arena *arena, fxc_error
 struct crossing {
     uint32_t *begins, *ends;         /* per cut: the first value + 1 */
     uint32_t *next_begin, *next_end; /* per value */
-    int64_t *elements;               /* per class: bytes of the values that cross */
+    uint32_t *written, *used; /* per class that comes in: the positions + 1 of the first write and the last use */
+    int64_t *elements;        /* per class: bytes of the values that cross */
     int64_t now;
 };
 
-static bool crosses(const struct build *b, uint32_t value) {
-    const struct fxc_program *p = b->p;
-    uint32_t made = p->value_producer[value], class = b->analysis->alias->value_memory[value];
-    return p->value_kind[value] == FXC_KIND_TENSOR && class != FXC_NONE && !b->given[class] && made != FXC_NONE &&
-           made - b->out->first < b->out->count && b->last[value] != FXC_USED_NEVER && b->last[value] > made;
+/* The position of a node of graph 0; FXC_NONE for others, and for none. */
+static uint32_t position_of(const struct build *b, uint32_t node) {
+    return node == FXC_NONE || node - b->out->first >= b->out->count ? FXC_NONE : node - b->out->first;
+}
+
+static void note_writes(struct build *b, struct crossing *c) {
+    const struct fxc_alias *alias = b->analysis->alias;
+    for (uint32_t i = b->out->count; i-- > 0;) {
+        uint32_t node = b->out->first + i;
+        for (uint32_t w = alias->node_write_begin[node]; w < alias->node_write_end[node]; w++) {
+            uint32_t class = alias->write[w].memory;
+            if (!alias->write[w].metadata && class != FXC_NONE && b->given[class]) {
+                c->written[class] = i + 1;
+            }
+        }
+    }
+    for (uint32_t value = 0; value < FXC_COUNT(b->p, value); value++) {
+        uint32_t class = alias->value_memory[value], last = position_of(b, b->last[value]);
+        if (class != FXC_NONE && last != FXC_NONE && last + 1 > c->used[class]) {
+            c->used[class] = last + 1;
+        }
+    }
+}
+
+/* The cuts that a value crosses: behind the node that makes it, up to the one before its last use. What comes in is in
+ * its place in every stage, until a node writes to it: then it crosses as a whole, by its first value. */
+static bool find_cuts(const struct build *b, const struct crossing *c, uint32_t value, uint32_t *from, uint32_t *to) {
+    uint32_t class = b->analysis->alias->value_memory[value];
+    if (b->p->value_kind[value] != FXC_KIND_TENSOR || class == FXC_NONE) {
+        return false;
+    }
+    if (b->given[class]) {
+        *from = c->written[class];
+        *to = c->used[class];
+        return b->analysis->alias->memory_origin[class] == value && *from != 0 && *from < *to;
+    }
+    uint32_t made = position_of(b, b->p->value_producer[value]), last = position_of(b, b->last[value]);
+    *from = made + 1;
+    *to = last + 1;
+    return made != FXC_NONE && last != FXC_NONE && made < last;
 }
 
 /* Bytes of a value's elements; of unknown size none, which is counted. */
@@ -212,11 +249,10 @@ static bool move_value(struct build *b, struct crossing *c, uint32_t value, bool
     return fxc_add(c->now, class_crossing(b, c, class), &c->now) || overflow;
 }
 
-/* A value crosses the cuts behind the node that makes it, up to the one before its last use. */
 static void chain_values(struct build *b, struct crossing *c) {
     for (uint32_t value = 0; value < FXC_COUNT(b->p, value); value++) {
-        if (crosses(b, value)) {
-            uint32_t from = b->p->value_producer[value] - b->out->first + 1, to = b->last[value] - b->out->first + 1;
+        uint32_t from, to;
+        if (find_cuts(b, c, value, &from, &to)) {
             b->out->unsized += b->analysis->shapes->numel[value] < 0;
             c->next_begin[value] = c->begins[from];
             c->begins[from] = value + 1;
@@ -232,10 +268,14 @@ static fxc_status build_sent(struct build *b, fxc_error *err) {
                          .ends = FXC_NEW(&b->scratch, uint32_t, cuts),
                          .next_begin = FXC_NEW(&b->scratch, uint32_t, values),
                          .next_end = FXC_NEW(&b->scratch, uint32_t, values),
+                         .written = FXC_NEW(&b->scratch, uint32_t, b->out->class_count),
+                         .used = FXC_NEW(&b->scratch, uint32_t, b->out->class_count),
                          .elements = FXC_NEW(&b->scratch, int64_t, b->out->class_count)};
-    if (c.begins == NULL || c.ends == NULL || c.next_begin == NULL || c.next_end == NULL || c.elements == NULL) {
+    if (c.begins == NULL || c.ends == NULL || c.next_begin == NULL || c.next_end == NULL || c.written == NULL ||
+        c.used == NULL || c.elements == NULL) {
         return fxc_fail_memory(err, "partition");
     }
+    note_writes(b, &c);
     chain_values(b, &c);
     for (uint32_t cut = 0; cut < b->out->count; cut++) {
         bool overflow = false;
@@ -266,12 +306,11 @@ static fxc_status build_parked(struct build *b, fxc_error *err) {
     }
     fxc_last_uses(p, ends);
     for (uint32_t value = 0; value < FXC_COUNT(p, value); value++) {
-        uint32_t class = b->analysis->alias->value_memory[value], made = p->value_producer[value];
-        if (class == FXC_NONE || b->given[class] || made == FXC_NONE || made - b->out->first >= b->out->count) {
+        uint32_t class = b->analysis->alias->value_memory[value], made = position_of(b, p->value_producer[value]);
+        if (class == FXC_NONE || b->given[class] || made == FXC_NONE) {
             continue;
         }
-        uint32_t used = b->last[value] == FXC_USED_NEVER ? made : b->last[value];
-        used -= b->out->first;
+        uint32_t used = b->last[value] == FXC_USED_NEVER ? made : position_of(b, b->last[value]);
         stays[class] |= ends[value] == FXC_USED_TO_THE_END;
         last[class] = used > last[class] ? used : last[class];
     }

@@ -77,38 +77,40 @@ static void depend(struct chakra *c, uint32_t kernel, uint32_t on, size_t *count
     }
 }
 
-/* The nodes that make what an argument is. */
-static void meet(struct chakra *c, uint8_t kind, int64_t payload, uint32_t kernel, uint32_t *count) {
-    const struct fxc_program *p = c->p;
-    if (kind == FXC_KIND_LIST || kind == FXC_KIND_DICT || kind == FXC_KIND_SLICE) {
-        for (uint32_t i = p->list_begin[payload]; i < p->list_begin[payload + 1]; i++) {
-            meet(c, p->item_kind[i], p->item_payload[i], kernel, count);
-        }
-    }
-    uint32_t node = kind == FXC_KIND_VALUE ? p->value_producer[payload] : FXC_NONE;
-    if (node != FXC_NONE && c->buffers.met[node] != kernel + 1) {
-        c->buffers.met[node] = kernel + 1;
-        c->buffers.walk[(*count)++] = node;
+/* A walk from a kernel's nodes back to those that make its operands. */
+struct walk {
+    struct chakra *chakra;
+    uint32_t kernel, count;
+};
+
+static void meet(uint32_t value, void *context) {
+    struct walk *walk = context;
+    struct buffers *b = &walk->chakra->buffers;
+    uint32_t node = walk->chakra->p->value_producer[value];
+    if (node != FXC_NONE && b->met[node] != walk->kernel + 1) {
+        b->met[node] = walk->kernel + 1;
+        b->walk[walk->count++] = node;
     }
 }
 
 /* The kernels that a kernel's operands come from, through views and what else is no kernel. */
 static void depend_on_operands(struct chakra *c, uint32_t kernel, size_t *deps) {
+    const struct fxc_program *p = c->p;
     const struct fxc_kernel_row *row = &c->fusion->kernel[kernel];
-    const uint32_t *member = c->fusion->member + row->member_begin;
-    uint32_t count = 0;
+    struct walk walk = {.chakra = c, .kernel = kernel, .count = row->member_count};
     for (uint32_t i = 0; i < row->member_count; i++) {
-        c->buffers.met[member[i]] = kernel + 1;
-        c->buffers.walk[count++] = member[i];
+        uint32_t member = c->fusion->member[row->member_begin + i];
+        c->buffers.met[member] = kernel + 1;
+        c->buffers.walk[i] = member;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < walk.count; i++) {
         uint32_t node = c->buffers.walk[i], home = i < row->member_count ? FXC_NONE : c->fusion->home[node];
         if (home != FXC_NONE && c->written[home]) {
             depend(c, kernel, home, deps);
             continue;
         }
-        for (uint32_t arg = c->p->node_arg_begin[node]; arg < c->p->node_arg_begin[node + 1]; arg++) {
-            meet(c, c->p->arg_kind[arg], c->p->arg_payload[arg], kernel, &count);
+        for (uint32_t arg = p->node_arg_begin[node]; arg < p->node_arg_begin[node + 1]; arg++) {
+            fxc_each_value(p, p->arg_kind[arg], p->arg_payload[arg], meet, &walk);
         }
     }
 }

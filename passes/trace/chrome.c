@@ -139,7 +139,7 @@ static void put_arguments(struct chrome *c, const struct fxc_step *step) {
     if (step->kernel != FXC_NONE) {
         put_kernel_nodes(c, step->kernel);
     }
-    if (fxc_step_source(c->p, c->analysis, step, &file, &line)) {
+    if (fxc_step_source(c->analysis, step, &file, &line)) {
         (void)snprintf(text, sizeof text, "%.500s:%u", file, line);
         fxc_json_string(json, "source", text);
     }

@@ -86,8 +86,7 @@ const char *fxc_step_label(fxc_analysis *analysis, const struct fxc_step *step, 
     return buffer;
 }
 
-bool fxc_step_source(const struct fxc_program *p, fxc_analysis *analysis, const struct fxc_step *step,
-                     const char **file, uint32_t *line) {
+bool fxc_step_source(fxc_analysis *analysis, const struct fxc_step *step, const char **file, uint32_t *line) {
     uint32_t node = step->node;
     fxc_node_info info = {.struct_size = sizeof info};
     if (step->kernel != FXC_NONE) {
@@ -95,7 +94,7 @@ bool fxc_step_source(const struct fxc_program *p, fxc_analysis *analysis, const 
         bool found = fxc_analysis_kernel(analysis, step->kernel, &k, NULL) == FXC_OK && k.node_count > 0;
         node = found ? k.nodes[0] : FXC_NONE;
     }
-    if (node == FXC_NONE || fxc_program_get_node(p, node, &info, NULL) != FXC_OK || info.file == NULL) {
+    if (node == FXC_NONE || fxc_program_get_node(analysis->program, node, &info, NULL) != FXC_OK || info.file == NULL) {
         return false;
     }
     *file = info.file;

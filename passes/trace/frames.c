@@ -110,7 +110,7 @@ static bool add_step(struct build *b, const struct fxc_step *step, uint32_t *out
     char label[FXC_STEP_NAME];
     const char *file = "";
     uint32_t line = 0;
-    (void)fxc_step_source(b->analysis->program, b->analysis, step, &file, &line);
+    (void)fxc_step_source(b->analysis, step, &file, &line);
     *out = add_frame(b, fxc_step_label(b->analysis, step, label), file, line);
     return *out != FXC_NONE && add_modules(b, step);
 }

@@ -46,8 +46,7 @@ const char *fxc_step_name(fxc_analysis *analysis, const struct fxc_step *step, c
 /* "aten.linear.default"; of a kernel its kind and operators. Returns buffer. */
 const char *fxc_step_label(fxc_analysis *analysis, const struct fxc_step *step, char buffer[FXC_STEP_NAME]);
 /* Source position of a step's (first) node; false where none was recorded. */
-bool fxc_step_source(const struct fxc_program *program, fxc_analysis *analysis, const struct fxc_step *step,
-                     const char **file, uint32_t *line);
+bool fxc_step_source(fxc_analysis *analysis, const struct fxc_step *step, const char **file, uint32_t *line);
 /* "Linear layers.0", "Net (model)" for the root: viewers that shorten a name do so in its middle. Returns buffer. */
 const char *fxc_module_label(const struct fxc_program *program, uint32_t module, char *buffer, size_t size);
 

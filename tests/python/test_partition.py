@@ -217,6 +217,29 @@ def test_a_body_counts_for_the_node_that_calls_it() -> None:
     assert found.to_dict()["largest_node"].startswith("scan")
 
 
+WRITTEN = """fxir 1.0
+graph "main" captured
+  input %w: f32[512, 512] @0 = parameter "w"
+  input %x: f32[64, 512] @1
+  %a = aten.linear.default(input=%x, weight=%w) -> f32[64, 512] @2
+  %b = aten.mul_.Tensor(self=%x, other=%a) -> f32[64, 512] @1
+  %c = aten.linear.default(input=%a, weight=%w) -> f32[64, 512] @3
+  %d = aten.linear.default(input=%READ, weight=%w) -> f32[64, 512] @4
+  %e = aten.add.Tensor(self=%c, other=%d) -> f32[64, 512] @5
+  return %e
+param %w = parameter "w"
+"""
+
+
+@pytest.mark.parametrize("read", ["x", "b"])
+def test_an_input_that_is_written_to_is_sent_on(read: str) -> None:
+    """By its own name or by what the writing node returned: what the later stage reads is what the earlier wrote."""
+    size = 4 * 64 * 512
+    analysis = Analysis(Program.from_bytes(WRITTEN.replace("READ", read).encode()), device=DEVICE)
+    cuts = [found.sent_bytes for found in (Partition(analysis, 5, -1).stages)]
+    assert cuts == [size, 2 * size, 2 * size, 2 * size, 0]  # a; a and x; c and x; c and d
+
+
 def test_json_follows_its_schema(small_llama: fxcost.Report) -> None:
     schema = json.loads((ROOT / "docs" / "partition.schema.json").read_text())
     for memory in (None, -1, 2**40):

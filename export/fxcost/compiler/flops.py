@@ -69,17 +69,29 @@ def _registry() -> dict[Any, Any]:
 def _counted() -> list[Any]:
     """Operators of the table that compute products and that this torch has, but for those that it takes apart."""
     packets: dict[Any, None] = {}
-    row, index = _OpInfo(), 0
+    for full in sorted(_anchors()):
+        namespace, _, rest = full.partition(".")
+        name, _, overload = rest.partition(".")
+        packet = getattr(getattr(torch.ops, namespace, None), name, None)
+        found = getattr(packet, overload, None) if isinstance(packet, torch._ops.OpOverloadPacket) else None
+        if isinstance(found, torch._ops.OpOverload) and not _taken_apart(found):
+            packets[packet] = None
+    return list(packets)
+
+
+def is_anchor(operator: torch._ops.OpOverload) -> bool:
+    """Whether an operator is a product, a convolution, attention or a recurrence."""
+    return str(operator) in _anchors()
+
+
+@functools.cache
+def _anchors() -> frozenset[str]:
+    names, row, index = set(), _OpInfo(), 0
     while function("fxc_op_get")(index, byref(row), None) == Status.OK:
         index += 1
         if row.fuse == b"anchor" and row.flop_rule != b"unknown":
-            namespace, _, rest = row.name.decode().partition(".")
-            name, _, overload = rest.partition(".")
-            packet = getattr(getattr(torch.ops, namespace, None), name, None)
-            found = getattr(packet, overload, None) if isinstance(packet, torch._ops.OpOverloadPacket) else None
-            if isinstance(found, torch._ops.OpOverload) and not _taken_apart(found):
-                packets[packet] = None
-    return list(packets)
+            names.add(row.name.decode())
+    return frozenset(names)
 
 
 def _taken_apart(operator: torch._ops.OpOverload) -> bool:

@@ -57,7 +57,7 @@ def caught(stop: bool) -> Iterator[list[Lowering]]:
             if not kwargs.get("is_const_graph"):
                 part = "backward" if kwargs.get("is_backward") else "forward"
                 part = "inference" if kwargs.get("is_inference") else part
-                found.append(Lowering(torch.fx.GraphModule(gm, copied(gm.graph)), part))
+                found.append(Lowering(unrun(gm, copied(gm.graph)), part))
                 if stop:
                     raise _Stop
             super().__init__(gm, *args, **kwargs)
@@ -168,6 +168,15 @@ def copied(graph: torch.fx.Graph) -> torch.fx.Graph:
     for node in graph.nodes:
         twins[node] = copy.node_copy(node, twins.__getitem__)
     return copy
+
+
+def unrun(owner: Any, graph: torch.fx.Graph) -> torch.fx.GraphModule:
+    """A graph as a module that is looked at and not run: torch writes Python code for any other at once."""
+    from torch.fx import _lazy_graph_module
+
+    lazy = getattr(_lazy_graph_module, "_LazyGraphModule", torch.fx.GraphModule)
+    made: torch.fx.GraphModule = lazy(owner, graph)
+    return made
 
 
 def _with_writes(program: Any) -> torch.fx.Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backend import Backend, forget, fxcost, register, report
 from .flops import FlopFormulas, register_flop_formulas
+from .memory_budget import knapsack_solver, runtime_estimator, use_memory_budget
 from .program import CompiledGraph, CompiledProgram
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "FlopFormulas",
     "forget",
     "fxcost",
+    "knapsack_solver",
     "register_flop_formulas",
     "report",
+    "runtime_estimator",
+    "use_memory_budget",
 ]
 
 register()

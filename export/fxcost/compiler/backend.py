@@ -14,7 +14,7 @@ import torch
 from ..compiling import program_of
 from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
-from ..lowered import caught, copied
+from ..lowered import caught, copied, unrun
 from .hooks import seam
 from .program import CompiledGraph, CompiledProgram, DynamoGraph
 
@@ -89,7 +89,7 @@ class Backend:
 
     def _eager(self, unit: DynamoGraph, graph: torch.fx.GraphModule, inputs: Sequence[Any]) -> Any:
         with unit.counting():
-            copy = torch.fx.GraphModule(graph, copied(graph.graph))
+            copy = unrun(graph, copied(graph.graph))
             part = "forward" if unit.training else "inference"
             self._add(unit, part, functools.partial(_traced, copy, part, unit.label, ambient()))
         return graph.forward
@@ -102,7 +102,7 @@ class Backend:
         def compiler(part: str) -> Callable[..., Any]:
             def compile_part(module: torch.fx.GraphModule, example_inputs: Any) -> Any:
                 with unit.counting():
-                    copy = torch.fx.GraphModule(module, copied(module.graph))
+                    copy = unrun(module, copied(module.graph))
                     self._converted(unit, copy, part, state, "captured")
                 return stock(module, example_inputs)
 
@@ -124,7 +124,7 @@ class Backend:
             later = part == "backward" and not unit.compiling
             start = time.perf_counter()
             with unit.counting():
-                copy = torch.fx.GraphModule(module, copied(module.graph))
+                copy = unrun(module, copied(module.graph))
             try:
                 with _CATCHING, caught(stop=False) as found, self._uncached():
                     result = stock(module, *args, **kwargs)

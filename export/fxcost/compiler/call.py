@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 from ..binding import Analysis, Program
 from ..compiling import program_of
 from ..exporter import ambient
+from ..lowered import unrun
 
 # Sizes repeat in a model; a program with many different ones must not fill the memory.
 _KEPT = 4096
@@ -50,7 +51,7 @@ def _program(target: Any, leaves: list[Any], spec: Any) -> Program:
         node = graph.call_function(target, tuple(args), kwargs)
         node.meta["val"] = result
         graph.output(node)
-        captured = program_of(torch.fx.GraphModule({}, graph), "inference", str(target), ambient(), "captured")
+        captured = program_of(unrun({}, graph), "inference", str(target), ambient(), "captured")
     return Program.from_bytes(captured.to_bytes(), str(target))
 
 

@@ -1,4 +1,4 @@
-"""Activation checkpointing by torch's memory budget, with fxcost's costs in place of "one unit for all but products"."""
+"""Activation checkpointing by torch's memory budget, with fxcost's costs in place of one unit for all but products."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .seconds import DEVICE, PROFILE, program_seconds
 
 _PURPOSE = "a memory budget"
 # Cuts that one graph is evaluated at, each a minimum cut and a fusion of both halves: the time that compiling may take.
-_EVALUATIONS = 60
+_EVALUATIONS = 40
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ class _Search:
         return best
 
     def _choices(self, limit: int) -> Iterator[frozenset[int]]:
-        """Kinds in the order of the seconds that a kept byte is worth, as many nodes as fit; then what is next to it."""
+        """Kinds in the order of the seconds that a kept byte is worth, as many nodes as fit; then what is near it."""
         worth = self._worth()
         order = [number for kind in sorted(worth, key=worth.__getitem__, reverse=True) for number in self.groups[kind]]
         low, high = 0, len(order)

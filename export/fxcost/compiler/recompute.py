@@ -12,6 +12,7 @@ import torch
 from ..binding import Program
 from ..compiling import program_of
 from ..exporter import ambient
+from ..lowered import unrun
 from .hooks import seam
 from .seconds import program_seconds
 
@@ -37,7 +38,7 @@ class Split:
         # As the partitioner itself calls it around the solver: only what is never recomputed is banned.
         self._options = options(False, False, False, False, reductions)
         self._ordered: Any = seam("torch.utils._ordered_set", "OrderedSet", purpose)
-        self._outcomes: dict[frozenset[str], Outcome] = {}
+        self._outcomes: dict[tuple[frozenset[str], frozenset[str]], Outcome] = {}
 
     def outcome(self, recomputed: Iterable[torch.fx.Node], kept: Iterable[torch.fx.Node]) -> Outcome:
         """What follows from recomputing nodes that the partitioner would keep by itself, and from keeping nodes that it
@@ -77,7 +78,7 @@ class Split:
         return Outcome(kept, seconds)
 
     def _seconds(self, graph: torch.fx.Graph, part: str) -> float:
-        module = torch.fx.GraphModule(self.joint.owning_module or {}, graph)
+        module = unrun(self.joint.owning_module or {}, graph)
         captured = program_of(module, part, part, ambient(), "lowered")
         return program_seconds(Program.from_bytes(captured.to_bytes(), part), self.profile, self.device)
 

@@ -60,7 +60,10 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def cache_key(*parts: object) -> str:
+def cache_key(*parts: str) -> str:
     """What torch's caches have to tell apart: the library with its profiles and devices, and what a hook was given
-    (a device, a profile, a price). Different numbers never share a compiled graph."""
-    return hashlib.sha256("\0".join([_fingerprint(), *map(str, parts)]).encode()).hexdigest()
+    (a device, a profile), files by their contents. Different numbers never share a compiled graph."""
+    digest = hashlib.sha256(_fingerprint().encode())
+    for part in parts:
+        digest.update(b"\0" + (Path(part).read_bytes() if Path(part).is_file() else part.encode()))
+    return digest.hexdigest()

@@ -22,9 +22,10 @@ def total(found: Iterable[Kernel], device: str) -> float:
     seconds = 0.0
     for kernel in found:
         if kernel.seconds is None:
+            names = ", ".join(kernel.nodes[:3])
             raise FxcostError(
-                f"the time of a kernel of {', '.join(kernel.nodes[:3])}\n"
-                f"  expected: a device with all figures it needs\n  found: {device!r} lacks one\n  try: another device of: fxcost devices",
+                f"the time of a kernel of {names}\n  expected: a device with all figures that it needs\n"
+                f"  found: {device!r} lacks one\n  try: another device of: fxcost devices",
                 status="DEVICE",
             )
         seconds += kernel.seconds

@@ -6,6 +6,7 @@ from .backend import Backend, forget, fxcost, register, report
 from .flops import FlopFormulas, register_flop_formulas
 from .memory_budget import knapsack_solver, runtime_estimator, use_memory_budget
 from .program import CompiledGraph, CompiledProgram
+from .runtimes import NodeRuntime, kernel_runtimes, scheduler_pass
 
 __all__ = [
     "Backend",
@@ -13,11 +14,14 @@ __all__ = [
     "CompiledProgram",
     "FlopFormulas",
     "forget",
+    "NodeRuntime",
     "fxcost",
+    "kernel_runtimes",
     "knapsack_solver",
     "register_flop_formulas",
     "report",
     "runtime_estimator",
+    "scheduler_pass",
     "use_memory_budget",
 ]
 

@@ -11,6 +11,8 @@
     X(CALL, "call", "once a call: what dispatch and the start of the kernel take")                                     \
     X(CODE2, "code_l2", "1 where other memory has driven the operator's code from the second level, not the third")    \
     X(CODE3, "code_l3", "1 where it is in no cache")                                                                   \
+    X(SAME2, "same_l2", "the same of the kernel for these sizes")                                                      \
+    X(SAME3, "same_l3", "the same")                                                                                    \
     X(START2, "start_l2", "1 where the node before drove the dispatcher's code from the second level")                 \
     X(START3, "start_l3", "1 where it is in no cache")                                                                 \
     X(BATCH, "batch", "products of a batch, images, or heads times batch of attention")                                \
@@ -48,6 +50,9 @@ struct fxc_cpu_constants {
     double seconds[FXC_CPU_CLASS_COUNT][FXC_CPU_FEATURE_COUNT];
     double error[FXC_CPU_CLASS_COUNT];
     double module_seconds; /* Python of a module's call */
+    /* Tensors of at least `page_from` bytes (0: none) lie on pages that the system hands out anew, and takes so long
+     * for. */
+    double page_seconds, page_bytes, page_from;
 };
 
 struct fxc_cpu_class_row {

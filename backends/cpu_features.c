@@ -9,7 +9,9 @@ enum {
 static const double most_work = 32; /* vector operations of an element of a pool */
 
 #define CALL (1u << FXC_CPU_CALL)
-#define CODE (1u << FXC_CPU_CODE2 | 1u << FXC_CPU_CODE3 | 1u << FXC_CPU_START2 | 1u << FXC_CPU_START3)
+#define CODE (1u << FXC_CPU_CODE2 | 1u << FXC_CPU_CODE3)
+#define START (1u << FXC_CPU_START2 | 1u << FXC_CPU_START3)
+#define SAME (1u << FXC_CPU_SAME2 | 1u << FXC_CPU_SAME3)
 #define BATCH (1u << FXC_CPU_BATCH)
 #define MAC (1u << FXC_CPU_MAC)
 #define LEFT (1u << FXC_CPU_LEFT)
@@ -97,7 +99,7 @@ static uint32_t class_of_convolution(const fxc_convolution_shape *s, double thre
         return FXC_CPU_CLASS_conv_transposed;
     }
     if (!uses_onednn(s, threads)) {
-        return FXC_CPU_CLASS_conv_gemm;
+        return has_window(s) ? FXC_CPU_CLASS_conv_unfold : FXC_CPU_CLASS_conv_1x1;
     }
     if (s->groups > 1) {
         bool depthwise = s->groups == s->in_channels && s->out_channels == s->in_channels;
@@ -125,6 +127,25 @@ static uint32_t class_of_kind(uint8_t kind) {
     }
 }
 
+/* Queries that torch's kernel takes together (aten/src/ATen/native/cpu/FlashAttentionKernel.cpp). */
+static double query_block(const fxc_attention_shape *s) {
+    return s->queries >= 768 ? 256 : s->queries >= 192 ? 64 : 32;
+}
+
+static uint32_t class_of_attention(const fxc_attention_shape *s) {
+    if (s->backward) {
+        return FXC_CPU_CLASS_COUNT;
+    }
+    double block = query_block(s);
+    return block > 64 ? FXC_CPU_CLASS_attention_256 : block > 32 ? FXC_CPU_CLASS_attention_64 : FXC_CPU_CLASS_attention;
+}
+
+/* torch takes the mean over the whole image where one number is left of it. Rows are lines of images. */
+static bool is_global(const fxc_work *work) {
+    const fxc_rows_shape *rows = &work->shape.rows;
+    return work->results > 0 && rows->rows % work->results == 0 && 2 * rows->rows / work->results >= rows->length;
+}
+
 static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
     uint32_t known;
     switch ((fxc_work_kind)work->kind) {
@@ -138,9 +159,10 @@ static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
     case FXC_WORK_CONVOLUTION:
         return class_of_convolution(&work->shape.convolution, device->units);
     case FXC_WORK_ATTENTION:
-        return work->shape.attention.backward ? FXC_CPU_CLASS_COUNT : FXC_CPU_CLASS_attention;
+        return class_of_attention(&work->shape.attention);
     default:
         known = work->op == NULL ? FXC_CPU_CLASS_COUNT : class_of_op(work->op);
+        known = known == FXC_CPU_CLASS_adaptive_pool && is_global(work) ? FXC_CPU_CLASS_global_pool : known;
         return known != FXC_CPU_CLASS_COUNT ? known : class_of_kind(work->kind);
     }
 }
@@ -179,19 +201,17 @@ static void convolution(const fxc_convolution_shape *s, uint32_t class, double *
     x[FXC_CPU_LEFT] = batch * in * volume(s->in);
     x[FXC_CPU_RIGHT] = in / groups * out * window;
     x[FXC_CPU_OUT] = batch * out * volume(s->out);
-    if (class == FXC_CPU_CLASS_conv_gemm) {
+    if (class == FXC_CPU_CLASS_conv_unfold) {
         x[FXC_CPU_LEFT] = positions * in / groups * window; /* the matrix of patches */
     }
     x[FXC_CPU_UNALIGNED] =
         (s->in_channels % BLOCK != 0 ? x[FXC_CPU_LEFT] : 0) + (s->out_channels % BLOCK != 0 ? x[FXC_CPU_OUT] : 0);
 }
 
-/* Blocks of queries of torch's kernel (aten/src/ATen/native/cpu/FlashAttentionKernel.cpp); a causal block stops at its
- * last query. */
+/* A causal block of queries stops at its last one. */
 static double pairs_of(const fxc_attention_shape *s) {
     double queries = (double)s->queries, keys = (double)s->keys;
-    double block = s->queries >= 768 ? 256 : s->queries >= 192 ? 64 : 32;
-    double seen = 0;
+    double block = query_block(s), seen = 0;
     if (!s->causal) {
         return queries * keys;
     }
@@ -227,6 +247,11 @@ static void code(const fxc_device *device, int64_t touched, double *second, doub
 }
 
 static void memory(const fxc_device *device, const fxc_work *work, double *x) {
+    if (work->operand == NULL) { /* all there is to know: what is larger than a cache is not in it */
+        double bytes = x[FXC_CPU_BYTE], beyond = missing(bytes, device->cache_bytes[2]);
+        x[FXC_CPU_L3] = beyond * bytes;
+        x[FXC_CPU_L2] = (missing(bytes, device->cache_bytes[1]) - beyond) * bytes;
+    }
     for (uint32_t i = 0; i < work->operand_count; i++) {
         const fxc_operand *operand = &work->operand[i];
         double bytes = (double)operand->bytes, touched = (double)operand->distance + bytes;
@@ -249,11 +274,15 @@ uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double
     feature[FXC_CPU_BYTE] = (double)work->counts.bytes_read + (double)work->counts.bytes_written;
     feature[FXC_CPU_WORK] =
         (double)work->counts.vector_flops + (double)work->counts.transcendentals + (double)work->counts.int_ops;
+    if ((work->kind == FXC_WORK_REDUCTION) && is_global(work)) {
+        feature[FXC_CPU_WORK] = feature[FXC_CPU_ELEMENT]; /* a window that is larger than the image */
+    }
     if (feature[FXC_CPU_WORK] > most_work * feature[FXC_CPU_ELEMENT]) { /* windows that hang over the edge */
         feature[FXC_CPU_WORK] = most_work * feature[FXC_CPU_ELEMENT];
     }
     memory(device, work, feature);
     code(device, work->since_op, &feature[FXC_CPU_CODE2], &feature[FXC_CPU_CODE3]);
+    code(device, work->since_same, &feature[FXC_CPU_SAME2], &feature[FXC_CPU_SAME3]);
     code(device, work->since_node, &feature[FXC_CPU_START2], &feature[FXC_CPU_START3]);
     switch ((fxc_work_kind)work->kind) {
     case FXC_WORK_GEMM:

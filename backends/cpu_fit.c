@@ -7,9 +7,9 @@
 
 enum {
     FOLDS = 5,
-    ROUNDS = 12,  /* of weights */
-    SWEEPS = 400, /* of coordinate descent */
-    LEAST_SAMPLES = 6,
+    ROUNDS = 12,       /* of weights */
+    SWEEPS = 400,      /* of coordinate descent */
+    LEAST_SAMPLES = 6, /* of a class, and with a feature: what fewer tell is not told */
 };
 
 /* Coefficients of these features are one for all classes of a group. */
@@ -19,6 +19,9 @@ static const uint32_t shared = 1u << FXC_CPU_START2 | 1u << FXC_CPU_START3 | 1u 
 /* Timer and scheduler leave that much in doubt: shorter samples weigh by absolute error. */
 static const double least_seconds = 1.5e-6;
 
+/* 1: errors count relative to the time, 0: by themselves. The least cross-validated error above 100 us is between. */
+static const double power = 0.85;
+
 /* A least-squares problem in coefficients that are at least 0: one group of classes. */
 struct problem {
     const struct fxc_cpu_sample *samples;
@@ -27,6 +30,7 @@ struct problem {
     uint32_t size;                                                /* unknowns */
     uint16_t unknown[FXC_CPU_CLASS_COUNT][FXC_CPU_FEATURE_COUNT]; /* which one, for classes of the group */
     double *gram, *right, *solution;                              /* [size][size], [size] */
+    uint32_t *met;                                                /* [size] samples that each is about */
 };
 
 static bool in_group(const struct problem *problem, uint32_t class) {
@@ -51,6 +55,19 @@ static void number_unknowns(struct problem *problem) {
                 common[f] = (uint16_t)problem->size++;
             }
             problem->unknown[class][f] = common[f];
+        }
+    }
+}
+
+/* Unknowns that too few samples are about stay 0. */
+static void count_samples(struct problem *problem) {
+    memset(problem->met, 0, problem->size * sizeof *problem->met);
+    for (uint32_t i = 0; i < problem->count; i++) {
+        const struct fxc_cpu_sample *sample = &problem->samples[i];
+        for (uint32_t f = 0; in_group(problem, sample->class) && f < FXC_CPU_FEATURE_COUNT; f++) {
+            if (sample->feature[f] > 0) {
+                problem->met[problem->unknown[sample->class][f]]++;
+            }
         }
     }
 }
@@ -97,7 +114,7 @@ static void descend(struct problem *problem) {
         for (uint32_t i = 0; i < n; i++) {
             const double *row = problem->gram + (size_t)i * n;
             double gradient = problem->right[i];
-            if (row[i] <= 0) {
+            if (row[i] <= 0 || problem->met[i] < LEAST_SAMPLES) {
                 problem->solution[i] = 0;
                 continue;
             }
@@ -119,7 +136,7 @@ static void solve(struct problem *problem, uint32_t fold) {
         for (uint32_t i = 0; i < problem->count; i++) {
             const struct fxc_cpu_sample *sample = &problem->samples[i];
             if (is_used(problem, i, fold)) {
-                double base = fmax(sample->seconds, least_seconds);
+                double base = pow(fmax(sample->seconds, least_seconds), power);
                 double residual = round == 0 ? 1 : fmax(error_of(problem, sample), 0.02);
                 accumulate(problem, sample, 1 / (base * base * residual));
             }
@@ -186,9 +203,13 @@ static fxc_status fit_group(struct problem *problem, struct fxc_cpu_constants *o
     number_unknowns(problem);
     size_t n = problem->size;
     double *memory = calloc(n * n + 2 * n, sizeof *memory);
-    if (memory == NULL) {
+    problem->met = calloc(n, sizeof *problem->met);
+    if (memory == NULL || problem->met == NULL) {
+        free(memory);
+        free(problem->met);
         return FXC_MEMORY;
     }
+    count_samples(problem);
     problem->gram = memory;
     problem->right = memory + n * n;
     problem->solution = memory + n * n + n;
@@ -198,6 +219,7 @@ static fxc_status fit_group(struct problem *problem, struct fxc_cpu_constants *o
         take_solution(problem, residuals, out);
     }
     free(memory);
+    free(problem->met);
     return status;
 }
 

@@ -30,6 +30,7 @@ from checks import (
     conventions,
     counts,
     cpu_compiled,
+    cpu_models,
     fusion,
     gpu_kernels,
     hostile,
@@ -51,9 +52,10 @@ CHECKS = {
         *(shapes.shape_oracle, shapes.operator_sweeps),
         *(speed.seventy_billion, speed.against_flop_counter, speed.million_nodes, speed.sweep, speed.whole_process),
         *(conventions.live_peers, conventions.all_conventions, hostile.mutations, hostile.fuzzing),
-        *(recording.recording, gpu_kernels.gpu_kernels, memory.live_bytes, memory.llama_fits),
+        *(recording.recording, gpu_kernels.gpu_kernels, cpu_models.cpu_models, memory.live_bytes, memory.llama_fits),
         *(measured.measured_models, kernel_memory.kernel_memory, cpu_compiled.cpu_compiled),
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
+        *(cpu_models.cpu_models_two_threads, cpu_models.cpu_models_frozen),
         *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu, compiler.compiler_backend),
         partition.llama_stages,
     )
@@ -61,7 +63,7 @@ CHECKS = {
 
 
 # Models that nobody looked at while the rules were written: looking is spent once, so only --only runs them.
-ONCE = ("fusion_unseen",)
+ONCE = ("fusion_unseen", "cpu_models_frozen")
 KEPT = ROOT / "build" / "check-all"
 
 

@@ -1,5 +1,9 @@
-"""Measures models on this host, each in a fresh process with the fixed allocator, and keeps them as programs with
-times: python bench/cpu_measure.py FOLDER --threads 1 --models bert vit. Those that are there are kept."""
+"""Measures this host and models on it, for bench/checks/cpu_models.py: bench/cpu_measure.py FOLDER [--threads 2].
+
+A host's samples go to FOLDER/samples.THREADS, a model's times to FOLDER/MODEL.THREADS.ROUND.fxir, with probes of the
+machine's state beside them. Each model is measured in a fresh process, in rounds, with an allocator that keeps its
+memory; what is there already is kept, so that a run may be done in parts, and judged again without measuring.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,13 @@ import time
 from pathlib import Path
 
 import torch
+from checks import NATIVE
 from cpu_models import FROZEN, MODELS
 
 from fxcost.calibrating import ALLOCATOR, measure_model
 
-WARMUP, COUNTED, SECONDS = 3, 12, 10.0
+WARMUP, COUNTED, SECONDS = 2, 12, 5.0
+ROUNDS = 3
 
 
 def probes() -> dict[str, int]:
@@ -43,26 +49,37 @@ def measure(name: str, path: Path, threads: int) -> None:
     path.with_suffix(".json").write_text(json.dumps({key: min(before[key], after[key]) for key in before}))
 
 
+def measure_all(folder: Path, names: list[str], threads: int, rounds: int, seconds: float = 1e9) -> None:
+    """Nothing new is begun after so many seconds."""
+    begin = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **ALLOCATOR, "OMP_NUM_THREADS": str(threads), "FXCOST_PYTHON": sys.executable}
+    samples = folder / f"samples.{threads}"
+    if not samples.exists():
+        command = [NATIVE, "calibrate", str(samples), "-o", str(folder / f"host.{threads}.device")]
+        subprocess.run([*command, "--threads", str(threads)], env=environment)  # the samples stay if it refuses them
+    for number in range(rounds):
+        for name in names:
+            path = folder / f"{name}.{threads}.{number}.fxir"
+            if not path.exists() and time.perf_counter() - begin < seconds:
+                command = [sys.executable, __file__, str(path), "--one", name, "--threads", str(threads)]
+                subprocess.run(command, env=environment, check=True)
+                print(f"     round {number}: {name}, {time.perf_counter() - begin:.0f} s", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--round", default="0", help="part of the file's name: fresh processes tell how times repeat")
-    parser.add_argument("--seconds", type=float, default=1e9, help="no new model is begun after so long")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=1e9, help="nothing new is begun after so long")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    begin = time.perf_counter()
-    for name in [arguments.one] if arguments.one else arguments.models:
-        path = arguments.folder / f"{name}.{arguments.threads}.{arguments.round}.fxir"
-        if arguments.one:
-            measure(name, path, arguments.threads)
-        elif not path.exists() and time.perf_counter() - begin < arguments.seconds:
-            command = [sys.executable, __file__, str(arguments.folder), "--one", name]
-            command += ["--threads", str(arguments.threads), "--round", arguments.round]
-            subprocess.run(command, env={**os.environ, **ALLOCATOR}, check=True)
-            print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
+    if arguments.one:
+        measure(arguments.one, arguments.folder, arguments.threads)
+    else:
+        measure_all(arguments.folder, arguments.models, arguments.threads, arguments.rounds, arguments.seconds)
     return 0
 
 

@@ -6,6 +6,7 @@ are fitted in C (passes/cost/calibrate.c).
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import sys
 import time
@@ -21,10 +22,10 @@ from .errors import FxcostError
 from .exporter import ambient, capture, finish
 from .guard import Progress
 from .measuring import device_name
-from .samples import PROGRAMS, Network, Samples, program
+from .samples import PROGRAMS, SHORT, Network, Samples, program
 from .timing import NodeTimer, add_times, inputs_of, quieter_half, without_collection
 
-WARMUP, COUNTED = 1, 8
+WARMUP, COUNTED = 1, 7
 # Memory that was freed stays with the process, and is had again without new pages: the times are those of a process
 # that has run for a while.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": "268435456"}
@@ -43,11 +44,29 @@ def host(repeats: int) -> dict[str, Any]:
         "measured_threads": torch.get_num_threads(),
         "measured_repeats": repeats,
         "measured_torch": torch.__version__,
-        "host_memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "host_memory_bytes": mmap.PAGESIZE * os.sysconf("SC_PHYS_PAGES"),
+        "host_page_bytes": mmap.PAGESIZE,
+        "host_page_picoseconds": page_picoseconds(),
     }
     for level, size in _caches().items():
         found[f"host_cache_{level}_bytes"] = size
     return found
+
+
+def page_picoseconds(size: int = 64 << 20) -> int:
+    """What the first touch of a page takes that the system hands out, beyond a later one."""
+    extra = []
+    for _ in range(3):
+        with mmap.mmap(-1, size) as memory:
+            tensor = torch.frombuffer(memory, dtype=torch.uint8)
+            times = []
+            for value in range(2):
+                start = time.perf_counter_ns()
+                tensor.fill_(value)
+                times.append(time.perf_counter_ns() - start)
+            del tensor
+        extra.append(times[0] - times[1])
+    return max(0, min(extra)) * 1000 * mmap.PAGESIZE // size
 
 
 def _caches() -> dict[int, int]:
@@ -104,7 +123,7 @@ def measure_model(
         return capture(model, inputs, name=name, parts=[part])
 
 
-def measure_host(folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS) -> list[Path]:
+def measure_host(folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS + SHORT) -> list[Path]:
     """Measures all programs, and writes them into a folder."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -7,6 +7,7 @@ a generator with a fixed seed; they follow no particular model.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,11 +42,12 @@ class Builder:
         self._kept: dict[tuple[Any, ...], fx.Node] = {}
 
     def given(self, *size: int, kind: str = "real") -> fx.Node:
-        """A tensor of its own that is there before the run."""
+        """A tensor of its own that is there before the run: a weight whose products keep their size, ..."""
         make = {
-            "real": lambda: torch.empty(size).fill_(0.01),
-            "noise": lambda: torch.randn(size),
+            "real": lambda: _noise(size, (torch.Size(size[1:]).numel() or 1) ** -0.5),
+            "noise": lambda: _noise(size, 1.0),
             "bool": lambda: torch.rand(size) > 0.5,
+            "one": lambda: torch.ones(size),
         }[kind]
         node = self._graph.placeholder(f"given_{len(self._made)}")
         with self._mode:
@@ -97,6 +99,21 @@ class Builder:
         base = self.base(*size)
         op = self.random.choice((aten.relu.default, aten.add.Tensor, aten.mul.Tensor, aten.neg.default))
         return self.call(op, base, base) if op in (aten.add.Tensor, aten.mul.Tensor) else self.call(op, base)
+
+
+@functools.cache
+def _pool() -> torch.Tensor:
+    return torch.randn(1 << 20)
+
+
+def _noise(size: tuple[int, ...], scale: float) -> torch.Tensor:
+    """Normal numbers, of which there are a million different ones: the speed of some kernels depends on the values."""
+    result, pool = torch.empty(size), _pool()
+    flat = result.view(-1)
+    for begin in range(0, len(flat), len(pool)):
+        part = flat[begin : begin + len(pool)]
+        torch.mul(pool[: len(part)], scale, out=part)
+    return result
 
 
 def _size(builder: Builder, low: float, high: float) -> int:
@@ -165,11 +182,13 @@ def _merged(builder: Builder, out: fx.Node, batch: int, length: int, width: int)
 def attention(builder: Builder) -> None:
     r = builder.random
     heads, depth = r.choice((1, 2, 3, 4, 6, 8, 12, 12, 16, 24)), r.choice((32, 40, 64, 64, 64, 80, 96, 128))
-    batch, queries = r.choice((1, 1, 1, 2, 4, 16)), _size(builder, 16, 1200)
+    batch = r.choice((1, 1, 1, 2, 4, 16))
+    queries = r.choice((_size(builder, 16, 190), _size(builder, 192, 760), _size(builder, 768, 1500)))
     keys = r.choice((queries, queries, queries, _size(builder, 32, 1500)))
     causal = keys == queries and r.random() < 0.35
-    while batch * heads * queries * keys * depth > 4e8:
-        batch, queries, keys = max(1, batch // 2), max(8, queries // 2), max(8, keys // 2)
+    while batch * heads * queries * keys * depth > 3e8:
+        batch, heads, keys = batch // 2 or 1, heads // 2 or 1, keys // 2 if heads < 3 and keys != queries else keys
+        queries, keys = (queries // 2, keys // 2) if batch * heads == 1 else (queries, keys)
     strided = r.random() < 0.7
     q = _heads(builder, batch, queries, heads, depth, strided)
     grouped = r.choice((1, 1, 1, 2, 4))
@@ -220,6 +239,72 @@ def stem(builder: Builder) -> None:
     k, image, batch = r.choice((16, 32, 48, 64, 96, 128)), r.choice((96, 128, 160, 192, 224, 256)), r.choice((1, 1, 2))
     window, stride = r.choice(((3, 1), (3, 2), (7, 2), (4, 4), (8, 8)))
     _convolve(builder, batch, r.choice((1, 3, 3, 3, 4)), k, image, window, stride, 1, r.random() < 0.5)
+
+
+def images(builder: Builder) -> None:
+    """A stage of a network for images: one block a few times, each with weights of its own."""
+    r = builder.random
+    kind = r.choice(("basic", "bottleneck", "bottleneck", "inverted", "inverted", "plain"))
+    narrow, wide, image = r.choice(CHANNELS[2:16]), r.choice((*CHANNELS[5:], 1152, 1536, 2048)), r.choice(IMAGES[:15])
+    while (narrow * (9 * narrow if kind in ("basic", "plain") else 2 * wide)) * image * image > 1e8 and image > 7:
+        image = max(7, image // 2)
+    x = builder.written(r.choice((1, 1, 1, 2)), wide if kind == "bottleneck" else narrow, image, image)
+    act = r.choice((aten.relu.default, aten.relu_.default, aten.silu.default, aten.hardtanh.default))
+    layers = {
+        "basic": ((narrow, 3, 1), (narrow, 3, 1)),
+        "plain": ((narrow, 3, 1),),
+        "bottleneck": ((narrow, 1, 1), (narrow, 3, 1), (wide, 1, 1)),
+        "inverted": ((wide, 1, 1), (wide, r.choice((3, 3, 5)), wide), (narrow, 1, 1)),
+    }[kind]
+    padded = r.random() < 0.4  # by an operator of its own
+    for _ in range(r.choice((2, 3, 4))):
+        y = x
+        for number, (channels, window, groups) in enumerate(layers):
+            given, edge = y.meta["val"].shape[1] // groups, window // 2
+            if padded and edge > 0:
+                y, edge = builder.call(aten.pad.default, y, [edge] * 4), 0
+            y = builder.call(
+                aten.conv2d.default, y, builder.given(channels, given, window, window),
+                builder.given(channels) if kind == "plain" else None, [1, 1], [edge] * 2, [1, 1], groups,
+            )  # fmt: skip
+            y = y if kind == "plain" else batch_norm(builder, y)
+            y = builder.call(act, y) if number < len(layers) - 1 or kind == "plain" else y
+        x = y if kind == "plain" else builder.call(aten.add.Tensor, y, x)
+
+
+def words(builder: Builder) -> None:
+    """A few layers of a transformer of one width, each with weights of its own."""
+    r = builder.random
+    heads, depth = r.choice((3, 4, 6, 8, 12)), r.choice((32, 64, 64, 96))
+    width, length, batch = heads * depth, _size(builder, 12, 400), r.choice((1, 1, 1, 2))
+    inner = r.choice((2, 3, 4, 4)) * width
+    before, gated = r.random() < 0.5, r.random() < 0.3
+    act = r.choice((aten.gelu.default, aten.gelu.default, aten.relu.default, aten.silu.default))
+    x = builder.written(batch, length, width)
+    for _ in range(r.choice((1, 2, 3))):
+        y = layer_norm(builder, x) if before else x
+        q, k, v = (
+            builder.call(aten.transpose.int, builder.call(aten.view.default, full(builder, y, width), shape), 1, 2)
+            for shape in ([batch, length, heads, depth],) * 3
+        )
+        y = builder.call(aten.scaled_dot_product_attention.default, q, k, v)
+        y = builder.call(aten.reshape.default, builder.call(aten.transpose.int, y, 1, 2), [batch, length, width])
+        x = builder.call(aten.add.Tensor, x, full(builder, y, width))
+        x = x if before else layer_norm(builder, x)
+        y = layer_norm(builder, x) if before else x
+        up = builder.call(act, full(builder, y, inner))
+        up = builder.call(aten.mul.Tensor, up, full(builder, y, inner)) if gated else up
+        x = builder.call(aten.add.Tensor, x, full(builder, up, width))
+        x = x if before else layer_norm(builder, x)
+
+
+def full(builder: Builder, x: fx.Node, width: int) -> fx.Node:
+    return builder.call(aten.linear.default, x, builder.given(width, x.meta["val"].shape[-1]), builder.given(width))
+
+
+def layer_norm(builder: Builder, x: fx.Node) -> fx.Node:
+    width = x.meta["val"].shape[-1]
+    return builder.call(aten.layer_norm.default, x, [width], builder.given(width, kind="one"), builder.given(width))
 
 
 def patches(builder: Builder) -> None:
@@ -275,7 +360,7 @@ def batch_norm(builder: Builder, x: fx.Node | None = None) -> fx.Node:
     if x is None:
         x = _map(builder)
     c = x.meta["val"].shape[1]
-    weight, bias, mean, var = (builder.given(c) for _ in range(4))
+    weight, bias, mean, var = (builder.given(c, kind=kind) for kind in ("one", "noise", "noise", "one"))
     return builder.call(aten.batch_norm.default, x, weight, bias, mean, var, False, 0.1, 1e-5, True)
 
 
@@ -469,11 +554,13 @@ def small(builder: Builder) -> None:
 
 # How often each case stands in one program.
 MIX: dict[Callable[[Builder], None], int] = {
-    linear: 24, addmm: 3, matmul: 4, attention: 8, convolution: 26, depthwise: 6, stem: 3, patches: 1, conv1d: 3,
+    linear: 18, addmm: 3, matmul: 4, attention: 8, convolution: 12, depthwise: 6, stem: 3, patches: 1, conv1d: 2,
+    images: 9, words: 3,
     transposed: 1, pointwise: 14, logical: 2, rows: 6, reductions: 2, pooling: 3, resizing: 2, copies: 3, gathers: 3,
     small: 2,
 }  # fmt: skip
-PROGRAMS = 8
+# Programs of the whole mix, and short ones: those find in the caches what the run before left, as small models do.
+PROGRAMS, SHORT, SHORT_CASES = 6, 12, 8
 PROBE = "probe_"  # how the names of probes begin
 
 
@@ -482,8 +569,10 @@ def program(seed: int) -> Samples:
     builder = Builder(seed)
     cases = [case for case, times in MIX.items() for _ in range(times)]
     builder.random.shuffle(cases)
+    if seed >= PROGRAMS:
+        cases = [builder.random.choice((images, words, depthwise, convolution)), *cases[: SHORT_CASES - 1]]
     for number, case in enumerate(cases):
-        if number % (len(cases) // 3) == 0:
+        if number % (len(cases) // 3) == 0 and seed < PROGRAMS:
             _probe(builder)
         case(builder)
     return builder.finish()

@@ -32,16 +32,18 @@ class NodeTimer:
         self.runs: dict[str, list[int]] = {name: [] for name in self._names}
         self.whole: list[int] = []  # the sum of each run
 
-    def run(self, *, counted: bool = True) -> None:
+    def run(self, *, counted: bool = True) -> Any:
+        """One run; what the graph returns."""
         inputs = list(self._inputs())
         times = [0] * len(self._names)
         with torch.no_grad(), without_collection():
-            self._function(inputs, times, time.perf_counter_ns)
+            result = self._function(inputs, times, time.perf_counter_ns)
         if counted:
             times = [max(1, nanoseconds - self._overhead) for nanoseconds in times]
             self.whole.append(sum(times))
             for name, nanoseconds in zip(self._names, times, strict=True):
                 self.runs[name].append(nanoseconds)
+        return result
 
     def add_rows(self, converter: Converter) -> None:
         """Adds the least and the median of the quieter half of the runs to a program under construction, by node."""
@@ -69,8 +71,7 @@ class without_collection:
     """A context without garbage collection."""
 
     def __enter__(self) -> None:
-        self._enabled = gc.isenabled()
-        gc.collect()
+        self._enabled = gc.isenabled()  # nor one now: it would leave nothing of the last run in the caches
         gc.disable()
 
     def __exit__(self, *_: object) -> None:
@@ -101,7 +102,7 @@ def inputs_of(program: Any) -> Iterator[Any]:
             yield program.state_dict.get(spec.target, program.constants.get(spec.target))
 
 
-def _timed_function(module: torch.fx.GraphModule) -> tuple[Callable[..., None], list[str]]:
+def _timed_function(module: torch.fx.GraphModule) -> tuple[Callable[..., Any], list[str]]:
     """The function, and the names of the nodes whose times it writes."""
     scope: dict[str, Any] = {}
     lines = ["def run(inputs, times, clock):"]
@@ -132,9 +133,10 @@ def _timed_function(module: torch.fx.GraphModule) -> tuple[Callable[..., None], 
             lines.append(f"    {name} = call_{name}({', '.join(arguments)})")
             lines.append(f"    times[{len(names)}] = clock() - start")
             names.append(node.name)
+        elif node.op == "output":
+            lines.append(f"    return {_text(node.args[0], scope)}")
         if node in dead and node.op != "output":
             lines.append("    del " + ", ".join(dead[node]))
-    lines.append("    return None")
     exec(compile("\n".join(lines), "<timed graph>", "exec"), scope)  # noqa: S102  the text is made above
     return scope["run"], names
 

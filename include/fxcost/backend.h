@@ -137,15 +137,16 @@ typedef struct fxc_work {
     bool counted;  /* false: no formula, only the bytes are known */
     uint8_t kind;  /* fxc_work_kind, which says what of `shape` holds */
     fxc_work_shape shape;
-    const char *op;             /* "aten.gelu.default"; NULL for a step of an optimiser */
+    const char *op;             /* "aten.gelu.default"; NULL for a kernel of many, as of an optimiser's step */
     const fxc_operand *operand; /* NULL: not known; the counts say how many bytes there are */
     uint32_t operand_count;
     int64_t elements; /* of its results, or if that is more of its largest operand */
     int64_t results;  /* elements of its results */
     int64_t calls;    /* of modules, whose Python runs just before the node */
-    /* What a cache may still hold of code: bytes of memory touched since an operator of this name last ran, and by the
-     * node before, which the dispatcher's own code has to outlive. INT64_MAX: not before. */
-    int64_t since_op, since_node;
+    /* What a cache may still hold of code: bytes of memory touched since an operator of this name last ran; since it
+     * ran with operands of these sizes, for which a library may have made a kernel; and by the node before, which the
+     * dispatcher's own code has to outlive. INT64_MAX: not before. */
+    int64_t since_op, since_same, since_node;
     /* Loop nests of a kernel that a compiler made, which no library runs; 0: the kernel of one operator. */
     uint32_t loops;
 } fxc_work;

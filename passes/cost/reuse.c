@@ -33,6 +33,8 @@ struct walk {
     uint32_t *touched;   /* per memory class: time of the latest access, FXC_NONE before the first */
     uint32_t *last;      /* per memory class: the node that touches it last; FXC_NONE for what is returned */
     uint32_t *made;      /* per memory class: the node that allocates it, FXC_NONE for what is given */
+    uint32_t *same;      /* per node: the first node with the same operator and sizes */
+    uint32_t *same_ran;  /* per such first node: the time at which one of them last ran */
     uint32_t *op_ran;    /* per op: the time at which it last ran, FXC_NONE before that */
     struct block *freed; /* [freed_count] */
     uint32_t freed_count, freed_capacity;
@@ -237,16 +239,88 @@ static bool walk_twice(struct walk *walk) {
         for (walk->node = 0; walk->node < nodes; walk->node++) {
             uint32_t op = p->node_op[walk->node];
             walk->out->since_op[walk->node] = since_time(walk, walk->op_ran[op]);
+            walk->out->since_same[walk->node] = since_time(walk, walk->same_ran[walk->same[walk->node]]);
             walk->out->since_node[walk->node] = since_time(walk, before);
             before = walk->now;
             if (!touch_operands(walk, walk->out->begin[walk->node], walk->out->begin[walk->node + 1])) {
                 return false;
             }
-            walk->op_ran[op] = walk->now;
+            walk->op_ran[op] = walk->same_ran[walk->same[walk->node]] = walk->now;
         }
         if (!free_rest(walk)) {
             return false;
         }
+    }
+    return true;
+}
+
+/* ---- nodes alike
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static bool same_sizes(const struct fxc_shapes *shapes, uint32_t a, uint32_t b) {
+    return shapes->rank[a] == shapes->rank[b] &&
+           memcmp(shapes->size + shapes->dim_begin[a], shapes->size + shapes->dim_begin[b],
+                  shapes->rank[a] * sizeof(int64_t)) == 0;
+}
+
+/* The same operator on tensors of the same sizes, with the same result. */
+static bool is_same(const struct fxc_analysis *analysis, uint32_t a, uint32_t b) {
+    const struct fxc_program *p = analysis->program;
+    uint32_t args = p->node_arg_begin[a + 1] - p->node_arg_begin[a];
+    if (p->node_op[a] != p->node_op[b] || p->node_arg_begin[b + 1] - p->node_arg_begin[b] != args ||
+        !same_sizes(analysis->shapes, p->node_result[a], p->node_result[b])) {
+        return false;
+    }
+    for (uint32_t i = 0; i < args; i++) {
+        uint32_t left = p->node_arg_begin[a] + i, right = p->node_arg_begin[b] + i;
+        bool values = p->arg_kind[left] == FXC_KIND_VALUE;
+        if (p->arg_kind[left] != p->arg_kind[right] ||
+            (values &&
+             !same_sizes(analysis->shapes, (uint32_t)p->arg_payload[left], (uint32_t)p->arg_payload[right]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t mixed(uint64_t hash, uint64_t number) {
+    return (hash ^ number) * UINT64_C(0x9E3779B97F4A7C15) >> 7;
+}
+
+static uint64_t hash_of(const struct fxc_analysis *analysis, uint32_t node) {
+    const struct fxc_program *p = analysis->program;
+    uint64_t hash = mixed(1, p->node_op[node]);
+    for (uint32_t i = p->node_arg_begin[node]; i < p->node_arg_begin[node + 1]; i++) {
+        uint32_t value = p->arg_kind[i] == FXC_KIND_VALUE ? (uint32_t)p->arg_payload[i] : FXC_NONE;
+        for (uint32_t d = 0; value != FXC_NONE && d < analysis->shapes->rank[value]; d++) {
+            hash = mixed(hash, (uint64_t)analysis->shapes->size[analysis->shapes->dim_begin[value] + d]);
+        }
+    }
+    return hash;
+}
+
+static bool find_same(struct walk *walk, struct fxc_arena *arena) {
+    uint32_t nodes = FXC_COUNT(walk->analysis->program, node);
+    size_t slots = 16;
+    while (slots < 2 * (size_t)nodes) {
+        slots *= 2;
+    }
+    uint32_t *table = FXC_NEW(arena, uint32_t, slots);
+    walk->same = FXC_NEW(arena, uint32_t, nodes);
+    walk->same_ran = FXC_NEW(arena, uint32_t, nodes);
+    if (table == NULL || walk->same == NULL || walk->same_ran == NULL) {
+        return false;
+    }
+    memset(table, 0xFF, slots * sizeof *table); /* FXC_NONE */
+    for (uint32_t node = 0; node < nodes; node++) {
+        size_t slot = hash_of(walk->analysis, node) & (slots - 1);
+        while (table[slot] != FXC_NONE && !is_same(walk->analysis, table[slot], node)) {
+            slot = (slot + 1) & (slots - 1);
+        }
+        table[slot] = table[slot] == FXC_NONE ? node : table[slot];
+        walk->same[node] = table[slot];
+        walk->same_ran[node] = FXC_NONE;
     }
     return true;
 }
@@ -306,6 +380,9 @@ static fxc_status run(struct walk *walk, struct fxc_arena *arena, fxc_error *err
     FXC_TRY(find_makers(walk, arena, err));
     FXC_TRY(collect_all(walk, err));
     find_last(walk);
+    if (!find_same(walk, arena)) {
+        return fxc_fail_memory(err, "cost");
+    }
     if (walk->count > UINT32_MAX / 4) {
         return fxc_fail(err, FXC_OVERFLOW, "cost");
     }
@@ -323,8 +400,9 @@ fxc_status fxc_find_reuse(const struct fxc_analysis *analysis, struct fxc_arena 
     out->operand = NULL;
     out->begin = FXC_NEW(arena, uint32_t, (size_t)FXC_COUNT(analysis->program, node) + 1);
     out->since_op = FXC_NEW(arena, int64_t, FXC_COUNT(analysis->program, node));
+    out->since_same = FXC_NEW(arena, int64_t, FXC_COUNT(analysis->program, node));
     out->since_node = FXC_NEW(arena, int64_t, FXC_COUNT(analysis->program, node));
-    if (out->begin == NULL || out->since_op == NULL || out->since_node == NULL) {
+    if (out->begin == NULL || out->since_op == NULL || out->since_same == NULL || out->since_node == NULL) {
         return fxc_fail_memory(err, "cost");
     }
     fxc_status status = run(&walk, arena, err);

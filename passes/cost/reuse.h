@@ -9,7 +9,7 @@
 struct fxc_reuse {
     uint32_t *begin;
     fxc_operand *operand;
-    int64_t *since_op, *since_node; /* per node: see fxc_work */
+    int64_t *since_op, *since_same, *since_node; /* per node: see fxc_work */
 };
 
 /* After shapes, alias and traffic. All memory is from the arena. */

@@ -174,6 +174,7 @@ fxc_work fxc_work_of(const struct fxc_analysis *analysis, const struct fxc_conte
                      .results = result_elements(rule),
                      .calls = context->calls[node],
                      .since_op = context->reuse.since_op[node],
+                     .since_same = context->reuse.since_same[node],
                      .since_node = context->reuse.since_node[node]};
     work.elements = most_elements(rule, work.results);
     fxc_describe_work(rule, &work);

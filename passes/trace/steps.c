@@ -185,8 +185,8 @@ static fxc_status add_kernel(struct build *b, uint32_t kernel, fxc_error *err) {
                                        .kernels = 1},
                             .seconds = k.seconds,
                             .unknown = is_unknown(b->analysis, &k),
-                            .live_within = -1,
-                            .live_after = -1};
+                            .live_within = k.peak_bytes,
+                            .live_after = k.live_after};
     if (add_macs(b->analysis, kernel, &k, &step.counts.macs)) {
         return fxc_fail(err, FXC_OVERFLOW, "trace of kernel %u", kernel);
     }

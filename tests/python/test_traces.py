@@ -21,6 +21,7 @@ import fxcost
 import fxcost.distributed
 from fxcost.binding import Program, Status
 from fxcost.fusion import kernels as kernels_of
+from fxcost.fusion import peak
 
 DEVICE = "a100-sxm-80gb"
 
@@ -222,6 +223,7 @@ def test_kernels_are_steps_under_a_profile(program: Path, fusion: str) -> None:
     slices = Slices(report.trace("chrome", fusion=fusion))
     assert [tuple(leaf["args"]["nodes"]) for leaf in slices.leaves] == [kernel.nodes for kernel in kernels]
     assert slices.total == 1000 * sum(kernel.executed_flops for kernel in kernels)
+    assert max(slices.live) == peak(report.program, fusion)[0]
     totals = pprof_totals(read_pprof(report.trace("pprof", fusion=fusion)))
     assert totals["bytes"] == sum(kernel.bytes_read + kernel.bytes_written for kernel in kernels)
     assert totals["kernels"] == len(kernels)

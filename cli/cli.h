@@ -41,7 +41,7 @@ struct cli_options {
     int capture_arg_count;
     uint32_t threads;    /* of a sweep; 0: as many as there are processors */
     const char *compare; /* conventions, separated by commas; NULL for none */
-    bool fail_on_unknown, against_recorded, help, version;
+    bool fail_on_unknown, against_recorded, group_by_shape, help, version;
     char host[4096]; /* path of this host's device file, once --device host was met */
     bool noisy;
     bool reported; /* the Python side has already said what went wrong */

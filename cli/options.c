@@ -39,13 +39,15 @@ static const struct option {
     enum value_kind kind;
     size_t field;
 } options[] = {
-    {"--by", "KIND", "module (default), class, op, node, op_shape, module_op, kernel", TEXT, AT(render.by)},
+    {"--by", "KIND", "module (default), caller, class, op, node, op_shape, module_op, kernel", TEXT, AT(render.by)},
     {"--format", "F", "tree (default), table, json, csv, md, latex; chrome, speedscope, pprof, chakra, tvm", TEXT,
      AT(render.format)},
     {"--axis", "KIND", "of a trace: seconds (default with --device), flops (default without) or bytes", TEXT,
      AT(render.axis)},
     {"--depth", "N", "levels of the module tree", COUNT, AT(render.depth)},
     {"--top", "N", "rows to show, of siblings in a tree", COUNT, AT(render.top)},
+    {"--group-by-shape", NULL, "the same as --by op_shape: operators with the sizes of what they take", FLAG,
+     AT(group_by_shape)},
     {"--sort", "KEY", "order, flops, bytes, params, seconds or calls", TEXT, AT(render.sort)},
     {"--root", "MODULE", "report on this module and what is below it", TEXT, AT(render.root)},
     {"--device", "NAME", "predict times on a device: a name (see fxcost devices), a device file, or host", TEXT,
@@ -89,6 +91,7 @@ static const struct option {
     {"--noisy", NULL, "calibrate: write a device even if repeated measurements disagree", FLAG, AT(noisy)},
     {"--raw", NULL, "exact integers instead of K, M, G, T", FLAG, AT(render.raw)},
     {"--unfold", NULL, "show every module, equal siblings and idle ones too", FLAG, AT(render.unfold)},
+    {"--self", NULL, "by module: calls, and FLOPs without the modules below, instead of bytes", FLAG, AT(render.own)},
     {"--memory", NULL, "bytes alive instead of bytes moved, and what makes up the peak", FLAG, AT(render.memory)},
     {"--compare", "A,B,...", "what several tools say, side by side; see fxcost conventions", TEXT, AT(compare)},
     {"--fail-on-unknown", NULL, "exit with 1 when an operator has no formula", FLAG, AT(fail_on_unknown)},
@@ -277,5 +280,6 @@ fxc_status cli_parse(int argc, char **argv, struct cli_options *out, fxc_error *
         }
     }
     out->command = out->command == NULL ? "report" : out->command;
+    out->render.by = out->group_by_shape ? "op_shape" : out->render.by;
     return FXC_OK;
 }

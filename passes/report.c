@@ -208,13 +208,14 @@ static fxc_status allocate(struct fxc_analysis *analysis, fxc_error *err) {
     report->module_total = FXC_NEW(arena, struct fxc_sum, FXC_COUNT(p, module));
     report->module_params = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
     report->module_calls = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
+    report->module_reached = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
     report->module_unhooked = FXC_NEW(arena, int64_t, FXC_COUNT(p, module));
     report->node_module = FXC_NEW(arena, uint32_t, FXC_COUNT(p, node));
     report->op = FXC_NEW(arena, struct fxc_sum, FXC_COUNT(p, op));
     report->unknown = FXC_NEW(arena, fxc_unknown_op, FXC_COUNT(p, op));
     if (report->module_self == NULL || report->module_total == NULL || report->module_params == NULL ||
-        report->module_calls == NULL || report->module_unhooked == NULL || report->node_module == NULL ||
-        report->op == NULL || report->unknown == NULL) {
+        report->module_calls == NULL || report->module_reached == NULL || report->module_unhooked == NULL ||
+        report->node_module == NULL || report->op == NULL || report->unknown == NULL) {
         return fxc_fail_memory(err, "report");
     }
     for (uint32_t m = 0; m < FXC_COUNT(p, module); m++) {
@@ -303,8 +304,10 @@ static void add_up_modules(struct fxc_analysis *analysis) {
     for (uint32_t m = FXC_COUNT(p, module); m-- > 0;) {
         /* No overflow: each is a part of a sum that was checked as a whole. */
         (void)fxc_sum_add(&report->module_total[m], &report->module_self[m]);
+        report->module_reached[m] += report->module_calls[m] + report->module_self[m].nodes;
         uint32_t parent = p->module_parent[m];
         if (parent != FXC_NONE) {
+            report->module_reached[parent] += report->module_reached[m];
             (void)fxc_sum_add(&report->module_total[parent], &report->module_total[m]);
             report->module_params[parent] += report->module_params[m];
         }

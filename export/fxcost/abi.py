@@ -174,7 +174,7 @@ class ReshapeOptions(Sized):
 class RenderOptions(Sized):
     _fields_ = [("struct_size", c_size_t)] + [(name, c_char_p) for name in ("format", "by", "sort", "root")]
     _fields_ += [("depth", c_uint32), ("top", c_uint32), ("raw", c_bool), ("unfold", c_bool), ("memory", c_bool)]
-    _fields_ += [("axis", c_char_p)]
+    _fields_ += [("axis", c_char_p), ("own", c_bool)]
 
 
 WRITE = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)

@@ -69,6 +69,13 @@ def capture_both(model: torch.nn.Module, name: str | None = None, progress: Any 
             "  found: a model without a cache\n  record what it runs: --method generate",
             "CAPTURE",
         )
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise FxcostError(
+            f"closed form of generating with {type(model).__name__}\n  expected: a decoder-only language model, whose "
+            "prompt and new tokens share one cache\n  found: an encoder and a decoder, with a cache each\n  count one "
+            "generation instead: --record --method 'generate(max_new_tokens=64)'",
+            "USAGE",
+        )
     options: dict[str, Any] = {"use_cache": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
     batch, prompt, cache = (
         Dim("batch", min=1, max=_LARGEST),

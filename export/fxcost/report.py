@@ -57,6 +57,8 @@ class Row:
     shape: str | None = None
     coverage: str | None = None
     saved_bytes: int | None = None
+    self_flops: int | None = None
+    self_macs: int | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     @classmethod
@@ -210,7 +212,7 @@ class Report:
 
     def render(self, **options: Any) -> str:
         """The report as text: ``format``, ``by``, ``sort``, ``root``, ``depth``, ``top``, ``raw``, ``unfold``,
-        ``memory``."""
+        ``memory``, ``own`` (FLOPs of each module without those below it)."""
         return self._analysis.render(**options)
 
     def trace(

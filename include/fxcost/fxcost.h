@@ -255,7 +255,8 @@ FXC_API fxc_status fxc_analysis_unknown(fxc_analysis *analysis, uint32_t index, 
  *   format "tree" (default) | "table" | "json" | "csv" | "md" | "latex"; or of the run as a sequence (docs/traces.md)
  *          "chrome" | "speedscope" | "pprof", by "node" or "kernel"; "chakra" | "tvm", of kernels. pprof and chakra are
  *          binary
- *   by     "module" (default) | "class" | "op" | "node"
+ *   by     "module" (default) | "caller" | "class" | "op" | "node"; of a module that is held by one and called by
+ *          another "module" follows who holds it, "caller" whose call was open
  *   sort   "flops" (default of op and class) | "order" (of module and node) | "bytes" | "params" | "seconds" | "calls"
  *   root   qualified name of the module to report on; "" for all
  * depth and top: 0 for the default (all). */
@@ -267,6 +268,7 @@ typedef struct fxc_render_options {
     bool unfold;      /* do not fold equal siblings */
     bool memory;      /* bytes alive in place of bytes moved, and the tensors alive at the peak (tree and table) */
     const char *axis; /* of a trace: "seconds" (default with a device) | "flops" (default without) | "bytes" */
+    bool own; /* by module or caller: calls, and FLOPs without those below, in place of bytes moved (tree and table) */
 } fxc_render_options;
 FXC_API fxc_status fxc_analysis_render(fxc_analysis *analysis, const fxc_render_options *options, fxc_write_fn write,
                                        void *context, fxc_error *err);

@@ -80,6 +80,7 @@ static fxc_status check(const struct fxc_analysis *analysis, const fxc_render_op
         .top = in->top == 0 ? UINT32_MAX : in->top,
         .raw = in->raw,
         .memory = in->memory,
+        .own = in->own && (by == FXC_BY_MODULE || by == FXC_BY_CALLER),
         /* What a program reads has every module under its own name. */
         .unfold = in->unfold || format == FXC_FORMAT_JSON || format == FXC_FORMAT_CSV,
     };

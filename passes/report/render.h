@@ -45,7 +45,8 @@ const char *fxc_human_seconds(double seconds, bool raw, char buffer[FXC_NUMBER_S
     X(OP, "op", "operator", NULL, "flops")                                                                             \
     X(NODE, "node", "node", "operator", "order")                                                                       \
     X(OP_SHAPE, "op_shape", "operator", "shapes", "flops")                                                             \
-    X(MODULE_OP, "module_op", "module", "operator", "order")
+    X(MODULE_OP, "module_op", "module", "operator", "order")                                                           \
+    X(CALLER, "caller", "module", "class", "order")
 enum fxc_by {
 #define X(name, ...) FXC_BY_##name,
     FXC_BY_LIST(X)
@@ -68,6 +69,7 @@ struct fxc_row {
     int64_t params;
     uint32_t order; /* comes before the order of the program */
     struct fxc_sum sum;
+    int64_t self_flops, self_macs;     /* of a row of a module: what it does itself, without those below it */
     bool has_params;                   /* false: parameters do not belong to this kind of row */
     const char *shape, *file, *module; /* of a node: output "f32[1, 128]", source, owner; else NULL */
     uint32_t line;
@@ -96,7 +98,7 @@ struct fxc_view_options {
     enum fxc_format format;
     enum fxc_sort sort;
     uint32_t root_module, depth, top;
-    bool raw, unfold, memory;
+    bool raw, unfold, memory, own;
 };
 
 /* Name of metric `index` of the user's own. */
@@ -128,6 +130,8 @@ void fxc_put_measured(const struct fxc_analysis *analysis, bool raw, struct fxc_
 
 /* Title of a part of a training step (enum fxc_phase), at most 9 columns wide. */
 const char *fxc_phase_title(uint32_t phase);
+/* The line on modules that nothing calls; nothing when all are called. */
+void fxc_put_uncalled(const struct fxc_analysis *analysis, struct fxc_stream *out);
 /* The lines on operators without a formula and on shapes. */
 void fxc_put_missing(const struct fxc_analysis *analysis, struct fxc_stream *out);
 /* Devices in all and of one copy of the model, and what a whole copy does (render_devices.c). */

@@ -22,7 +22,8 @@ static void put_csv_text(struct fxc_stream *out, const char *text) {
 
 void fxc_render_csv(const struct fxc_analysis *analysis, const struct fxc_view_options *options,
                     const struct fxc_rows *rows, struct fxc_stream *out) {
-    static const char *const first[] = {"module,class", "class", "op", "node,op", "op,shapes", "module,op"};
+    static const char *const first[] = {"module,class", "class",     "op",          "node,op",
+                                        "op,shapes",    "module,op", "module,class"};
     fxc_putf(out,
              "%s,shape,calls,params,macs,flops,matrix_flops,vector_flops,transcendentals,int_ops,bytes_read,"
              "bytes_written,kernels,unknown_nodes,seconds"

@@ -292,6 +292,12 @@ static void put_callers(struct fxc_json *json, const struct fxc_program *p, cons
     fxc_json_close(json, ']');
 }
 
+/* What a module does itself. */
+static void put_self(struct fxc_json *json, const struct fxc_row *row) {
+    fxc_json_int(json, "self_flops", row->self_flops);
+    fxc_json_int(json, "self_macs", row->self_macs);
+}
+
 static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, const struct fxc_row *row,
                     enum fxc_by by, const struct fxc_convention *tool, bool phased) {
     fxc_put(json->out, json->comma ? "" : "\n");
@@ -301,10 +307,15 @@ static void put_row(struct fxc_json *json, const struct fxc_analysis *analysis, 
         fxc_json_string(json, "class", row->class_name);
         fxc_json_int(json, "depth", row->depth);
         fxc_json_int(json, "calls_without_hooks", row->unhooked);
+        put_self(json, row);
     } else if (by == FXC_BY_NODE) {
         put_node_fields(json, row);
         put_callers(json, analysis->program, row);
         put_inputs(json, analysis, row);
+    } else if (by == FXC_BY_CALLER) {
+        fxc_json_string(json, "class", row->class_name);
+        fxc_json_int(json, "depth", row->depth);
+        put_self(json, row);
     } else if (by == FXC_BY_OP_SHAPE) {
         fxc_json_string(json, "shapes", row->class_name);
     } else if (by == FXC_BY_MODULE_OP) {

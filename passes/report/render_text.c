@@ -206,6 +206,7 @@ void fxc_render_text(const struct fxc_analysis *analysis, const struct fxc_view_
     if (face.tool != NULL) {
         fxc_put_tool(analysis, face.tool, options->raw, out);
     }
+    fxc_put_uncalled(analysis, out);
     fxc_put_missing(analysis, out);
     fxc_face_put_rows(&face, rows);
     if (options->memory) {

@@ -12,6 +12,7 @@ struct columns {
     bool params, calls, seconds, measured, ratio, tool;
     bool macs, bytes; /* a training step shows its parts instead */
     uint32_t metrics; /* of the user's own */
+    bool self;        /* FLOPs without the modules below, in place of bytes moved */
     bool live;        /* bytes alive, in place of bytes moved */
     bool phase[FXC_PHASE_COUNT];
 };
@@ -45,7 +46,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
 /* "BertLayer" of "transformers.models.bert.modeling_bert.BertLayer", "add.Tensor" of "aten.add.Tensor". */
 static const char *short_class(const struct fxc_face *face, const struct fxc_row *row) {
     const char *dot = strrchr(row->class_name, '.');
-    if (by_module(face)) {
+    if (by_module(face) || face->options->by == FXC_BY_CALLER) {
         return dot == NULL ? row->class_name : dot + 1;
     }
     if (by_shape(face)) {
@@ -59,7 +60,8 @@ static struct columns layout(const struct fxc_face *face, const struct fxc_rows 
     bool timed = face->analysis->device != NULL, measured = fxc_is_measured(face->analysis);
     struct columns columns = {.name = 4,
                               .params = by_module(face) || face->options->by == FXC_BY_CLASS,
-                              .calls = !by_module(face),
+                              .self = face->options->own,
+                              .calls = !by_module(face) || face->options->own,
                               .seconds = timed,
                               .measured = measured,
                               .ratio = timed && measured,
@@ -67,7 +69,8 @@ static struct columns layout(const struct fxc_face *face, const struct fxc_rows 
                               .macs = !fxc_face_is_step(face),
                               .metrics = face->analysis->metrics->count,
                               .bytes = !by_shape(face) && !fxc_face_is_step(face) && !(timed && measured) &&
-                                       !face->options->memory && face->analysis->metrics->count < 2,
+                                       !face->options->memory && !face->options->own &&
+                                       face->analysis->metrics->count < 2,
                               .live = face->options->memory};
     char buffer[512];
     uint32_t phases = 0;
@@ -85,7 +88,7 @@ static struct columns layout(const struct fxc_face *face, const struct fxc_rows 
     phases += fxc_face_saves(face);
     phases += columns.live ? (is_node(face) ? 3u : 1u) : 0;
     uint32_t numbers = 1u + columns.macs + 2u * columns.bytes + phases + columns.params + columns.seconds +
-                       columns.measured + columns.ratio + columns.tool + columns.metrics;
+                       columns.measured + columns.ratio + columns.tool + columns.metrics + columns.self;
     uint32_t fixed = 10 * numbers + 8 + (columns.calls ? 7 : 0);
     uint32_t left = FXC_TEXT_WIDTH - fixed - 1;
     columns.class_name = min_u32(columns.class_name, by_shape(face) ? 42 : is_node(face) ? 24 : 22);
@@ -152,6 +155,9 @@ static void put_titles(const struct fxc_face *face, const struct columns *column
         }
     }
     put_number_cell(face, "FLOPs");
+    if (columns->self) {
+        put_number_cell(face, "self");
+    }
     if (columns->tool) {
         put_number_cell(face, face->tool->name);
     }
@@ -209,6 +215,9 @@ static void put_row(const struct fxc_face *face, const struct columns *columns, 
         }
     }
     put_number_cell(face, fxc_flops_text(row, face->options->raw, text));
+    if (columns->self) {
+        put_number_cell(face, fxc_face_number(face, row->self_flops, text));
+    }
     if (columns->tool) {
         put_number_cell(face, fxc_face_number(face, row->sum.tool, text));
     }

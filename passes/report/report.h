@@ -40,6 +40,7 @@ struct fxc_report {
     struct fxc_sum *module_self, *module_total;
     int64_t *module_params; /* elements of parameters owned by the module or one below, shared storages once */
     int64_t *module_calls;
+    int64_t *module_reached;  /* calls of it and of all below, and nodes that it does itself; 0: it has no part */
     int64_t *module_unhooked; /* of them, explicit calls of forward, past the hooks */
     uint32_t *node_module;    /* per node */
     struct fxc_sum *op;       /* per op of the program */

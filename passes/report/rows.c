@@ -270,6 +270,8 @@ fxc_status fxc_rows_build(const struct fxc_analysis *analysis, const struct fxc_
         return fxc_rows_by_op_shape(&walk, err);
     case FXC_BY_MODULE_OP:
         return fxc_rows_by_module_op(&walk, err);
+    case FXC_BY_CALLER:
+        return fxc_rows_by_caller(&walk, err);
     default:
         return fxc_rows_by_module(analysis, options, rows, err);
     }

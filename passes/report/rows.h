@@ -23,6 +23,7 @@ const char *fxc_dtype_short(uint8_t dtype);
 const char *fxc_shape_text(const struct fxc_analysis *analysis, uint32_t value, char *buffer, size_t size);
 /* Rows by operator and input shapes; by module and operator. */
 fxc_status fxc_rows_by_op_shape(struct fxc_node_walk *walk, fxc_error *err);
+fxc_status fxc_rows_by_caller(struct fxc_node_walk *walk, fxc_error *err);
 fxc_status fxc_rows_by_module_op(struct fxc_node_walk *walk, fxc_error *err);
 /* One more row, of the optimiser's step where one is named. */
 fxc_status fxc_rows_add_optimizer(struct fxc_node_walk *walk, fxc_error *err);

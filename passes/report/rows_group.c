@@ -181,3 +181,82 @@ static fxc_status add_by_module(struct fxc_node_walk *walk, uint32_t node, const
 fxc_status fxc_rows_by_module_op(struct fxc_node_walk *walk, fxc_error *err) {
     return collect(walk, add_by_module, err);
 }
+
+/* ---- by caller ------------------------------------------------------------------------------------------------------
+ */
+
+/* The call that a node ran in: its own, or that of the node that runs its graph. */
+static uint32_t call_of(const struct fxc_analysis *analysis, uint32_t node) {
+    const struct fxc_program *p = analysis->program;
+    while (p->node_call[node] == FXC_NONE) {
+        uint32_t owner = analysis->tree->graph_owner[fxc_program_node_graph(p, node)];
+        if (owner == FXC_NONE) {
+            return FXC_NONE;
+        }
+        node = owner;
+    }
+    return p->node_call[node];
+}
+
+/* Was the module called again inside its own call? */
+static bool is_open(const struct fxc_program *p, uint32_t inner, uint32_t outer) {
+    for (; inner != outer; inner = p->call_parent[inner]) {
+        if (p->call_module[inner] == p->call_module[outer]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static fxc_status add_to_module(struct fxc_node_walk *walk, uint32_t module, bool own, const struct fxc_sum *sum,
+                                fxc_error *err) {
+    const struct fxc_program *p = walk->analysis->program;
+    bool is_new;
+    if (depth_of(p, module) > walk->options->depth) {
+        return FXC_OK;
+    }
+    struct fxc_row *row = row_of(walk, &module, sizeof module, &is_new);
+    if (row == NULL) {
+        return fxc_fail_memory(err, "report rows");
+    }
+    if (is_new) {
+        FXC_TRY(name_row(walk, row, module, 0, err));
+        row->class_name = fxc_string(p, p->module_class[module]);
+        row->calls = walk->analysis->report->module_calls[module];
+    }
+    (void)fxc_sum_add(&row->sum, sum); /* a part of the total, which was checked */
+    row->self_flops += own ? fxc_flops_of(&sum->counts) : 0;
+    row->self_macs += own ? sum->counts.macs : 0;
+    return FXC_OK;
+}
+
+/* A node counts for every module whose call was open, once for each, and for the model. Below a root of the report
+ * those count that ran inside its calls. */
+static fxc_status add_by_caller(struct fxc_node_walk *walk, uint32_t node, const struct fxc_sum *sum, fxc_error *err) {
+    const struct fxc_program *p = walk->analysis->program;
+    uint32_t inner = call_of(walk->analysis, node), root = walk->options->root_module, last = inner;
+    bool found = root == 0;
+    for (uint32_t call = inner; call != FXC_NONE; call = p->call_parent[call]) {
+        found |= p->call_module[call] == root;
+        last = root != 0 && p->call_module[call] == root ? call : last;
+    }
+    if (!found) {
+        return FXC_OK;
+    }
+    bool model = inner == FXC_NONE;
+    for (uint32_t call = inner; call != FXC_NONE; call = p->call_parent[call]) {
+        model |= p->call_module[call] == 0;
+        if (!is_open(p, inner, call)) {
+            FXC_TRY(add_to_module(walk, p->call_module[call], call == inner, sum, err));
+        }
+        if (root != 0 && call == last) {
+            return FXC_OK;
+        }
+    }
+    return root == 0 && (!model || inner == FXC_NONE) ? add_to_module(walk, 0, inner == FXC_NONE, sum, err) : FXC_OK;
+}
+
+fxc_status fxc_rows_by_caller(struct fxc_node_walk *walk, fxc_error *err) {
+    walk->inside = fxc_rows_subtree(walk->analysis->program, 0, &walk->rows->arena); /* owners may lie elsewhere */
+    return walk->inside == NULL ? fxc_fail_memory(err, "report rows") : collect(walk, add_by_caller, err);
+}

@@ -152,10 +152,14 @@ static struct fxc_row module_row(const struct module_walk *walk, const uint32_t 
         .params = report->module_params[copies[0]],
         .sum = report->module_total[copies[0]],
         .folded = times,
+        .self_flops = fxc_flops_of(&report->module_self[copies[0]].counts),
+        .self_macs = report->module_self[copies[0]].counts.macs,
         .has_params = true,
     };
     for (uint32_t i = 1; i < times; i++) {
         (void)fxc_sum_add(&row.sum, &report->module_total[copies[i]]); /* a part of the total, which was checked */
+        row.self_flops += fxc_flops_of(&report->module_self[copies[i]].counts);
+        row.self_macs += report->module_self[copies[i]].counts.macs;
         row.params += report->module_params[copies[i]];
         row.calls += report->module_calls[copies[i]];
         row.unhooked += report->module_unhooked[copies[i]];
@@ -356,6 +360,33 @@ fxc_status fxc_rows_by_module(const struct fxc_analysis *analysis, const struct 
         }
     }
     return FXC_OK;
+}
+
+/* Modules that hold parameters or stand alone, and that neither were called nor hold one that was; the outermost of
+ * each. */
+void fxc_put_uncalled(const struct fxc_analysis *analysis, struct fxc_stream *out) {
+    const struct fxc_program *p = analysis->program;
+    const struct fxc_report *report = analysis->report;
+    enum { NAMED = 4 };
+    int64_t count = 0, params = 0;
+    char path[200], number[FXC_NUMBER_SIZE], names[NAMED * 64] = "";
+    for (uint32_t m = 1; m < FXC_COUNT(p, module); m++) {
+        uint32_t parent = p->module_parent[m];
+        bool idle = report->module_reached[m] == 0, above = parent != 0 && report->module_reached[parent] == 0;
+        if (!idle || above || report->module_params[m] == 0) {
+            continue;
+        }
+        params += report->module_params[m];
+        if (count++ < NAMED) {
+            size_t used = strlen(names);
+            (void)snprintf(names + used, sizeof names - used, "%s%.50s", used == 0 ? "" : ", ",
+                           fxc_module_path(p, m, path, sizeof path));
+        }
+    }
+    if (count > 0) {
+        fxc_putf(out, "uncalled    %" PRId64 " module%s with %s parameters: %s%s\n", count, count == 1 ? "" : "s",
+                 fxc_human(params, false, number), names, count > NAMED ? ", ..." : "");
+    }
 }
 
 bool fxc_unhooked_text(const struct fxc_analysis *analysis, char *text, size_t size) {

@@ -65,6 +65,14 @@ def disagreements(analysis: Analysis) -> tuple[list[str], list[str]]:
         name = row["name"]
         compare(f"module {name}", _summed([row], columns), within.get(name, Counter()))
         compare(f"operators of module {name}", _summed(cells.get(name, []), columns), _summed([row], columns))
+    own = sum(row["self_flops"] for row in tables["module"]["rows"])
+    if own != totals["flops"]:
+        wrong.append(f"modules themselves: flops {own}, not {totals['flops']}")
+    for row in _table(analysis, "caller")["rows"]:
+        # The optimiser's step belongs to no call. A node whose graph another node runs has that one's callers.
+        inside = [node for node in nodes if row["name"] in ("", *node.get("callers", []))]
+        if all(node.get("callers") or row["name"] == "" for node in nodes):
+            compare(f"calls of module {row['name']}", _summed([row], columns), _summed(inside, columns))
     compare("whole model", _summed(tables["module"]["rows"][:1], columns), expected)
     for name in ("seconds", "peak_seconds"):
         seconds = totals.get(name)

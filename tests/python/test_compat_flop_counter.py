@@ -46,6 +46,27 @@ def attention(model: nn.Module) -> None:
     F.scaled_dot_product_attention(q, q, q)
 
 
+class Part(nn.Module):
+    def __init__(self, shared: nn.Module) -> None:
+        super().__init__()
+        self.shared, self.own = shared, nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.own(self.shared(x))  # type: ignore[no-any-return]
+
+
+def test_a_layer_of_two_counts_for_the_one_that_calls_it() -> None:
+    layer = nn.Linear(8, 8)
+    model = nn.Sequential(Part(layer), Part(layer))
+    with TorchsOwn(display=False, depth=2) as expected:
+        model(torch.randn(4, 8))
+    with FlopCounterMode(display=False, depth=2) as counter:
+        model(torch.randn(4, 8))
+    product = 2 * 4 * 8 * 8
+    assert [sum(counter.get_flop_counts()[f"Sequential.{part}"].values()) for part in "01"] == [2 * product] * 2
+    assert counter.get_table() == expected.get_table()
+
+
 @pytest.mark.parametrize("work", [forward, backward, training_step, attention])
 def test_the_same_counts_and_the_same_table(work: Callable[[nn.Module], None]) -> None:
     model = Block()

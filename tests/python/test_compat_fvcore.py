@@ -164,9 +164,34 @@ def test_tables(net: Net) -> None:
     assert counted["conv"] == CONV / 1e9 and missing["aten::gelu"] == 1
 
 
+class Held(torch.nn.Module):
+    """A layer that two parts hold, and call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = torch.nn.Linear(4, 4)
+        self.first, self.second = torch.nn.Sequential(layer), torch.nn.Sequential(layer, torch.nn.Linear(4, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first(x))
+
+
+def test_a_layer_of_two_goes_by_its_first_name() -> None:
+    count = fvcore.FlopCountAnalysis(Held().eval(), torch.ones(3, 4))
+    found = {"": 120, "first": 96, "first.0": 96, "second": 24, "second.1": 24}
+    assert dict(count.by_module()) == found
+    assert dict(count.ancestor_mode("caller").by_module()) == found | {"first": 48, "second": 72}
+
+
 @pytest.mark.skipif(importlib.util.find_spec("fvcore") is None, reason="fvcore is not installed here")
 def test_the_same_as_fvcore_prints(net: Net) -> None:
     from fvcore import nn as own
+
+    for mode in ("owner", "caller"):
+        analyses = [kind(Held().eval(), torch.ones(3, 4)) for kind in (fvcore.FlopCountAnalysis, own.FlopCountAnalysis)]
+        ours, theirs = (analysis.ancestor_mode(mode) for analysis in analyses)
+        assert ours.by_module() == theirs.by_module()
+        assert fvcore.flop_count_table(ours) == own.flop_count_table(theirs)
 
     for name in ("flop_count_table", "flop_count_str"):
         ours = getattr(fvcore, name)(fvcore.FlopCountAnalysis(net, X))

@@ -101,3 +101,12 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     assert answer.stdout.split(None, 1)[1].strip() == generation(small).formula("macs")
     alone = run("formula", tmp_path / "first.fxir", "--generate")
     assert alone.returncode != 0
+
+
+def test_an_encoder_and_decoder_have_no_such_form() -> None:
+    """Two caches, of which one does not grow: refused by name, not counted wrongly."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    model = T5ForConditionalGeneration(T5Config(d_model=16, d_kv=4, d_ff=32, num_layers=1, num_heads=2, vocab_size=50))
+    with pytest.raises(FxcostError, match="decoder-only"):
+        generation(model)

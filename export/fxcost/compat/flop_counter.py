@@ -53,11 +53,12 @@ class FlopCounterMode(flop_counter.FlopCounterMode):
             print(self.get_table(self.depth))
 
     def _fill(self, recording: Recording) -> None:
-        """flop_counts by module and operator, which torch's own methods and table read."""
-        rows = Analysis(recording.program, convention=self.convention).report("module_op")["rows"]
-        for row in rows:
-            if row["tool"]:
-                self.flop_counts[row["name"] or "Global"][_packet(row["op"])] += row["tool"]
+        """flop_counts by module and operator, which torch's own methods and table read. Like torch, a module counts
+        what runs inside its calls, whoever holds it; one that several hold has one name here, and in torch one for
+        each."""
+        for row in Analysis(recording.program, convention=self.convention).report("node")["rows"]:
+            for name in dict.fromkeys([*row.get("callers", ()), ""]) if row["tool"] else ():
+                self.flop_counts[name or "Global"][_packet(row["op"])] += row["tool"]
 
     def left_out(self) -> list[LeftOut]:
         """Operators that the convention does not count, with fxcost's own counts for them."""

@@ -167,12 +167,17 @@ class _ModuleAnalysis:
         return self._found
 
     def _rows(self, analysis: Analysis) -> Iterator[dict[str, Any]]:
-        """Counts by module and operator: of owners as the library adds them up, of callers node by node."""
-        if not self._by_caller:
-            yield from analysis.report("module_op")["rows"]
-            return
+        """Nodes, each for every module that it counts for. A module with several names goes by its first, as in
+        fvcore: what it does under another counts for those whose name that one begins with."""
+        modules = self._model.named_modules(remove_duplicate=False)
+        first = {name: self._names[module] for name, module in modules}
         for row in analysis.report("node")["rows"]:
-            for name in dict.fromkeys([*row.get("callers", ()), ""]):
+            if self._by_caller:
+                names = [first.get(name, name) for name in row.get("callers", ())]
+            else:
+                own = first.get(row["module"], row["module"])
+                names = [own[:at] for at, letter in enumerate(own) if letter == "."] + [own]
+            for name in dict.fromkeys([*names, ""]):
                 yield {**row, "name": name}
 
     def _counts_key(self, key: str) -> bool:

@@ -119,6 +119,15 @@ def lowered_views(_: Path) -> Iterator[Result]:
 _OTHER_GRAPHS = {
     "deberta": "the square root of torch.tensor(size) is folded by Dynamo into a constant, by export into an operator",
 }
+# Programs of which a kernel is known to differ, and why.
+_CAUSES = {
+    **_OTHER_GRAPHS,
+    "adam_in_place": "Inductor counts as read what another kernel has made of memory that is then written over",
+}
+
+
+def _cause(name: str) -> str:
+    return _CAUSES.get(name, "the cause is not known")
 
 
 def fusion_speed(folder: Path) -> Iterator[Result]:
@@ -178,7 +187,7 @@ def _against_inductor(
         found = truth(module, inputs, train=train)
         for one in _inside(name, found, PROFILE):
             inside.add(one)
-            misses += [f"inside the compiler: {line}" for line in one.misses()]
+            misses += [f"inside the compiler: {line} ({_cause(name)})" for line in one.misses()]
         for profile, totals in baselines.items():
             for one in _inside(name, found, profile):
                 totals.add(one)
@@ -186,7 +195,7 @@ def _against_inductor(
             module, inputs = build()
             one = compare(name, found.graphs[0], _exported(module, inputs), PROFILE)
             exported.add(one)
-            misses += [f"plain export: {line}" for line in one.misses()]
+            misses += [f"plain export: {line} ({_cause(name)})" for line in one.misses()]
     (folder / f"misses of {what}.txt").write_text("\n".join(misses))
     for line in misses:
         print(f"     {line}")

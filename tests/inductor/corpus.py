@@ -772,6 +772,31 @@ def embedding_and_two_norms(table: Tensor, index: Tensor, first: Tensor, second:
     return x, F.layer_norm(x, (32,), first), F.layer_norm(x, (32,), second)
 
 
+@program((50, 32), ids(50, 2, 8), (32,), (32,), (32, 32), (32, 32))
+def parallel_residual(table: Tensor, index: Tensor, first: Tensor, second: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Reductions of both norms merge, after which others that could have merged would wait for themselves."""
+    x = F.embedding(index, table)
+    return x + F.layer_norm(x, (32,), first) @ a + F.gelu(F.layer_norm(x, (32,), second) @ b)
+
+
+@program((2, 16, 3 * 32), (16, 8), (16, 8))
+def rotary_embedding_of_a_part(qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+    def rotated(x: Tensor) -> Tensor:
+        x, rest = x.view(2, 16, 2, 16).transpose(1, 2).split(8, -1)
+        return torch.cat([x * cos + torch.cat([-x[..., 4:], x[..., :4]], -1) * sin, rest], -1)
+
+    q, k, v = qkv.relu().chunk(3, -1)
+    return rotated(q), rotated(k), v
+
+
+@program(S, S, S, S)
+def adam_in_place(weight: Tensor, gradient: Tensor, moment: Tensor, square: Tensor) -> Tensor:
+    moment.lerp_(gradient, 0.1)
+    square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+    weight.mul_(0.99).addcdiv_(moment, square.sqrt() + 1e-8, value=-0.01)
+    return weight.sum()
+
+
 @program((1, 4, 14, 14))
 def large_average_pool(x: Tensor) -> Tensor:
     return F.avg_pool2d(x.relu(), 7) * 2

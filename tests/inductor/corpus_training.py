@@ -234,6 +234,15 @@ def variance_and_cumsum_step(x: Tensor) -> Tensor:
     return (x - x.mean(1, keepdim=True)) / x.var(1, keepdim=True).sqrt() + x.cumsum(-1)
 
 
+@step(S, (32, 16), (16,))
+def step_with_its_update(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A step of AdamW by hand, whose moments are made from what the forward computes."""
+    loss = torch.sigmoid(x @ weight + bias).mean()
+    moment = 0.1 * weight
+    square = 0.001 * weight * weight
+    return loss + (weight - 0.01 * (moment / (square.sqrt() + 1e-8) + 0.1 * weight)).sum()
+
+
 @step((8, 1, 16), (1, 8, 16))
 def broadcast_step(x: Tensor, y: Tensor) -> Tensor:
     return (x * y).sum(-1).sigmoid()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .backend import Backend, forget, fxcost, register, report
+from .choices import choices_class, fusion_choices
 from .flops import FlopFormulas, register_flop_formulas
 from .memory_budget import knapsack_solver, runtime_estimator, use_memory_budget
 from .program import CompiledGraph, CompiledProgram
@@ -15,6 +16,8 @@ __all__ = [
     "FlopFormulas",
     "forget",
     "NodeRuntime",
+    "choices_class",
+    "fusion_choices",
     "fxcost",
     "kernel_runtimes",
     "knapsack_solver",

@@ -69,6 +69,9 @@ uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double
 /* Loops that a compiler made (backends/cpu_loops.c); device->cpu is not NULL. */
 fxc_status fxc_cpu_loops(const fxc_device *device, const fxc_work *work, fxc_time *out);
 
+/* Whether the operator itself was measured; false where it goes by the kind of its work. */
+bool fxc_cpu_is_measured(const fxc_work *work);
+
 /* ---- fitting (backends/cpu_fit.c) -----------------------------------------------------------------------------------
  */
 

@@ -77,6 +77,12 @@ static uint32_t class_of_op(const char *op) {
     return FXC_CPU_CLASS_COUNT;
 }
 
+bool fxc_cpu_is_measured(const fxc_work *work) {
+    bool shaped = work->kind == FXC_WORK_GEMM || work->kind == FXC_WORK_CONVOLUTION ||
+                  work->kind == FXC_WORK_ATTENTION || work->kind == FXC_WORK_NOTHING;
+    return shaped || (work->op != NULL && class_of_op(work->op) != FXC_CPU_CLASS_COUNT);
+}
+
 static bool has_window(const fxc_convolution_shape *s) {
     return s->kernel[0] != 1 || s->kernel[1] != 1 || s->kernel[2] != 1;
 }

@@ -23,6 +23,8 @@ _ALWAYS_MASKED = ("longt5", "switch_transformers")
 # Models of a single channel whose configuration does not say so, and models that compare two images.
 _ONE_CHANNEL = ("dac", "mimi", "xcodec", "xcodec2")
 _TWO_IMAGES = ("efficientloftr", "superglue", "lightglue")
+# Each patch of an image has the place of a token.
+_TOKEN_PER_PATCH = ("llava", "vipllava", "paligemma")
 # Images come as rows of patches with a table of their grids: text alone, unless --input gives them.
 _PACKED_IMAGES = (
     "image_grid_thw",
@@ -58,6 +60,8 @@ def inputs_of(module: Any, config: Any, options: Options, dtype: torch.dtype) ->
     wanted += [name for name, parameter in accepted.items() if _is_required(parameter) and name in makers]
     wanted = list(dict.fromkeys(wanted))
     inputs = {name: makers[name]() for name in wanted if name not in _MASK_NAMES}
+    if main == "input_ids" and "pixel_values" in inputs:
+        inputs[main] = _with_images(config, inputs[main])
     for name in wanted:  # a mask goes with the main input
         if name in _MASK_NAMES:
             inputs[name] = _mask(name, inputs[main])
@@ -139,6 +143,18 @@ def _makers(config: Any, options: Options, dtype: torch.dtype) -> dict[str, Call
         "timesteps": tokens,
     }
     return makers | dict.fromkeys(_MASK_NAMES, tokens)
+
+
+def _with_images(config: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """In front of the text the places of the image: models put its features where these tokens are."""
+    if config.model_type in _TOKEN_PER_PATCH:
+        vision = config.vision_config
+        places = (vision.image_size // vision.patch_size) ** 2
+        places += getattr(config, "vision_feature_select_strategy", "default") == "full"  # and the class's
+    else:
+        places = getattr(config, "mm_tokens_per_image", 0)
+    token = getattr(config, "image_token_id", None)
+    return torch.cat((tokens.new_full((len(tokens), places), token), tokens), 1) if places and token else tokens
 
 
 def _positions(config: Any) -> int:

@@ -375,3 +375,14 @@ def test_a_model_of_unusual_inputs_shows_its_signature() -> None:
     inputs = ["query_embeds=f32[2,32,768]", "encoder_hidden_states=f32[2,9,1408]"]
     model = load("hf:blip_2_qformer", Options(settings={"num_hidden_layers": 1}, inputs=inputs))
     assert Analysis(Program.from_bytes(model.capture().to_bytes(), "qformer")).totals().counts.macs > 0
+
+
+@pytest.mark.parametrize(("kind", "places"), [("llava", 576), ("paligemma", 256), ("gemma3", 256)])
+def test_images_have_their_places_in_the_text(kind: str, places: int) -> None:
+    """As many tokens stand for the image as transformers' own configuration says that it has features."""
+    model = load(f"hf:{kind}", Options(seq=32))
+    config = model.module.config
+    sizes = (getattr(config, "image_seq_length", None), getattr(config, "mm_tokens_per_image", None))
+    assert places in (*sizes, getattr(config.text_config, "num_image_tokens", None))
+    ids = model.kwargs["input_ids"]
+    assert ids.shape == (1, places + 32)

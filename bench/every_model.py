@@ -153,6 +153,8 @@ def main() -> int:
     torch.set_num_threads(1)
     nodes: collections.Counter[str] = collections.Counter()
     where: dict[str, list[str]] = collections.defaultdict(list)
+    counted: set[str] = set()  # operators with a formula
+    sized: set[str] = set()  # operators without a count where all sizes were known
     captured = failed = complete = wrong = 0
     for group in options.only:
         for name, capture in GROUPS[group]():
@@ -164,7 +166,11 @@ def main() -> int:
                 print(f"{group}: {name}: not captured: {first_line(error)}", flush=True)
                 continue
             program = Program.from_bytes(data, name)
-            unknown = fxcost.Report(program).unknown
+            report = fxcost.Report(program)
+            unknown = report.unknown
+            counted.update(op for op in report.by_op() if op not in unknown)
+            if not report.to_dict()["totals"]["unsized_values"]:
+                sized.update(unknown)
             _, sums = disagreements(_with_a_tool(program, TOOLS[captured % len(TOOLS)]))
             for line in sums:
                 print(f"{group}: {name}: {line}", flush=True)
@@ -174,10 +180,12 @@ def main() -> int:
             nodes.update(unknown)
             for op in unknown:
                 where[op].append(f"{group}: {name}")
-    unexplained = [op for op in nodes if op not in WHY and not op.startswith(OWN)]
+    reasons = WHY | {op: "an operator of the test's own" for op in nodes if op.startswith(OWN)}
+    reasons |= dict.fromkeys(counted & nodes.keys() - sized, "how large its arguments are is data")
+    unexplained = [op for op in nodes if op not in reasons]
     print(f"{captured} captures ({failed} not captured)")
     for op, count in nodes.most_common():
-        reason = WHY.get(op, "an operator of the test's own" if op.startswith(OWN) else "NO REASON")
+        reason = reasons.get(op, "NO REASON")
         print(f"{count:>6}  {op}: {reason}; {', '.join(where[op][:4])}{' ...' if len(where[op]) > 4 else ''}")
     print(
         f"{captured} captures, {complete} without an unknown operator; {len(nodes)} operators have no formula, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import FxcostError
@@ -44,13 +45,14 @@ _HOME = {
     "metric": "formulas",
     "measure": "measuring",
 }
-_HOME |= {"measure": "measuring", "record": "recording", "Recording": "recording", "StepMeter": "meter"}
+_HOME |= {"record": "recording", "Recording": "recording", "StepMeter": "meter"}
+_MODULES = ("compat", "compiler", "distributed", "generation")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name in _HOME:
-        from importlib import import_module
-
         if name in ("capture", "record"):
             from .versions import check
 
@@ -63,4 +65,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -34,6 +34,17 @@ def test_readme_shows_real_output() -> None:
     assert without_version(shown) == without_version(real.stdout)
 
 
+def test_what_is_called_from_python_exists_without_a_further_import() -> None:
+    text = (ROOT / "README.md").read_text()
+    code = "\n".join([*re.findall(r"```python\n(.*?)```", text, re.S), *re.findall(r"`([^`\n]+)`", text)])
+    names = sorted(set(re.findall(r"\bfxcost((?:\.[a-z]\w*)+)(?=\()", code)))
+    assert len(names) > 5
+    for name in names:
+        call = [sys.executable, "-c", f"import fxcost; fxcost{name}"]
+        answer = subprocess.run(call, capture_output=True, text=True)
+        assert answer.returncode == 0, f"fxcost{name}: {answer.stderr}"
+
+
 def test_contributing_names_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     paths = {path for path in re.findall(r"`([\w./-]+/[\w.-]+\.\w+)`", text) if "*" not in path}

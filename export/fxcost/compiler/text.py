@@ -13,7 +13,8 @@ def text_of(program: CompiledProgram) -> str:
     graphs, parts = program.graphs, program.dynamo_graphs
     kernels = program.kernels
     lines = [
-        f"compiled program: {len(parts)} graphs of Dynamo, {len(graphs)} compiled by {program.delegate}",
+        "compiled program",
+        f"graphs      {len(parts)} of Dynamo, {len(graphs)} compiled by {program.delegate}",
         f"FLOPs       {_short(program.flops)}, of these {_short(program.matrix_flops)} of matrix products",
     ]
     if kernels is not None:

@@ -23,7 +23,7 @@ from test_compat_flops_profiler import (
     RELU,
     Cnn,
     Net,
-    Shared,
+    TwoNames,
     bert,
 )
 from test_compat_flops_profiler import Engine as OneEngine
@@ -133,7 +133,7 @@ def test_the_same_numbers_as_deepspeed() -> None:
     asked: list[tuple[Any, dict[str, Any]]] = [
         (Cnn(), {"input_shape": (4, 3, 32, 32)}),
         (Net(), {"args": [torch.randn(IMAGE)]}),
-        (Shared(), {"args": [torch.randn(2, 16)]}),
+        (TwoNames(), {"args": [torch.randn(2, 16)]}),
         (bert(), {"kwargs": {"input_ids": ids, "attention_mask": torch.ones_like(ids)}}),
     ]
     for model, how in asked:

@@ -29,7 +29,8 @@ class KernelInfo(Sized):
     _fields_ = [("struct_size", c_size_t), ("kind", c_uint8), ("kind_text", c_char_p), ("nodes", POINTER(c_uint32))]
     _fields_ += [(name, c_uint32) for name in ("node_count", "accesses", "operations", "outer_rank", "folded_rank")]
     _fields_ += [("sizes", POINTER(c_int64))]
-    _fields_ += [(name, c_int64) for name in ("bytes_read", "bytes_written", "inductor_bytes", "eager_bytes")]
+    _fields_ += [(name, c_int64) for name in ("bytes_read", "bytes_written", "bytes_copied", "bytes_reread")]
+    _fields_ += [(name, c_int64) for name in ("inductor_bytes", "eager_bytes")]
     _fields_ += [(name, c_int64) for name in ("bytes_saved", "matrix_flops", "vector_flops", "transcendentals")]
     _fields_ += [("executed_flops", c_int64), ("executed_transcendentals", c_int64)]
     _fields_ += [(name, c_double) for name in ("intensity", "seconds", "efficiency", "error")]
@@ -100,6 +101,8 @@ class Kernel:
     operations: int
     bytes_read: int
     bytes_written: int
+    bytes_copied: int
+    bytes_reread: int
     inductor_bytes: int
     eager_bytes: int
     bytes_saved: int
@@ -140,6 +143,8 @@ def _kernel(analysis: Analysis, index: int) -> Kernel:
         "operations",
         "bytes_read",
         "bytes_written",
+        "bytes_copied",
+        "bytes_reread",
         "inductor_bytes",
         "eager_bytes",
         "bytes_saved",

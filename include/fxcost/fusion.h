@@ -38,7 +38,11 @@ typedef struct fxc_kernel_info {
     uint32_t outer_rank, folded_rank;
     const int64_t *sizes; /* of the loops: [outer_rank], then of the folded dimensions [folded_rank] */
     int64_t bytes_read,
-        bytes_written;      /* elements that it touches, each once: slices and broadcasts count what they are */
+        bytes_written;    /* elements that it touches, each once: slices and broadcasts count what they are */
+    int64_t bytes_copied; /* of these: copies into other layouts, and what a node makes for itself, such as parts of a
+                             sum */
+    int64_t
+        bytes_reread; /* of these: read for nodes that an earlier kernel has computed, and this one computes again */
     int64_t inductor_bytes; /* as torch._inductor.metrics.num_bytes_accessed counts them */
     int64_t eager_bytes;    /* what its nodes move when each runs alone; recomputed ones count at their first kernel */
     int64_t bytes_saved;    /* eager_bytes less bytes_read and bytes_written */

@@ -47,12 +47,15 @@ static int64_t access_elements(struct fxc_engine *e, const struct fxc_access *ac
     const struct fxc_buffer *b = &e->buffer[access->buffer];
     int64_t elements = 1;
     if (access->at == FXC_NONE) {
+        int64_t reach = 0;
+        bool reads = false;
         for (uint32_t i = 0; i < op->input_count; i++) {
             if (e->number[op->input_begin + i] == access->buffer) {
-                return e->size[op->reach_begin + i];
+                e->overflowed |= fxc_add(reach, e->size[op->reach_begin + i], &reach);
+                reads = true;
             }
         }
-        return b->numel;
+        return reads ? reach : b->numel;
     }
     bool loaded = e->index.row[access->at].loaded;
     const uint32_t *size = fxc_tuple_items(&e->index, access->sizes);
@@ -66,14 +69,48 @@ static int64_t access_elements(struct fxc_engine *e, const struct fxc_access *ac
 
 /* What a kernel does to one buffer. */
 struct touch {
-    uint32_t buffer, count; /* count: distinct accesses */
+    const struct fxc_access *access; /* NULL for a dependence */
+    uint32_t buffer, count;          /* count: distinct accesses */
     int64_t elements;
+    int64_t copied, reread; /* of these */
     bool written;
 };
 
 static int compare_touch(const void *a, const void *b) {
     const struct touch *x = a, *y = b;
     return x->buffer < y->buffer ? -1 : x->buffer > y->buffer;
+}
+
+/* Why an access is apart from those of nodes that run for the first time: it makes or reads a copy, or what it reads is
+ * for nodes that an earlier kernel has computed. */
+static void set_apart(const struct account *a, const struct fxc_operation *op, const struct fxc_access *access,
+                      bool written, struct touch *touch) {
+    const struct fxc_buffer *b = &a->e->buffer[access->buffer];
+    uint32_t kernel = a->out->kernel_count;
+    if (op->copies || b->partial || (written && b->copy)) {
+        touch->copied = touch->elements;
+    } else if (!written && access->first != 0 && a->out->home[access->first - 1] != kernel &&
+               a->out->home[access->last - 1] != kernel) {
+        touch->reread = touch->elements;
+    }
+}
+
+/* Accesses of the same part of a buffer, in another order, cost it once; of several those that are not apart. Whole
+ * buffers are seen to later. */
+static void drop_repeated(const struct fxc_engine *e, struct touch *touch, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        struct touch *now = &touch[i];
+        for (uint32_t k = i; k-- > 0 && touch[k].buffer == now->buffer;) {
+            struct touch *old = &touch[k];
+            if (old->elements == 0 || old->elements != now->elements || old->access == NULL || now->access == NULL ||
+                now->elements >= e->buffer[now->buffer].numel || !fxc_same_footprint(e, old->access, now->access)) {
+                continue;
+            }
+            old->copied = old->copied < now->copied ? old->copied : now->copied;
+            old->reread = old->reread < now->reread ? old->reread : now->reread;
+            now->elements = now->copied = now->reread = 0;
+        }
+    }
 }
 
 /* Adds up the accesses of a group by buffer. */
@@ -88,17 +125,26 @@ static uint32_t touches(struct account *a, const struct fxc_kernel_group *g, str
             if (e->index.row[access->at == FXC_NONE ? 0 : access->at].loaded && elements > op->points) {
                 elements = op->points;
             }
-            touch[count++] = (struct touch){access->buffer, 1, elements, k < op->write_count};
+            elements = access->most != 0 && access->most < elements ? access->most : elements;
+            touch[count] = (struct touch){.access = access,
+                                          .buffer = access->buffer,
+                                          .count = 1,
+                                          .elements = elements,
+                                          .written = k < op->write_count};
+            set_apart(a, op, access, k < op->write_count, &touch[count++]);
         }
         if (op->mutated != FXC_NONE) { /* which Inductor counts as read: a dependence on what was there */
-            touch[count++] = (struct touch){op->mutated, 1, 0, false};
+            touch[count++] = (struct touch){.buffer = op->mutated, .count = 1};
         }
     }
     qsort(touch, count, sizeof *touch, compare_touch);
+    drop_repeated(e, touch, count);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (kept > 0 && touch[kept - 1].buffer == touch[i].buffer) {
             e->overflowed |= fxc_add(touch[kept - 1].elements, touch[i].elements, &touch[kept - 1].elements);
+            touch[kept - 1].copied += touch[i].copied; /* at most as much as the sum, which is checked */
+            touch[kept - 1].reread += touch[i].reread;
             touch[kept - 1].count++;
             touch[kept - 1].written |= touch[i].written;
         } else {
@@ -116,6 +162,16 @@ static bool add_access(struct account *a, struct fxc_kernel_row *kernel, struct 
     a->out->access[a->access_count++] = access;
     kernel->access_count++;
     return true;
+}
+
+/* What a buffer costs beyond the accesses that are not apart, copies first. */
+static void add_apart(struct account *a, struct fxc_kernel_row *kernel, const struct touch *touch, int64_t distinct,
+                      uint8_t dtype) {
+    int64_t all = touch->elements < distinct ? touch->elements : distinct;
+    int64_t own = touch->elements - touch->copied - touch->reread, bytes = 0;
+    int64_t apart = all - (own < all ? own : all), copied = touch->copied < apart ? touch->copied : apart;
+    a->e->overflowed |= fxc_bytes_of(dtype, copied, &bytes) || fxc_add(kernel->copied, bytes, &kernel->copied);
+    a->e->overflowed |= fxc_bytes_of(dtype, apart - copied, &bytes) || fxc_add(kernel->reread, bytes, &kernel->reread);
 }
 
 /* Bytes of a kernel. As Inductor counts them, a kernel of one loop nest reads no more than it has points for, and any
@@ -155,10 +211,12 @@ static void account_bytes(struct account *a, uint32_t group, struct fxc_kernel_r
         exact = touch[i].elements < distinct ? touch[i].elements : distinct;
         e->overflowed |= fxc_bytes_of(b->dtype, exact, &exact) || fxc_bytes_of(b->dtype, unused ? 0 : whole, &whole) ||
                          fxc_add(kernel->whole_bytes, whole, &kernel->whole_bytes);
+        add_apart(a, kernel, &touch[i], distinct, b->dtype);
         int64_t *sum = touch[i].written ? &kernel->written : &kernel->read;
         e->overflowed |= fxc_add(*sum, exact, sum);
-        (void)add_access(
-            a, kernel, (struct fxc_kernel_access){b->value, b->node, touch[i].buffer, touch[i].written, exact, whole});
+        (void)add_access(a, kernel,
+                         (struct fxc_kernel_access){b->value, b->node, touch[i].buffer, touch[i].written, exact,
+                                                    a->e->profile->inductor ? whole : -1});
     }
     for (uint32_t i = 0; i < g->member_count; i++) {
         const struct fxc_operation *op = &e->operation[a->m->member[g->member_begin + i]];
@@ -269,8 +327,11 @@ static void account_group(struct account *a, uint32_t group) {
                                  : FXC_KERNEL_POINTWISE;
     kernel.outer_rank = g->fixed ? 0 : add_sizes(a, g->outer);
     kernel.folded_rank = g->fixed ? 0 : add_sizes(a, g->folded);
-    account_bytes(a, group, &kernel);
     account_work(a, g, &kernel);
+    account_bytes(a, group, &kernel);
+    if (!a->e->profile->inductor) {
+        kernel.whole_bytes = -1;
+    }
     a->out->kernel[a->out->kernel_count++] = kernel;
 }
 
@@ -294,6 +355,18 @@ static void account_unique(struct account *a) {
     }
 }
 
+/* Marks what a node makes for itself alone: the sum that its mean divides, parts of a sum. */
+static void mark_partial(struct fxc_engine *e) {
+    for (uint32_t i = 0; i < e->operation_count; i++) {
+        const struct fxc_operation *op = &e->operation[i];
+        for (uint32_t k = 0; k < op->read_count && op->output_count > 0; k++) {
+            struct fxc_buffer *b = &e->buffer[e->access[op->access_begin + op->write_count + k].buffer];
+            uint32_t node = e->buffer[e->number[op->output_begin]].node;
+            b->partial |= b->value == FXC_NONE && !b->copy && b->node != FXC_NONE && b->node == node;
+        }
+    }
+}
+
 fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error *err) {
     struct fxc_engine *e = m->e;
     struct account a = {.m = m, .e = e, .out = fusion};
@@ -306,6 +379,7 @@ fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error
     bool memory =
         order != NULL && a.executed != NULL && a.stamp != NULL && a.remaining != NULL && fusion->kernel != NULL;
     if (memory) {
+        mark_partial(e);
         memcpy(a.remaining, m->readers, e->buffer_count * sizeof *a.remaining);
         uint32_t count = fxc_merge_order(m, order);
         for (uint32_t i = 0; i < count && !e->failed; i++) {

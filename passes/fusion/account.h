@@ -5,6 +5,8 @@
 #include "passes/fusion/merge.h"
 
 /* The kernels of merged groups. */
+/* passes/fusion/footprint.c: whether two accesses of a buffer go over the same elements. */
+bool fxc_same_footprint(const struct fxc_engine *engine, const struct fxc_access *a, const struct fxc_access *b);
 fxc_status fxc_account(struct fxc_merge *merge, struct fxc_fusion *fusion, fxc_error *err);
 
 #endif

@@ -8,10 +8,14 @@ void fxc_body_start(struct fxc_engine *e, struct fxc_body *body) {
 }
 
 void fxc_body_load(struct fxc_engine *e, struct fxc_body *body, struct fxc_load load) {
+    if (load.first == 0) { /* else it comes with a body that is inlined */
+        load.first = load.last = e->node + 1;
+    }
     for (uint32_t i = 0; i < body->load_count; i++) {
         struct fxc_load *have = &e->load[body->load_begin + i];
         if (have->buffer == load.buffer && have->at == load.at && have->address == load.address) {
             have->times += have->times < MANY ? load.times : 0;
+            have->last = load.last;
             return;
         }
     }
@@ -101,8 +105,7 @@ void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct f
                      const uint32_t *map, const int64_t *size) {
     struct fxc_box box = e->box[view->box];
     if (view->address) {
-        fxc_body_load(e, body,
-                      (struct fxc_load){box.buffer, fxc_index_substitute(&e->index, view->at, map, size), true, 1});
+        fxc_body_load(e, body, fxc_load_of(box.buffer, fxc_index_substitute(&e->index, view->at, map, size), true));
         return;
     }
     uint32_t coordinate[FXC_LOOP_RANK];
@@ -112,7 +115,7 @@ void fxc_body_inline(struct fxc_engine *e, struct fxc_body *body, const struct f
     }
     if (box.buffer != FXC_NONE && !is_formula(e, box.buffer)) {
         uint32_t at = fxc_index_tuple(&e->index, coordinate, box.rank);
-        fxc_body_load(e, body, (struct fxc_load){box.buffer, at, false, 1});
+        fxc_body_load(e, body, fxc_load_of(box.buffer, at, false));
         return;
     }
     inline_box(e, body, &box, coordinate, size);

@@ -196,7 +196,12 @@ struct fxc_tensor_view fxc_engine_copy(struct fxc_engine *e, const struct fxc_te
     fxc_body_start(e, &body);
     fxc_body_inline(e, &body, view, map, fxc_view_size(e, view));
     struct fxc_tensor_view copy = fxc_engine_pointwise(e, view->shape, view->rank, e->box[view->box].dtype, &body);
+    bool moves = fxc_is_realised(e, view);
     uint32_t buffer = fxc_box_realise(e, copy.box);
+    if (!e->failed) {
+        e->buffer[buffer].copy = true;
+        e->operation[e->buffer[buffer].operation].copies = moves;
+    }
     if (stride != NULL) {
         fxc_buffer_freeze_as(e, buffer, stride);
     }

@@ -20,11 +20,17 @@ enum { FXC_LOOP_RANK = 16 }; /* dimensions of a tensor that the engine takes */
 
 /* A read of a buffer: one expression for each of its dimensions, or one address. */
 struct fxc_load {
-    uint32_t buffer; /* FXC_NONE: none is read, the address itself is used as a number */
-    uint32_t at;     /* a tuple, or an expression */
-    bool address;    /* `at` is an expression */
-    uint32_t times;  /* how often the body says it; it is loaded once */
+    uint32_t buffer;      /* FXC_NONE: none is read, the address itself is used as a number */
+    uint32_t at;          /* a tuple, or an expression */
+    bool address;         /* `at` is an expression */
+    uint32_t times;       /* how often the body says it; it is loaded once */
+    uint32_t first, last; /* nodes that say so, plus 1: the first and the last of them */
+    int64_t most;         /* elements for which a condition lets it happen; 0: every point */
 };
+
+static inline struct fxc_load fxc_load_of(uint32_t buffer, uint32_t at, bool address) {
+    return (struct fxc_load){.buffer = buffer, .at = at, .address = address, .times = 1};
+}
 
 /* Part `part` of what node `node` computes, at the elements that the tuple `at` gives. The same part at the same
  * elements is computed once, however often a body uses it. */
@@ -57,7 +63,8 @@ struct fxc_buffer {
     uint8_t rank, dtype;
     bool flexible; /* the strides are not decided */
     bool input, output, parameter;
-    bool written; /* in place, after it was made */
+    bool copy, partial; /* another layout of what is in memory; made by a node for itself */
+    bool written;       /* in place, after it was made */
 };
 
 struct fxc_box {
@@ -90,11 +97,14 @@ enum fxc_operation_kind { FXC_OPERATION_POINTWISE, FXC_OPERATION_REDUCTION, FXC_
  * the whole buffer, in an order that is not known. */
 struct fxc_access {
     uint32_t buffer, at, sizes; /* sizes: a tuple of constants */
+    uint32_t first, last;       /* of a read: nodes that do so, as of a load; 0: the operation's own */
+    int64_t most;               /* as of a load */
 };
 
 struct fxc_operation {
     uint8_t kind;
     bool atomic;     /* writes with atomic additions */
+    bool copies;     /* into another layout, what is in memory */
     bool effect;     /* runs for more than what it writes: an assertion */
     bool apart;      /* each result that is used counts as one more operation */
     uint32_t node;   /* whose result it makes */
@@ -234,6 +244,7 @@ uint32_t fxc_engine_loops(struct fxc_engine *engine, enum fxc_operation_kind kin
 enum { FXC_MAX_INPUTS = 256 };
 struct fxc_inputs {
     uint32_t count, buffer[FXC_MAX_INPUTS];
+    uint32_t part[FXC_MAX_INPUTS]; /* which elements these are: equal for equal ones */
     int64_t reach[FXC_MAX_INPUTS];
 };
 /* A library kernel over buffers. */

@@ -110,6 +110,8 @@ static void say_limits(struct search *s, uint32_t a, uint32_t b, enum fxc_merge_
     case FXC_MERGE_SAME_LOOPS:
     case FXC_MERGE_INTO_REDUCTION:
     case FXC_MERGE_SAME_SIZES:
+    case FXC_MERGE_SAME_POINTS:
+    case FXC_MERGE_EPILOGUE:
     case FXC_MERGE_OTHER_LOOPS:
         say_loops(s, x, y);
         break;

@@ -23,8 +23,10 @@ struct fxc_kernel_row {
     uint32_t size_begin, outer_rank, folded_rank;
     uint32_t operations;   /* merged into it */
     int64_t read, written; /* exact bytes */
-    int64_t whole_bytes;   /* Inductor's own count */
-    int64_t eager_bytes;   /* what its nodes move when each runs alone; of a node in several kernels, by the first */
+    int64_t copied,
+        reread; /* of these: for copies into other layouts and what nodes make for themselves; to compute again */
+    int64_t whole_bytes; /* Inductor's own count */
+    int64_t eager_bytes; /* what its nodes move when each runs alone; of a node in several kernels, by the first */
     int64_t matrix_flops, vector_flops, transcendentals; /* each node once over all kernels */
     int64_t executed_flops, executed_transcendentals;    /* with recomputation */
 };

@@ -202,12 +202,18 @@ static void as_pointwise(struct fxc_engine *e, const struct concat *c) {
     fxc_engine_variables(e, e->size + shape, c->rank, map);
     fxc_body_start(e, &body);
     uint32_t place = map[c->dim];
-    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, place, true, 1});
+    fxc_body_load(e, &body, fxc_load_of(FXC_NONE, place, true));
     for (uint32_t i = 0; i < c->count; i++) {
         struct fxc_index_sum sum = {.offset = -offset};
         fxc_index_add(&e->index, &sum, 1, place);
         map[c->dim] = fxc_index_of(&e->index, &sum, e->size + shape);
+        uint32_t before = body.load_count;
+        int64_t own = fxc_product(e, fxc_view_size(e, &c->part[i]), c->rank);
         fxc_body_inline(e, &body, &c->part[i], map, e->size + shape);
+        for (uint32_t l = before; l < body.load_count; l++) {
+            int64_t *most = &e->load[body.load_begin + l].most;
+            *most = *most == 0 || own < *most ? own : *most;
+        }
         offset += fxc_view_size(e, &c->part[i])[c->dim];
     }
     fxc_own_work(e, &body, shape, c->rank, 0, (uint16_t)(2 * c->count));

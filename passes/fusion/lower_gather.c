@@ -187,7 +187,7 @@ static void scatter_in_place(struct fxc_engine *e, struct gather *g, struct fxc_
     if (source != NULL) {
         fxc_body_inline(e, &written, source, g->map, e->size + g->shape);
     }
-    fxc_body_load(e, &written, (struct fxc_load){before, address, true, 1});
+    fxc_body_load(e, &written, fxc_load_of(before, address, true));
     fxc_own_work(e, &written, g->shape, g->rank, 0, 1);
     uint32_t operation = fxc_engine_loops(e, FXC_OPERATION_POINTWISE, after, &written, g->shape, g->rank, 0);
     if (!e->failed) {

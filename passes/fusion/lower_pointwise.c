@@ -86,7 +86,7 @@ void fxc_lower_pad(struct fxc_engine *e, const struct fxc_lowering *how) {
             (before == 0 && after == 0)) {
             continue;
         }
-        fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[d], true, 1});
+        fxc_body_load(e, &body, fxc_load_of(FXC_NONE, map[d], true));
         struct fxc_index_sum sum = {.offset = -before};
         fxc_index_add(&e->index, &sum, 1, map[d]);
         map[d] = fxc_index_of(&e->index, &sum, e->size + shape);
@@ -190,7 +190,7 @@ static void scatter_slice(struct fxc_engine *e, const struct fxc_lowering *how, 
             at[to++] = step == 1 ? moved : fxc_index_piece(&e->index, moved, step, 0, e->size + shape);
         }
     }
-    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, map[dim], true, 1});
+    fxc_body_load(e, &body, fxc_load_of(FXC_NONE, map[dim], true));
     fxc_body_inline(e, &body, &source, at, e->size + shape);
     fxc_body_inline(e, &body, &self, map, e->size + shape);
     finish_result(e, &body, shape, rank, how->operations);

@@ -71,7 +71,7 @@ static void load_window(struct fxc_engine *e, const struct window *w, struct fxc
                 fxc_index_add(&e->index, &sum, w->stride[d], map[dim]);
                 at[dim] = fxc_view_size(e, &w->view)[dim] == 1 ? 0 : fxc_index_of(&e->index, &sum, size);
                 if (padded) {
-                    fxc_body_load(e, body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &sum, size), true, 1});
+                    fxc_body_load(e, body, fxc_load_of(FXC_NONE, fxc_index_of(&e->index, &sum, size), true));
                 }
             }
             fxc_body_inline(e, body, &w->view, at, size);
@@ -162,7 +162,7 @@ void fxc_lower_pool_indices(struct fxc_engine *e, const struct fxc_lowering *how
     const int64_t *size = fxc_view_size(e, &offsets);
     fxc_body_start(e, &body);
     fxc_body_inline(e, &body, &offsets, map, size);
-    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, fxc_index_of(&e->index, &place, size), true, 1});
+    fxc_body_load(e, &body, fxc_load_of(FXC_NONE, fxc_index_of(&e->index, &place, size), true));
     fxc_own_work(e, &body, offsets.shape, offsets.rank, 0, how->operations);
     struct fxc_tensor_view out = fxc_engine_pointwise(e, offsets.shape, offsets.rank, FXC_DTYPE_INT64, &body);
     fxc_give(e, 0, &out);

@@ -32,7 +32,7 @@ static void load_places(struct fxc_engine *e, struct spread *s) {
         if (s->stride[d] != 1 && at != 0) {
             place = fxc_index_piece(&e->index, place, s->stride[d], 0, size);
         }
-        fxc_body_load(e, &s->body, (struct fxc_load){FXC_NONE, place, true, 1});
+        fxc_body_load(e, &s->body, fxc_load_of(FXC_NONE, place, true));
     }
 }
 

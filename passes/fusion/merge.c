@@ -114,8 +114,12 @@ static enum fxc_merge_reason vertical(struct fxc_merge *m, uint32_t a, uint32_t 
         return FXC_MERGE_OTHER_ELEMENTS;
     }
     enum fxc_merge_reason relation = fxc_loops_relate(m, a, b);
-    if (relation != FXC_MERGE_OTHER_LOOPS && (!m->group[a].reduces || m->e->profile->by_points)) {
+    const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
+    if (relation != FXC_MERGE_OTHER_LOOPS && (!x->reduces || m->e->profile->by_points)) {
         return relation;
+    }
+    if (m->e->profile->epilogues && x->reduces && !y->reduces && x->outer == y->outer) {
+        return FXC_MERGE_EPILOGUE;
     }
     return fxc_outer_depth(m, a, b) > 0 ? FXC_MERGE_OUTER_LOOPS : FXC_MERGE_OTHER_LOOPS;
 }

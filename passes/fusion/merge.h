@@ -11,6 +11,7 @@
     X(INTO_REDUCTION, "into_reduction", "the first runs over what the second folds")                                   \
     X(SAME_SIZES, "same_sizes", "their loops, written otherwise, are the same")                                        \
     X(SAME_POINTS, "same_points", "their loops have as many points")                                                   \
+    X(EPILOGUE, "epilogue", "the second goes over the results of the first")                                           \
     X(OUTER_LOOPS, "outer_loops", "they share their outer loops")                                                      \
     X(LIBRARY, "library", "one of them is a library kernel")                                                           \
     X(ORDER, "order", "the second must run first")                                                                     \

@@ -53,6 +53,14 @@ void fxc_nodes_each_source(struct fxc_node_groups *g, uint32_t node,
     }
 }
 
+void fxc_nodes_each_output(struct fxc_node_groups *g, uint32_t graph,
+                           void (*each)(struct fxc_node_groups *, uint32_t, void *), void *context) {
+    struct source_walk walk = {g, each, context};
+    for (uint32_t o = g->p->graph_output_begin[graph]; o < g->p->graph_output_begin[graph + 1]; o++) {
+        fxc_each_value(g->p, g->p->output_kind[o], g->p->output_payload[o], visit_source, &walk);
+    }
+}
+
 static void count_use(struct fxc_node_groups *g, uint32_t source, void *context) {
     const uint32_t *node = context;
     if (g->stamp[source - g->first] != *node + 2) {
@@ -68,10 +76,7 @@ static void count_uses(struct fxc_node_groups *g, uint32_t graph) {
         }
     }
     uint32_t output = FXC_NONE - 2;
-    struct source_walk walk = {g, count_use, &output};
-    for (uint32_t o = g->p->graph_output_begin[graph]; o < g->p->graph_output_begin[graph + 1]; o++) {
-        fxc_each_value(g->p, g->p->output_kind[o], g->p->output_payload[o], visit_source, &walk);
-    }
+    fxc_nodes_each_output(g, graph, count_use, &output);
 }
 
 /* ---- rules ----------------------------------------------------------------------------------------------------------
@@ -86,9 +91,13 @@ static uint16_t kind_of(const struct fxc_node_groups *g, uint32_t node) {
     return (uint16_t)(1u << row->fuse);
 }
 
-static int64_t elements(const struct fxc_node_groups *g, uint32_t node) {
+int64_t fxc_nodes_elements(const struct fxc_node_groups *g, uint32_t node) {
     uint32_t result = g->p->node_result[node];
     return g->p->value_kind[result] == FXC_KIND_TENSOR ? g->analysis->shapes->numel[result] : -1;
+}
+
+bool fxc_nodes_is_kind(const struct fxc_node_groups *g, uint32_t node, uint16_t kinds) {
+    return (kind_of(g, node) & kinds) != 0;
 }
 
 static bool rule_holds(struct fxc_node_groups *g, const struct fxc_node_rule *rule, uint32_t source, uint32_t node) {
@@ -100,7 +109,7 @@ static bool rule_holds(struct fxc_node_groups *g, const struct fxc_node_rule *ru
     }
     switch ((enum fxc_node_relation)rule->relation) {
     case FXC_RELATION_SAME_ELEMENTS:
-        return elements(g, source) == elements(g, node);
+        return fxc_nodes_elements(g, source) == fxc_nodes_elements(g, node);
     case FXC_RELATION_SAME_RUN:
         return g->span[source - g->first] == g->span[node - g->first];
     case FXC_RELATION_ANY:
@@ -151,7 +160,7 @@ static bool lies_between(struct fxc_node_groups *g, uint32_t a, uint32_t b) {
 /* ---- joining --------------------------------------------------------------------------------------------------------
  */
 
-static void join(struct fxc_node_groups *g, uint32_t a, uint32_t b) {
+void fxc_nodes_join(struct fxc_node_groups *g, uint32_t a, uint32_t b) {
     uint32_t x = fxc_nodes_root(g, a), y = fxc_nodes_root(g, b);
     if (x == y) {
         return;
@@ -174,7 +183,9 @@ static void join(struct fxc_node_groups *g, uint32_t a, uint32_t b) {
 static bool any_rule_holds(struct fxc_node_groups *g, uint32_t source, uint32_t node) {
     bool holds = false;
     for (uint32_t r = 0; r < FXC_NODE_RULES && !holds; r++) {
-        holds = g->profile->rule[r].producer != 0 && rule_holds(g, &g->profile->rule[r], source, node);
+        const struct fxc_node_rule *rule = &g->profile->rule[r];
+        holds = rule->producer != 0 && rule->users != FXC_USERS_DOMINATED &&
+                rule_holds(g, &g->profile->rule[r], source, node);
     }
     return holds;
 }
@@ -186,7 +197,7 @@ static void try_join(struct fxc_node_groups *g, uint32_t source, void *context) 
         return;
     }
     if (any_rule_holds(g, source, node) && !lies_between(g, a, b) && !lies_between(g, b, a)) {
-        join(g, a, b);
+        fxc_nodes_join(g, a, b);
     }
 }
 
@@ -198,9 +209,14 @@ static void group_nodes(struct fxc_node_groups *g) {
         }
         if (g->profile->everything) {
             first = first == FXC_NONE ? node : first;
-            join(g, first, node);
+            fxc_nodes_join(g, first, node);
         } else {
             fxc_nodes_each_source(g, node, try_join, &node);
+        }
+    }
+    for (uint32_t r = 0; r < FXC_NODE_RULES; r++) {
+        if (g->profile->rule[r].users == FXC_USERS_DOMINATED) {
+            fxc_nodes_fuse_dominated(g, &g->profile->rule[r]);
         }
     }
 }
@@ -244,9 +260,12 @@ static bool allocate(struct fxc_node_groups *g, struct fxc_arena *arena) {
     g->stamp = FXC_NEW(arena, uint32_t, nodes);
     g->stack = FXC_NEW(arena, uint32_t, nodes);
     g->use_count = FXC_NEW(arena, uint32_t, nodes);
+    g->through = FXC_NEW(arena, uint32_t, nodes);
+    g->depth = FXC_NEW(arena, uint32_t, nodes);
+    g->is_read = FXC_NEW(arena, bool, nodes);
     return g->parent != NULL && g->next != NULL && g->last != NULL && g->lowest != NULL && g->count != NULL &&
            g->kinds != NULL && g->runs != NULL && g->span != NULL && g->stamp != NULL && g->stack != NULL &&
-           g->use_count != NULL;
+           g->use_count != NULL && g->through != NULL && g->depth != NULL && g->is_read != NULL;
 }
 
 static void note_read(struct fxc_node_groups *g, uint32_t source, void *context) {
@@ -288,6 +307,7 @@ fxc_status fxc_nodes_group(struct fxc_analysis *analysis, uint32_t graph, struct
     describe_nodes(g);
     count_uses(g, graph);
     memset(g->stamp, 0, (g->end - g->first) * sizeof *g->stamp);
+    fxc_nodes_dominate(g, graph);
     group_nodes(g);
     return FXC_OK;
 }

@@ -19,7 +19,9 @@ struct fxc_node_groups {
     bool *runs;            /* whether the node runs anything */
     uint32_t *span;        /* how many nodes that fuse with nothing come before it */
     uint32_t *stamp, *stack;
-    uint32_t *use_count; /* per node: nodes that read its results, through views; the output counts */
+    uint32_t *use_count;       /* per node: nodes that read its results, through views; the output counts */
+    uint32_t *through, *depth; /* per node: what all that is computed from it passes through, FXC_NONE for the end */
+    bool *is_read;
     uint32_t stamps;
 };
 
@@ -27,6 +29,15 @@ uint32_t fxc_nodes_root(struct fxc_node_groups *groups, uint32_t node);
 /* The nodes whose results a node reads, through views; `each` may be called twice with one. */
 void fxc_nodes_each_source(struct fxc_node_groups *groups, uint32_t node,
                            void (*each)(struct fxc_node_groups *, uint32_t source, void *context), void *context);
+/* The same of what the graph returns. */
+void fxc_nodes_each_output(struct fxc_node_groups *groups, uint32_t graph,
+                           void (*each)(struct fxc_node_groups *, uint32_t source, void *context), void *context);
+bool fxc_nodes_is_kind(const struct fxc_node_groups *groups, uint32_t node, uint16_t kinds);
+int64_t fxc_nodes_elements(const struct fxc_node_groups *groups, uint32_t node);
+void fxc_nodes_join(struct fxc_node_groups *groups, uint32_t a, uint32_t b);
+/* passes/fusion/nodes_dominate.c: fills `through`, and applies a rule whose users are dominated. */
+void fxc_nodes_dominate(struct fxc_node_groups *groups, uint32_t graph);
+void fxc_nodes_fuse_dominated(struct fxc_node_groups *groups, const struct fxc_node_rule *rule);
 
 /* Why two nodes are or are not one kernel. X(NAME, token, text). */
 #define FXC_NODE_REASON_LIST(X)                                                                                        \

@@ -15,7 +15,9 @@ struct account {
     uint32_t member_count, access_count, member_capacity, access_capacity;
     bool *external;  /* per memory class: read by another kernel than the one that makes it, or returned */
     uint32_t *entry; /* per memory class: its access in the kernel at hand, plus 1 */
-    uint32_t root;   /* of the kernel at hand */
+    uint32_t *newest,
+        *before;   /* per memory class and per value: values of the class that the kernel has read, a list */
+    uint32_t root; /* of the kernel at hand */
     struct fxc_kernel_row *kernel;
     bool failed;
 };
@@ -58,6 +60,47 @@ static int64_t class_bytes(struct account *a, uint32_t memory) {
     return bytes;
 }
 
+/* Whether two values go over the same elements of their memory, in whatever order. */
+static bool same_elements(const struct fxc_shapes *s, uint32_t a, uint32_t b) {
+    uint64_t matched = 0;
+    uint32_t left = 0;
+    if (s->offset[a] != s->offset[b] || s->numel[a] != s->numel[b] || s->rank[a] > 64) {
+        return false;
+    }
+    const int64_t *size = s->size + s->dim_begin[a], *stride = s->stride + s->dim_begin[a];
+    for (uint32_t d = 0; d < s->rank[a]; d++) {
+        left += size[d] != 1;
+    }
+    for (uint32_t d = 0; d < s->rank[b]; d++) {
+        int64_t other = s->size[s->dim_begin[b] + d], step = s->stride[s->dim_begin[b] + d];
+        uint32_t at = 0;
+        while (other != 1 && at < s->rank[a] &&
+               ((matched >> at & 1u) != 0 || size[at] != other || stride[at] != step)) {
+            at++;
+        }
+        if (other != 1 && at == s->rank[a]) {
+            return false;
+        }
+        if (other != 1) {
+            matched |= (uint64_t)1 << at;
+            left--;
+        }
+    }
+    return left == 0;
+}
+
+/* Whether the kernel at hand has read these elements already, as this value or another view; else notes them. */
+static bool is_repeated(struct account *a, uint32_t memory, uint32_t value) {
+    for (uint32_t v = a->newest[memory]; v != FXC_NONE; v = a->before[v]) {
+        if (same_elements(a->g->analysis->shapes, v, value)) {
+            return true;
+        }
+    }
+    a->before[value] = a->newest[memory];
+    a->newest[memory] = value;
+    return false;
+}
+
 static void touch(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, bool written) {
     struct account *a = (struct account *)sink;
     uint32_t memory = a->g->analysis->alias->value_memory[value];
@@ -77,6 +120,10 @@ static void touch(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, bo
         a->out->access[a->access_count] = (struct fxc_kernel_access){
             .value = origin, .node = a->g->p->value_producer[origin], .buffer = memory, .whole = -1};
         a->entry[memory] = ++a->access_count;
+        a->newest[memory] = FXC_NONE;
+    }
+    if (!written && is_repeated(a, memory, value)) {
+        return;
     }
     struct fxc_kernel_access *access = &a->out->access[a->entry[memory] - 1];
     access->written |= written;
@@ -183,8 +230,11 @@ fxc_status fxc_nodes_account(struct fxc_node_groups *g, struct fxc_fusion *fusio
     struct account a = {.g = g, .out = fusion};
     a.external = calloc(classes, sizeof *a.external);
     a.entry = calloc(classes, sizeof *a.entry);
+    a.newest = calloc(classes, sizeof *a.newest);
+    a.before = calloc((size_t)FXC_COUNT(g->p, value) + 1, sizeof *a.before);
     fusion->kernel = calloc((size_t)nodes + 1, sizeof *fusion->kernel);
-    bool memory = a.external != NULL && a.entry != NULL && fusion->kernel != NULL;
+    bool memory =
+        a.external != NULL && a.entry != NULL && a.newest != NULL && a.before != NULL && fusion->kernel != NULL;
     a.sink.tensor = note_external;
     for (uint32_t node = g->first; memory && node < g->end; node++) {
         a.root = fxc_nodes_root(g, node);
@@ -202,6 +252,8 @@ fxc_status fxc_nodes_account(struct fxc_node_groups *g, struct fxc_fusion *fusio
     }
     free(a.external);
     free(a.entry);
+    free(a.newest);
+    free(a.before);
     if (!memory || a.failed) {
         return fxc_fail_memory(err, "fusion");
     }

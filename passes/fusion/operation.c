@@ -119,6 +119,32 @@ static int64_t reach_of(struct fxc_engine *e, const struct fxc_tensor_view *view
     return reach;
 }
 
+/* The elements of memory that a strided view goes over, whatever the order: a tuple of its offset and of strides with
+ * their sizes, by rising stride. */
+static uint32_t part_of(struct fxc_engine *e, const struct fxc_tensor_view *view) {
+    int64_t stride[FXC_LOOP_RANK], sorted[2 * FXC_LOOP_RANK];
+    uint32_t item[2 * FXC_LOOP_RANK + 1], count = 0;
+    item[0] = fxc_index_constant(&e->index, fxc_view_layout(e, view, stride));
+    for (uint32_t d = 0; d < view->rank; d++) {
+        int64_t size = fxc_view_size(e, view)[d];
+        uint32_t at = count;
+        if (size == 1) {
+            continue;
+        }
+        for (; at > 0 && sorted[at - 2] > stride[d]; at -= 2) {
+            sorted[at] = sorted[at - 2];
+            sorted[at + 1] = sorted[at - 1];
+        }
+        sorted[at] = stride[d];
+        sorted[at + 1] = size;
+        count += 2;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        item[i + 1] = fxc_index_constant(&e->index, sorted[i]);
+    }
+    return fxc_index_tuple(&e->index, item, count + 1);
+}
+
 void fxc_engine_input(struct fxc_engine *e, const struct fxc_tensor_view *asked, struct fxc_inputs *inputs) {
     struct fxc_tensor_view view = *asked;
     uint32_t buffer = fxc_box_realise(e, view.box);
@@ -128,8 +154,14 @@ void fxc_engine_input(struct fxc_engine *e, const struct fxc_tensor_view *asked,
     }
     fxc_buffer_freeze(e, buffer);
     if (inputs->count < FXC_MAX_INPUTS) {
+        uint32_t part = part_of(e, &view);
+        int64_t reach = reach_of(e, &view);
+        for (uint32_t i = 0; i < inputs->count; i++) { /* what it reads already costs nothing */
+            reach = inputs->buffer[i] == buffer && inputs->part[i] == part ? 0 : reach;
+        }
         inputs->buffer[inputs->count] = buffer;
-        inputs->reach[inputs->count++] = reach_of(e, &view);
+        inputs->part[inputs->count] = part;
+        inputs->reach[inputs->count++] = reach;
     }
 }
 

@@ -13,6 +13,7 @@
 #define LOOPS                                                                                                          \
     (1u << FXC_FUSE_POINTWISE | 1u << FXC_FUSE_REDUCTION | 1u << FXC_FUSE_GATHER | 1u << FXC_FUSE_CONCAT |             \
      1u << FXC_FUSE_FACTORY)
+#define INJECTIVE (1u << FXC_FUSE_GATHER | 1u << FXC_FUSE_CONCAT | 1u << FXC_FUSE_FACTORY)
 #define VIEWS (1u << FXC_FUSE_VIEW | 1u << FXC_FUSE_NOTHING)
 
 static const struct fxc_profile profiles[] = {

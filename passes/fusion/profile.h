@@ -43,9 +43,11 @@ enum fxc_node_relation {
     FXC_RELATION_LIST(X)
 #undef X
 };
+/* Who else may read the producer; dominated: whoever does, all of it ends in the consumer. */
 #define FXC_USERS_LIST(X)                                                                                              \
     X(ANY, "any")                                                                                                      \
-    X(ONE, "one")
+    X(ONE, "one")                                                                                                      \
+    X(DOMINATED, "dominated")
 enum fxc_node_users {
 #define X(name, text) FXC_USERS_##name,
     FXC_USERS_LIST(X)

@@ -138,7 +138,7 @@ static fxc_status set_number(struct parser *ps, const struct number_field *field
 /* `rule = PRODUCERS | GROUP | CONSUMERS | RELATION | USERS` */
 static fxc_status add_rule(struct parser *ps, char *value, fxc_error *err) {
     static const char *const expected =
-        "producers | what their kernel may hold | consumers | any, same_elements or same_run | any or one";
+        "producers | what their kernel may hold | consumers | any, same_elements or same_run | any, one or dominated";
     char *part[5], shown[104];
     uint32_t bits[3] = {0}, count = 0;
     (void)snprintf(shown, sizeof shown, "%s", value);

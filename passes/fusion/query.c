@@ -58,6 +58,8 @@ fxc_status fxc_analysis_kernel(fxc_analysis *analysis, uint32_t index, fxc_kerne
                              .sizes = f->size + k->size_begin,
                              .bytes_read = k->read,
                              .bytes_written = k->written,
+                             .bytes_copied = k->copied,
+                             .bytes_reread = k->reread,
                              .inductor_bytes = k->whole_bytes,
                              .eager_bytes = k->eager_bytes,
                              .bytes_saved = k->eager_bytes - bytes,

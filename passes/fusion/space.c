@@ -276,7 +276,7 @@ static struct fxc_access normalise(struct fxc_engine *e, uint32_t buffer, uint32
     for (uint32_t d = 0; d < kept; d++) {
         sizes[d] = fxc_index_constant(&e->index, left[d]);
     }
-    return (struct fxc_access){buffer, at, fxc_index_tuple(&e->index, sizes, kept)};
+    return (struct fxc_access){.buffer = buffer, .at = at, .sizes = fxc_index_tuple(&e->index, sizes, kept)};
 }
 
 static void add_access(struct fxc_engine *e, struct fxc_access access) {
@@ -287,10 +287,11 @@ static void add_access(struct fxc_engine *e, struct fxc_access access) {
     e->access[e->access_count++] = access;
 }
 
-static bool has_access(const struct fxc_engine *e, uint32_t begin, const struct fxc_access *access) {
+static bool has_access(struct fxc_engine *e, uint32_t begin, const struct fxc_access *access) {
     for (uint32_t i = begin; i < e->access_count; i++) {
-        const struct fxc_access *a = &e->access[i];
+        struct fxc_access *a = &e->access[i];
         if (a->buffer == access->buffer && a->at == access->at && a->sizes == access->sizes) {
+            a->last = access->last;
             return true;
         }
     }
@@ -300,12 +301,12 @@ static bool has_access(const struct fxc_engine *e, uint32_t begin, const struct 
 static void simplify_extern(struct fxc_engine *e, struct fxc_operation *op) {
     op->access_begin = e->access_count;
     for (uint32_t i = 0; i < op->output_count; i++) {
-        add_access(e, (struct fxc_access){e->number[op->output_begin + i], FXC_NONE, 0});
+        add_access(e, (struct fxc_access){.buffer = e->number[op->output_begin + i], .at = FXC_NONE});
     }
     op->write_count = op->output_count;
     uint32_t reads = e->access_count;
     for (uint32_t i = 0; i < op->input_count; i++) {
-        struct fxc_access access = {e->number[op->input_begin + i], FXC_NONE, 0};
+        struct fxc_access access = {.buffer = e->number[op->input_begin + i], .at = FXC_NONE};
         if (!has_access(e, reads, &access)) {
             add_access(e, access);
         }
@@ -365,6 +366,9 @@ void fxc_operation_simplify(struct fxc_engine *e, uint32_t operation, const uint
         at = fxc_index_substitute(&e->index, at, map, size);
         at = fxc_index_number_loaded(&e->index, at, seen, &seen_count, LOADED);
         struct fxc_access access = normalise(e, load.buffer, at, size, outer + folded);
+        access.first = load.first;
+        access.last = load.last;
+        access.most = load.most;
         if (!has_access(e, reads, &access)) {
             add_access(e, access);
         }

@@ -9,7 +9,7 @@
 enum { FXC_KERNEL_PATH_SIZE = 256 };
 
 struct fxc_kernel_sum {
-    int64_t kernels, bytes_read, bytes_written, inductor_bytes, eager_bytes, bytes_saved;
+    int64_t kernels, bytes_read, bytes_written, bytes_copied, bytes_reread, inductor_bytes, eager_bytes, bytes_saved;
     int64_t matrix_flops, vector_flops, transcendentals, executed_flops, executed_transcendentals;
     double seconds;
 };

@@ -73,6 +73,8 @@ static void put_text_row(fxc_analysis *analysis, uint32_t index, const fxc_kerne
     fxc_put(out, " ");
     put_number(out, k->bytes_read, true, raw);
     put_number(out, k->bytes_written, true, raw);
+    put_number(out, k->bytes_copied, true, raw);
+    put_number(out, k->bytes_reread, true, raw);
     put_number(out, k->bytes_saved, true, raw);
     put_number(out, k->matrix_flops + k->vector_flops, false, raw);
     put_number(out, k->executed_flops, false, raw);
@@ -95,7 +97,8 @@ static fxc_status put_text(fxc_analysis *analysis, const fxc_render_options *opt
     FXC_TRY(fxc_kernel_totals(analysis, &totals, err));
     fxc_putf(out, "profile %s: %s\n\n", f->profile->name, f->profile->summary);
     fxc_putf(out,
-             "    # kind       loops / folded             read    written      saved      FLOPs   executed %s module"
+             "    # kind       loops / folded             read    written     copied     reread      saved      FLOPs  "
+             " executed %s module"
              "                        nodes\n",
              analysis->device != NULL ? "      time bound    " : "");
     for (uint32_t i = 0; i < f->kernel_count && (options->top == 0 || i < options->top); i++) {
@@ -111,7 +114,8 @@ static fxc_status put_text(fxc_analysis *analysis, const fxc_render_options *opt
  */
 
 static void put_csv(fxc_analysis *analysis, struct fxc_stream *out) {
-    fxc_put(out, "kernel,kind,module,nodes,bytes_read,bytes_written,inductor_bytes,bytes_saved,matrix_flops,"
+    fxc_put(out, "kernel,kind,module,nodes,bytes_read,bytes_written,bytes_copied,bytes_reread,inductor_bytes,bytes_"
+                 "saved,matrix_flops,"
                  "vector_flops,transcendentals,executed_flops,seconds,bound\n");
     for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
         char path[FXC_KERNEL_PATH_SIZE];
@@ -120,8 +124,9 @@ static void put_csv(fxc_analysis *analysis, struct fxc_stream *out) {
         const char *module = fxc_kernel_module_path(analysis, &k, path);
         fxc_putf(out, "%u,%s,%s,", i, k.kind_text, module == NULL ? "" : module);
         put_nodes(analysis->program, &k, UINT32_MAX, out);
-        fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, k.bytes_read, k.bytes_written, k.inductor_bytes,
-                 k.bytes_saved);
+        fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, k.bytes_read, k.bytes_written, k.bytes_copied,
+                 k.bytes_reread);
+        fxc_putf(out, ",%" PRId64 ",%" PRId64, k.inductor_bytes, k.bytes_saved);
         fxc_putf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",", k.matrix_flops, k.vector_flops,
                  k.transcendentals, k.executed_flops);
         if (!isnan(k.seconds)) {

@@ -10,6 +10,8 @@ bool fxc_kernel_sum_join(struct fxc_kernel_sum *a, const struct fxc_kernel_sum *
     bool overflow = fxc_add(a->kernels, b->kernels, &a->kernels);
     overflow |= fxc_add(a->bytes_read, b->bytes_read, &a->bytes_read);
     overflow |= fxc_add(a->bytes_written, b->bytes_written, &a->bytes_written);
+    overflow |= fxc_add(a->bytes_copied, b->bytes_copied, &a->bytes_copied);
+    overflow |= fxc_add(a->bytes_reread, b->bytes_reread, &a->bytes_reread);
     if (a->inductor_bytes < 0 || b->inductor_bytes < 0) { /* none under this profile */
         a->inductor_bytes = -1;
     } else {
@@ -30,6 +32,8 @@ bool fxc_kernel_sum_add(struct fxc_kernel_sum *a, const fxc_kernel_info *k) {
     struct fxc_kernel_sum one = {.kernels = 1,
                                  .bytes_read = k->bytes_read,
                                  .bytes_written = k->bytes_written,
+                                 .bytes_copied = k->bytes_copied,
+                                 .bytes_reread = k->bytes_reread,
                                  .inductor_bytes = k->inductor_bytes,
                                  .eager_bytes = k->eager_bytes,
                                  .bytes_saved = k->bytes_saved,
@@ -94,6 +98,8 @@ void fxc_put_kernel_totals(const struct fxc_analysis *analysis, const struct fxc
     fxc_putf(out, "\n%" PRId64 " kernels, %s read, ", sum->kernels, fxc_human_bytes(sum->bytes_read, raw, text));
     fxc_putf(out, "%s written, %s saved against running each node alone\n",
              fxc_human_bytes(sum->bytes_written, raw, text), fxc_human_bytes(sum->bytes_saved, raw, more));
+    fxc_putf(out, "of these bytes %s for copies into other layouts, %s read to compute again\n",
+             fxc_human_bytes(sum->bytes_copied, raw, text), fxc_human_bytes(sum->bytes_reread, raw, more));
     fxc_putf(out, "%s FLOPs, %s executed with what is computed again\n",
              fxc_human(sum->matrix_flops + sum->vector_flops, raw, text), fxc_human(sum->executed_flops, raw, more));
     const struct fxc_kernel_memory *memory = &analysis->fusion->memory;
@@ -114,6 +120,8 @@ void fxc_put_kernel_totals(const struct fxc_analysis *analysis, const struct fxc
 void fxc_json_kernel_sum(struct fxc_json *json, const struct fxc_kernel_sum *sum) {
     fxc_json_int(json, "bytes_read", sum->bytes_read);
     fxc_json_int(json, "bytes_written", sum->bytes_written);
+    fxc_json_int(json, "bytes_copied", sum->bytes_copied);
+    fxc_json_int(json, "bytes_reread", sum->bytes_reread);
     fxc_json_int(json, "inductor_bytes", sum->inductor_bytes);
     fxc_json_int(json, "eager_bytes", sum->eager_bytes);
     fxc_json_int(json, "bytes_saved", sum->bytes_saved);

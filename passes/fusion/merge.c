@@ -109,12 +109,38 @@ static bool costs_memory(struct fxc_merge *m, uint32_t a, uint32_t b, int64_t sh
     return elements / 32 > shared;
 }
 
+/* Whether anything but group b needs what group a makes. */
+static bool is_kept(const struct fxc_merge *m, uint32_t a, uint32_t b) {
+    const struct fxc_engine *e = m->e;
+    const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
+    for (uint32_t i = 0; i < x->member_count; i++) {
+        const struct fxc_operation *op = &e->operation[m->member[x->member_begin + i]];
+        uint32_t buffer = e->number[op->output_begin], readers = 0;
+        for (uint32_t g = 0; g < 2; g++) {
+            const struct fxc_kernel_group *group = g == 0 ? x : y;
+            for (uint32_t k = 0; k < group->member_count; k++) {
+                const struct fxc_operation *reader = &e->operation[m->member[group->member_begin + k]];
+                for (uint32_t r = 0; r < reader->read_count; r++) {
+                    readers += e->access[reader->access_begin + reader->write_count + r].buffer == buffer;
+                }
+            }
+        }
+        if (e->buffer[buffer].output || m->readers[buffer] != readers) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum fxc_merge_reason vertical(struct fxc_merge *m, uint32_t a, uint32_t b) {
     if (!reads_what_is_written(m, a, b)) {
         return FXC_MERGE_OTHER_ELEMENTS;
     }
     enum fxc_merge_reason relation = fxc_loops_relate(m, a, b);
     const struct fxc_kernel_group *x = &m->group[a], *y = &m->group[b];
+    if (m->e->profile->one_result && is_kept(m, a, b)) {
+        return FXC_MERGE_KEPT;
+    }
     if (relation != FXC_MERGE_OTHER_LOOPS && (!x->reduces || m->e->profile->by_points)) {
         return relation;
     }

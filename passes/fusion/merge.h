@@ -19,6 +19,7 @@
     X(TOO_MANY, "too_many", "together they are more operations than a kernel may hold")                                \
     X(TOO_MANY_SIBLINGS, "too_many_siblings",                                                                          \
       "together they are more operations than a kernel may hold whose parts do not feed each other")                   \
+    X(KEPT, "kept", "what the first makes is kept, and a kernel keeps one result")                                     \
     X(MEMORY, "memory", "memory that could be used again would not be")                                                \
     X(OTHER_ELEMENTS, "other_elements", "the second reads other elements than the first has just written")             \
     X(BETWEEN, "between", "another kernel must run between them")                                                      \

@@ -96,10 +96,6 @@ int64_t fxc_nodes_elements(const struct fxc_node_groups *g, uint32_t node) {
     return g->p->value_kind[result] == FXC_KIND_TENSOR ? g->analysis->shapes->numel[result] : -1;
 }
 
-bool fxc_nodes_is_kind(const struct fxc_node_groups *g, uint32_t node, uint16_t kinds) {
-    return (kind_of(g, node) & kinds) != 0;
-}
-
 static bool rule_holds(struct fxc_node_groups *g, const struct fxc_node_rule *rule, uint32_t source, uint32_t node) {
     uint32_t root = fxc_nodes_root(g, source) - g->first;
     if ((kind_of(g, source) & rule->producer) == 0 || (g->kinds[root] & ~rule->group) != 0 ||

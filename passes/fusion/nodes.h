@@ -32,7 +32,6 @@ void fxc_nodes_each_source(struct fxc_node_groups *groups, uint32_t node,
 /* The same of what the graph returns. */
 void fxc_nodes_each_output(struct fxc_node_groups *groups, uint32_t graph,
                            void (*each)(struct fxc_node_groups *, uint32_t source, void *context), void *context);
-bool fxc_nodes_is_kind(const struct fxc_node_groups *groups, uint32_t node, uint16_t kinds);
 int64_t fxc_nodes_elements(const struct fxc_node_groups *groups, uint32_t node);
 void fxc_nodes_join(struct fxc_node_groups *groups, uint32_t a, uint32_t b);
 /* passes/fusion/nodes_dominate.c: fills `through`, and applies a rule whose users are dominated. */

@@ -78,7 +78,7 @@ void fxc_nodes_fuse_dominated(struct fxc_node_groups *g, const struct fxc_node_r
     for (uint32_t node = g->first; node < g->end; node++) {
         uint32_t to = g->runs[node - g->first] ? g->through[node - g->first] : FXC_NONE;
         uint32_t root = fxc_nodes_root(g, node) - g->first;
-        if (to == FXC_NONE || to - node > g->profile->max_nodes || !fxc_nodes_is_kind(g, node, rule->producer) ||
+        if (to == FXC_NONE || to - node > g->profile->max_nodes || (g->kinds[root] & rule->producer) == 0 ||
             (g->kinds[root] & ~rule->group) != 0 || !path_holds(g, rule, node, to)) {
             continue;
         }

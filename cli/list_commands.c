@@ -161,7 +161,7 @@ fxc_status cli_profiles(struct cli_options *options, fxc_error *err) {
         if (markdown) {
             (void)printf("| `%s` | %s | %s |\n", profile.name, profile.summary, profile.source);
         } else {
-            (void)printf("%-13s %s\n%-13s from %s\n", profile.name, profile.summary, "", profile.source);
+            (void)printf("%-22s %s\n%-22s from %s\n", profile.name, profile.summary, "", profile.source);
         }
     }
     return FXC_OK;

@@ -24,6 +24,16 @@ def mutations(folder: Path) -> Iterator[Result]:
     )
 
 
+def fusion_bounds(folder: Path) -> Iterator[Result]:
+    """Random programs under every profile, with ASan and UBSan: FLOPs, and bytes between ideal and none."""
+    del folder
+    programs = 60_000
+    command = [ROOT / "build/test/test_fusion_bounds", str(programs)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    figure = "all hold" if answer.returncode == 0 else (answer.stdout + answer.stderr)[-400:]
+    yield Result(f"laws of kernels on {programs:,} random programs", figure, "no exception", answer.returncode == 0)
+
+
 def fuzzing(folder: Path) -> Iterator[Result]:
     """Five minutes of libFuzzer on each reader and on the rules under ASan and UBSan."""
     del folder

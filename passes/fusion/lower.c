@@ -174,12 +174,12 @@ static void give_input(struct fxc_engine *e, uint32_t value, uint8_t kind) {
                               .dtype = e->analysis->shapes->dtype[value],
                               .input = true,
                               .parameter = kind != FXC_INPUT_KIND_USER_INPUT};
-    struct fxc_box box = {.buffer = fxc_engine_buffer(e, made),
-                          .shape = shape,
-                          .node = FXC_NONE,
-                          .value = value,
-                          .rank = rank,
-                          .dtype = made.dtype};
+    uint32_t buffer = fxc_engine_buffer(e, made);
+    if (e->profile->frozen && made.parameter && !e->failed) {
+        e->buffer[buffer].charged = 0; /* constants are no inputs to Inductor's counter */
+    }
+    struct fxc_box box = {
+        .buffer = buffer, .shape = shape, .node = FXC_NONE, .value = value, .rank = rank, .dtype = made.dtype};
     e->view[value] = fxc_engine_box(e, &box);
 }
 

@@ -45,6 +45,9 @@
     X(product)                                                                                                         \
     X(convolution)                                                                                                     \
     X(convolution_backward)                                                                                            \
+    X(packed_linear)                                                                                                   \
+    X(packed)                                                                                                          \
+    X(force_strides)                                                                                                   \
     X(attention)                                                                                                       \
     X(fallback)                                                                                                        \
     /* passes/fusion/lower_scan.c */                                                                                   \

@@ -61,8 +61,18 @@ void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
     e->buffer[e->box[e->view[value].box].buffer].flexible = true; /* it can write into a part of another buffer */
 }
 
+/* A parameter that the compiler has laid out ahead of time. */
+static bool is_frozen(const struct fxc_engine *e, const struct fxc_tensor_view *view) {
+    uint32_t buffer = e->box[view->box].buffer;
+    return e->profile->frozen && buffer != FXC_NONE && e->buffer[buffer].parameter;
+}
+
 /* A tensor of a convolution in the order of strides that its kernel wants. */
 static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, bool last, struct fxc_inputs *inputs) {
+    if (is_frozen(e, &view)) {
+        fxc_engine_input(e, &view, inputs);
+        return;
+    }
     int64_t size[FXC_LOOP_RANK], wanted[FXC_LOOP_RANK];
     memcpy(size, fxc_view_size(e, &view), view.rank * sizeof *size);
     (void)fxc_box_realise(e, view.box);
@@ -76,8 +86,8 @@ static void conv_input(struct fxc_engine *e, struct fxc_tensor_view view, bool l
     fxc_engine_input(e, &view, inputs);
 }
 
-/* The bias is added to what the kernel has written. */
-static void add_bias(struct fxc_engine *e, const struct fxc_tensor_view *bias, uint32_t value) {
+/* The bias, which goes along a dimension, is added to what the kernel has written. */
+static void add_bias(struct fxc_engine *e, const struct fxc_tensor_view *bias, uint32_t value, uint32_t along) {
     struct fxc_tensor_view operand[2] = {e->view[value], *bias};
     struct fxc_box *box = &e->box[operand[0].box];
     box->value = e->buffer[box->buffer].value = FXC_NONE;
@@ -86,9 +96,9 @@ static void add_bias(struct fxc_engine *e, const struct fxc_tensor_view *bias, u
     uint8_t rank = operand[0].rank, dtype = box->dtype;
     memcpy(size, fxc_view_size(e, &operand[0]), rank * sizeof *size);
     for (uint32_t d = 0; d < rank; d++) {
-        sizes[d] = d == 1 ? size[d] : 1;
+        sizes[d] = d == along ? size[d] : 1;
     }
-    operand[1] = fxc_view_reshape(e, &operand[1], sizes + 1, (uint8_t)(rank - 1));
+    operand[1] = fxc_view_reshape(e, &operand[1], sizes + along, (uint8_t)(rank - along));
     operand[1] = fxc_view_expand(e, &operand[1], size, rank);
     struct fxc_tensor_view out = fxc_combine(e, operand, 2, fxc_engine_sizes(e, size, rank), rank, dtype, 1, 1, 0);
     fxc_give(e, 0, &out);
@@ -116,7 +126,7 @@ void fxc_lower_convolution(struct fxc_engine *e, const struct fxc_lowering *how)
     fxc_channels_last(size, rank, stride);
     fxc_library_kernel(e, &inputs, last ? stride : recorded, 1);
     if (biased && e->profile->bias_apart) {
-        add_bias(e, &bias, value);
+        add_bias(e, &bias, value, 1);
     }
 }
 
@@ -168,6 +178,65 @@ void fxc_lower_convolution_backward(struct fxc_engine *e, const struct fxc_lower
         fxc_engine_input(e, &operand[i], &inputs);
     }
     fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+}
+
+/* oneDNN's linear layer with a packed weight: what is packed is opaque, so the weight that it was made of counts. The
+ * bias is added behind it (mkl_packed_linear of torch/_inductor/mkldnn_lowerings.py). */
+void fxc_lower_packed_linear(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view x, weight, bias;
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t value = fxc_result_value(e, 0);
+    const int64_t *size, *recorded;
+    uint8_t rank;
+    if (!fxc_operand(e, FXC_NAME_X, &x) || !fxc_operand(e, FXC_NAME_ORI_W, &weight) || value == FXC_NONE ||
+        !fxc_value_sizes(e, value, &size, &recorded, &rank)) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    fxc_engine_input(e, &x, &inputs);
+    fxc_engine_input(e, &weight, &inputs);
+    fxc_library_kernel(e, &inputs, recorded, 1);
+    if (fxc_operand(e, FXC_NAME_B, &bias)) {
+        add_bias(e, &bias, value, (uint32_t)rank - 1);
+    }
+}
+
+/* oneDNN's kernels with what is fused into them: images channels-last, weights packed. */
+void fxc_lower_packed(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view operand[FXC_MAX_INPUTS];
+    struct fxc_inputs inputs = {.count = 0};
+    uint32_t count = fxc_operands(e, operand, FXC_MAX_INPUTS);
+    if (count == FXC_NONE) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (operand[i].rank == 4) {
+            conv_input(e, operand[i], true, &inputs);
+        } else {
+            fxc_engine_input(e, &operand[i], &inputs);
+        }
+    }
+    fxc_library_kernel(e, &inputs, NULL, FXC_MAX_INPUTS);
+}
+
+/* A result in the strides that the caller expects. */
+void fxc_lower_force_strides(struct fxc_engine *e, const struct fxc_lowering *how) {
+    struct fxc_tensor_view view;
+    struct fxc_rule rule = fxc_engine_rule(e);
+    uint32_t list = fxc_rule_list(&rule, FXC_NAME_stride);
+    int64_t wanted[FXC_LOOP_RANK];
+    bool known = list != FXC_NONE && fxc_operand(e, FXC_NAME_input, &view);
+    for (uint32_t d = 0; known && d < view.rank; d++) {
+        known = fxc_rule_item_int(&rule, list, d, &wanted[d]);
+    }
+    if (!known) {
+        fxc_lower_fallback(e, how);
+        return;
+    }
+    (void)fxc_box_realise(e, view.box);
+    view = fxc_engine_require(e, &view, wanted, false);
+    fxc_give(e, 0, &view);
 }
 
 /* Attention's kernel wants its inputs in row-major order, or as eager has them where that is not dense inside. */

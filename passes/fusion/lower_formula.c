@@ -43,7 +43,7 @@ void fxc_lower_iota(struct fxc_engine *e, const struct fxc_lowering *how) {
     uint32_t shape = fxc_engine_sizes(e, size, rank);
     fxc_engine_variables(e, e->size + shape, rank, &variable);
     fxc_body_start(e, &body);
-    fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, variable, true, 1});
+    fxc_body_load(e, &body, fxc_load_of(FXC_NONE, variable, true));
     fxc_own_work(e, &body, shape, rank, 0, how->operations);
     struct fxc_tensor_view out = fxc_engine_pointwise(e, shape, rank, e->analysis->shapes->dtype[value], &body);
     fxc_give(e, 0, &out);

@@ -45,7 +45,7 @@ static uint32_t picked(struct fxc_engine *e, struct gather *g, const struct fxc_
     fxc_body_inline(e, &g->body, index, map, e->size + g->shape);
     uint32_t formula = extent == 1 ? FXC_NONE : fxc_formula_at(e, index, map, e->size + g->shape);
     if (formula != FXC_NONE && is_natural(e, formula, g->rank)) {
-        fxc_body_load(e, &g->body, (struct fxc_load){FXC_NONE, formula, true, 1}); /* tested against the bounds */
+        fxc_body_load(e, &g->body, fxc_load_of(FXC_NONE, formula, true)); /* tested against the bounds */
         return formula;
     }
     return extent == 1 ? 0 : fxc_index_loaded(&e->index);

@@ -113,7 +113,7 @@ static struct fxc_tensor_view windows(struct fxc_engine *e, const struct window 
         fxc_index_add(&e->index, &sum, 1, map[w->rank + d]);
         uint32_t at = fxc_index_of(&e->index, &sum, size);
         if (w->padding[0] != 0 || w->padding[1] != 0) {
-            fxc_body_load(e, &body, (struct fxc_load){FXC_NONE, at, true, 1});
+            fxc_body_load(e, &body, fxc_load_of(FXC_NONE, at, true));
         }
         map[from + d] = fxc_view_size(e, &w->view)[from + d] == 1 ? 0 : at;
     }

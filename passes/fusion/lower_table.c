@@ -45,14 +45,9 @@ static const struct fxc_lowering *by_kind(const struct fxc_program *p, uint32_t 
     }
 }
 
-/* The row of "aten.mm.out": that of its packet. */
-static const struct fxc_lowering *find(const char *name) {
-    const char *overload = strrchr(name, '.');
+/* The row of the first `length` characters of a name. */
+static const struct fxc_lowering *find_packet(const char *name, size_t length) {
     size_t low = 0, high = sizeof rows / sizeof rows[0];
-    size_t length = overload == NULL ? strlen(name) : (size_t)(overload - name);
-    if (strncmp(name, "operator.", 9) == 0) {
-        length = strlen(name);
-    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = strncmp(name, rows[middle].packet, length);
@@ -65,6 +60,13 @@ static const struct fxc_lowering *find(const char *name) {
         *(order < 0 ? &high : &low) = order < 0 ? middle : middle + 1;
     }
     return NULL;
+}
+
+/* The row of "aten.mm.out" is that of its packet; packets and functions have no overload. */
+static const struct fxc_lowering *find(const char *name) {
+    const char *overload = strrchr(name, '.');
+    const struct fxc_lowering *row = find_packet(name, strlen(name));
+    return row != NULL || overload == NULL ? row : find_packet(name, (size_t)(overload - name));
 }
 
 fxc_status fxc_lowering_bind(struct fxc_engine *e, const struct fxc_lowering ***out, fxc_error *err) {

@@ -1,6 +1,6 @@
 /* Laws of kernels on random programs, under every profile: no FLOPs are lost, and bytes lie between those of the whole
  * program as one kernel and those of unfused nodes, once what is read again to compute again and copies into other
- * layouts are left out. With an argument: so many programs, which bench/checks/hostile.py asks for. */
+ * layouts are left out. With an argument: so many programs, which the check fusion_bounds asks for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

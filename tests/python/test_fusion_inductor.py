@@ -102,6 +102,18 @@ def test_nodes_are_matched_by_what_they_compute() -> None:
     assert {b: a for a, b in pairs(longer, plain).items()} == pairs(plain, longer)
 
 
+@pytest.mark.parametrize("name", ["mlp", "attention_block", "residual_block", "depthwise_separable"])
+def test_frozen_kernels_are_inductors(name: str) -> None:
+    """With torch._inductor.config.freezing the graph itself is another: weights are packed, activations fused."""
+    module, inputs = PROGRAMS[name]()
+    (graph,) = truth(module, inputs, options={"freezing": True}).graphs
+    assert graph.program is not None
+    found = compare(name, graph, graph.program.to_bytes(), "inductor-cpu-freezing")
+    print("\n".join(found.misses()))  # names of copies that are made for a call
+    assert found.same_bytes == found.kernels == found.our_kernels
+    assert found.our_bytes == found.bytes > 0
+
+
 def test_a_miss_is_told() -> None:
     """What the comparison says where the kernels are not Inductor's: the unfused profile gives a kernel per node."""
     module, inputs = PROGRAMS["softmax"]()

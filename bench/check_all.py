@@ -37,6 +37,7 @@ from checks import (
     kernel_memory,
     measured,
     memory,
+    other_compilers,
     partition,
     recording,
     shapes,
@@ -57,7 +58,8 @@ CHECKS = {
         *(measured.measured_models, kernel_memory.kernel_memory, cpu_compiled.cpu_compiled),
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
         *(cpu_models.cpu_models_two_threads, cpu_models.cpu_models_frozen),
-        *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu, compiler.compiler_backend),
+        *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu),
+        *(other_compilers.other_compilers, compiler.compiler_backend),
         partition.llama_stages,
     )
 }

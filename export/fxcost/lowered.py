@@ -126,6 +126,8 @@ def _inline_numbers(program: Any, graph: torch.fx.Graph) -> None:
         constant = program.constants.get(spec.target) if spec.kind.name == "CONSTANT_TENSOR" else None
         if not isinstance(constant, torch.Tensor) or constant.numel() != 1 or not node.users:
             continue
+        if isinstance(constant, FakeTensor):  # of a program without its values
+            continue
         with graph.inserting_after(placeholders[-1]):
             options: dict[str, Any] = {"dtype": constant.dtype, "device": constant.device, "pin_memory": False}
             number = graph.call_function(torch.ops.aten.full.default, (list(constant.shape), constant.item()), options)

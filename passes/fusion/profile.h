@@ -31,6 +31,7 @@ enum fxc_profile_engine {
 #define X(name, text) FXC_ENGINE_##name,
     FXC_ENGINE_LIST(X)
 #undef X
+        FXC_ENGINE_COUNT
 };
 
 /* How the loops of two nodes must relate to be one kernel. */
@@ -42,6 +43,7 @@ enum fxc_node_relation {
 #define X(name, text) FXC_RELATION_##name,
     FXC_RELATION_LIST(X)
 #undef X
+        FXC_RELATION_COUNT
 };
 /* Who else may read the producer; dominated: whoever does, all of it ends in the consumer. */
 #define FXC_USERS_LIST(X)                                                                                              \
@@ -52,6 +54,7 @@ enum fxc_node_users {
 #define X(name, text) FXC_USERS_##name,
     FXC_USERS_LIST(X)
 #undef X
+        FXC_USERS_COUNT
 };
 
 /* A node joins the kernel of a node that it reads (FXC_ENGINE_NODES). Masks are bits of enum fxc_fuse (ir/ops.h). */

@@ -1,14 +1,12 @@
 /* Profile files: a fusion profile as text, one `name = value` a line. */
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fxcost/fusion.h"
 #include "ir/error.h"
-#include "ir/ops.h"
-#include "passes/fusion/profile.h"
+#include "passes/fusion/profile_words.h"
 
 enum { MOST_BYTES = 1 << 20 };
 
@@ -25,31 +23,6 @@ struct parser {
     bool started, titled; /* `from` or `engine` was given; the profile's own name was */
     uint64_t seen;        /* bits of the words that were given */
 };
-
-/* ---- words --------------------------------------------------------------------------------------------------------
- */
-
-struct number_field {
-    const char *name, *text;
-    size_t offset;
-    bool flag;
-};
-static const struct number_field fields[] = {
-#define NUMBER(name, text) {#name, text, offsetof(struct fxc_profile, name), false},
-#define FLAG(name, text) {#name, text, offsetof(struct fxc_profile, name), true},
-#include "passes/fusion/fields.def"
-};
-enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
-_Static_assert(FIELD_COUNT < 60, "bits of parser.seen");
-
-#define X(name, text) text,
-static const char *const heavy_texts[] = {FXC_HEAVY_LIST(X)};
-static const char *const kind_texts[] = {FXC_FUSE_LIST(X)};
-static const char *const relation_texts[] = {FXC_RELATION_LIST(X)};
-static const char *const users_texts[] = {FXC_USERS_LIST(X)};
-static const char *const engine_texts[] = {FXC_ENGINE_LIST(X)};
-#undef X
-#define COUNT(array) ((uint32_t)(sizeof(array) / sizeof(array)[0]))
 
 /* ---- errors -------------------------------------------------------------------------------------------------------
  */
@@ -116,7 +89,8 @@ static bool read_bits(const char *const *texts, uint32_t count, char *list, uint
     return true;
 }
 
-static fxc_status set_number(struct parser *ps, const struct number_field *field, const char *value, fxc_error *err) {
+static fxc_status set_number(struct parser *ps, const struct fxc_profile_field *field, const char *value,
+                             fxc_error *err) {
     char *at = (char *)ps->profile + field->offset, *end;
     if (field->flag) {
         bool yes = strcmp(value, "true") == 0;
@@ -154,15 +128,15 @@ static fxc_status add_rule(struct parser *ps, char *value, fxc_error *err) {
         return fail_line(ps, count < 5 ? expected : "at most 6 rules", shown, err);
     }
     for (uint32_t i = 0; i < 3; i++) {
-        if (!read_bits(kind_texts, COUNT(kind_texts), part[i], &bits[i])) {
+        if (!read_bits(fxc_kind_texts, FXC_FUSE_COUNT, part[i], &bits[i])) {
             return fail_line(ps,
                              "kinds of operators: pointwise, reduction, anchor, view, gather, scan, concat, factory, "
                              "opaque, collective, nothing",
                              shown, err);
         }
     }
-    uint32_t relation = find_word(relation_texts, COUNT(relation_texts), part[3]);
-    uint32_t users = find_word(users_texts, COUNT(users_texts), part[4]);
+    uint32_t relation = find_word(fxc_relation_texts, FXC_RELATION_COUNT, part[3]);
+    uint32_t users = find_word(fxc_users_texts, FXC_USERS_COUNT, part[4]);
     if (relation == FXC_NONE || users == FXC_NONE) {
         return fail_line(ps, expected, shown, err);
     }
@@ -190,7 +164,7 @@ static fxc_status start(struct parser *ps, bool other, const char *value, fxc_er
         }
         *own = *from;
     } else {
-        uint32_t engine = find_word(engine_texts, COUNT(engine_texts), value);
+        uint32_t engine = find_word(fxc_engine_texts, FXC_ENGINE_COUNT, value);
         if (engine == FXC_NONE) {
             return fail_line(ps, "nodes or loops", value, err);
         }
@@ -220,13 +194,13 @@ static fxc_status set_word(struct parser *ps, const char *name, char *value, fxc
     if (!ps->started) {
         return fail_line(ps, "'from = PROFILE' or 'engine = nodes' or 'loops' first", name, err);
     }
-    for (uint32_t i = 0; i < FIELD_COUNT; i++) {
-        if (strcmp(fields[i].name, name) == 0) {
+    for (uint32_t i = 0; i < FXC_FIELD_COUNT; i++) {
+        if (strcmp(fxc_profile_fields[i].name, name) == 0) {
             if ((ps->seen >> i & 1u) != 0) {
                 return fail_line(ps, "each name once", name, err);
             }
             ps->seen |= (uint64_t)1 << i;
-            return set_number(ps, &fields[i], value, err);
+            return set_number(ps, &fxc_profile_fields[i], value, err);
         }
     }
     if (strcmp(name, "rule") == 0) {
@@ -237,12 +211,12 @@ static fxc_status set_word(struct parser *ps, const char *name, char *value, fxc
         return FXC_OK;
     }
     if (strcmp(name, "heavy") == 0) {
-        return read_bits(heavy_texts, COUNT(heavy_texts), value, &own->heavy)
+        return read_bits(fxc_heavy_texts, FXC_HEAVY_COUNT, value, &own->heavy)
                    ? FXC_OK
                    : fail_line(ps, "all, none, or some of exp, log, log10, log1p, log2, sigmoid, tanh", name, err);
     }
     if (strcmp(name, "fusible") == 0) {
-        if (!read_bits(kind_texts, COUNT(kind_texts), value, &bits)) {
+        if (!read_bits(fxc_kind_texts, FXC_FUSE_COUNT, value, &bits)) {
             return fail_line(ps, "all, none, or kinds of operators, such as: pointwise, reduction, view", name, err);
         }
         own->fusible = (uint16_t)bits;
@@ -371,100 +345,4 @@ fxc_status fxc_profile_open(const char *path, fxc_profile **out, fxc_error *err)
 bool fxc_profile_is_path(const char *value) {
     size_t length = strlen(value), suffix = strlen(".profile");
     return strchr(value, '/') != NULL || (length > suffix && strcmp(value + length - suffix, ".profile") == 0);
-}
-
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
-
-/* Text on its way out. */
-struct printer {
-    fxc_write_fn write;
-    void *context;
-    fxc_error *err;
-    fxc_status status;
-};
-
-static void put(struct printer *out, const char *text) {
-    if (out->status == FXC_OK && !out->write(out->context, text, strlen(text))) {
-        out->status = fxc_fail(out->err, FXC_IO, "fxc_profile_print: writing failed");
-    }
-}
-
-static void put_line(struct printer *out, const char *name, const char *value) {
-    put(out, name);
-    put(out, " = ");
-    put(out, value);
-    put(out, "\n");
-}
-
-static void put_bits(struct printer *out, const char *const *texts, uint32_t count, uint32_t bits) {
-    const char *between = "";
-    for (uint32_t i = 0; i < count; i++) {
-        if ((bits >> i & 1u) != 0) {
-            put(out, between);
-            put(out, texts[i]);
-            between = ", ";
-        }
-    }
-    if (bits == 0) {
-        put(out, "none");
-    }
-}
-
-static void put_rule(struct printer *out, const struct fxc_node_rule *rule) {
-    uint32_t bits[3] = {rule->producer, rule->group, rule->consumer};
-    put(out, "rule = ");
-    for (uint32_t i = 0; i < 3; i++) {
-        put_bits(out, kind_texts, COUNT(kind_texts), bits[i]);
-        put(out, " | ");
-    }
-    put(out, relation_texts[rule->relation]);
-    put(out, " | ");
-    put(out, users_texts[rule->users]);
-    put(out, "\n");
-}
-
-fxc_status fxc_profile_print(const fxc_profile *profile, fxc_write_fn write, void *context, fxc_error *err) {
-    struct printer out = {write, context, err, FXC_OK};
-    char number[16];
-    put_line(&out, "profile", profile->name);
-    put_line(&out, "summary", profile->summary);
-    put_line(&out, "source", profile->source);
-    put_line(&out, "engine", engine_texts[profile->engine]);
-    put_line(&out, "lowered", profile->lowered == NULL ? "none" : profile->lowered);
-    for (uint32_t i = 0; i < FIELD_COUNT; i++) {
-        const char *at = (const char *)profile + fields[i].offset;
-        uint32_t value = fields[i].flag ? *(const bool *)(const void *)at : *(const uint32_t *)(const void *)at;
-        if (value != 0) {
-            (void)snprintf(number, sizeof number, "%u", value);
-            put(&out, fields[i].name);
-            put(&out, " = ");
-            put(&out, fields[i].flag ? "true" : number);
-            put(&out, "  # ");
-            put(&out, fields[i].text);
-            put(&out, "\n");
-        }
-    }
-    if (profile->engine == FXC_ENGINE_LOOPS) {
-        put(&out, "heavy = ");
-        put_bits(&out, heavy_texts, COUNT(heavy_texts), profile->heavy);
-        put(&out, "\n");
-    } else {
-        put(&out, "fusible = ");
-        put_bits(&out, kind_texts, COUNT(kind_texts), profile->fusible);
-        put(&out, "\n");
-    }
-    for (uint32_t i = 0; i < FXC_NODE_RULES && profile->rule[i].consumer != 0; i++) {
-        put_rule(&out, &profile->rule[i]);
-    }
-    return out.status;
-}
-
-fxc_status fxc_profile_word(uint32_t index, const char **name, const char **text, fxc_error *err) {
-    if (index >= FIELD_COUNT) {
-        return fxc_fail(err, FXC_USAGE, "fxc_profile_word: no word %u", index);
-    }
-    *name = fields[index].name;
-    *text = fields[index].text;
-    return FXC_OK;
 }

@@ -109,6 +109,7 @@ static bool rule_holds(struct fxc_node_groups *g, const struct fxc_node_rule *ru
     case FXC_RELATION_SAME_RUN:
         return g->span[source - g->first] == g->span[node - g->first];
     case FXC_RELATION_ANY:
+    case FXC_RELATION_COUNT:
         break;
     }
     return true;

@@ -95,7 +95,7 @@ fxc_status fxc_cpu(const fxc_device *device, const fxc_work *work, fxc_time *out
     part[FXC_BOUND_MEMORY] += pages;
     seconds += pages;
     bool fitted = class == own_class && fxc_cpu_is_measured(work) &&
-                  (work->dtype == FXC_DTYPE_FLOAT32 || work->kind != FXC_WORK_GEMM);
+                  (work->dtype == FXC_DTYPE_FLOAT32 || work->kind == FXC_WORK_NOTHING);
     out->seconds = seconds;
     out->bound = bound_of(work, part);
     out->source = work->counted && fitted ? FXC_TIME_FITTED : FXC_TIME_PREDICTED;

@@ -10,13 +10,18 @@ from pathlib import Path
 from checks import ROOT, Result
 
 
+def _sanitized(target: str, cases: int) -> subprocess.CompletedProcess[str]:
+    """A test program, built with ASan and UBSan, on this many cases."""
+    subprocess.run(["cmake", "--preset", "test"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    build = ["cmake", "--build", "--preset", "test", "--target", target]
+    subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return subprocess.run([ROOT / "build/test" / target, str(cases)], cwd=ROOT, capture_output=True, text=True)
+
+
 def mutations(folder: Path) -> Iterator[Result]:
     """Ten thousand mutated and truncated files under ASan and UBSan."""
     del folder
-    subprocess.run(["cmake", "--preset", "test"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    build = ["cmake", "--build", "--preset", "test", "--target", "test_mutation"]
-    subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    answer = subprocess.run([ROOT / "build/test/test_mutation", "10000"], cwd=ROOT, capture_output=True, text=True)
+    answer = _sanitized("test_mutation", 10_000)
     lines = (answer.stdout + answer.stderr).strip().splitlines()
     figure = next((line for line in lines if "refused" in line), lines[-1] if lines else "nothing printed")
     yield Result(
@@ -28,8 +33,7 @@ def fusion_bounds(folder: Path) -> Iterator[Result]:
     """Random programs under every profile, with ASan and UBSan: FLOPs, and bytes between ideal and none."""
     del folder
     programs = 60_000
-    command = [ROOT / "build/test/test_fusion_bounds", str(programs)]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    answer = _sanitized("test_fusion_bounds", programs)
     figure = "all hold" if answer.returncode == 0 else (answer.stdout + answer.stderr)[-400:]
     yield Result(f"laws of kernels on {programs:,} random programs", figure, "no exception", answer.returncode == 0)
 

@@ -12,6 +12,7 @@ from torch import Tensor, fx
 
 from fxcost import abi, binding
 from fxcost.errors import FxcostError
+from fxcost.fusion import NodeInfo
 
 NONE = 0xFFFFFFFF
 AUTOCAST = torch.ops.higher_order.wrap_with_autocast
@@ -213,11 +214,6 @@ def input_names(program: torch.export.ExportedProgram) -> set[str]:
 
 
 # ---- what fxcost says -----------------------------------------------------------------------------------------------
-
-
-class NodeInfo(abi.Sized):
-    _fields_ = [("struct_size", c_size_t), ("graph", c_uint32), ("name", c_char_p), ("op", c_char_p)]
-    _fields_ += [("file", c_char_p), ("line", c_uint32), ("call", c_uint32)]
 
 
 class MemoryInfo(abi.Sized):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from alias_oracle import NodeInfo
 from shape_sources import _get
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,6 +17,7 @@ from torch.utils._pytree import tree_iter, tree_leaves
 
 from fxcost.binding import Analysis, Program
 from fxcost.exporter import capture
+from fxcost.fusion import NodeInfo
 
 
 class Tracker(TorchDispatchMode):

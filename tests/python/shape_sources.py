@@ -8,10 +8,9 @@ from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint8
 from dataclasses import dataclass, field
 from typing import Any
 
-from alias_oracle import NodeInfo
-
 from fxcost import abi, binding
 from fxcost.errors import FxcostError
+from fxcost.fusion import NodeInfo
 
 INPUT, RULE, RECORDED, TAGGED = 1, 2, 3, 4  # enum fxc_value_source
 DTYPE, STRIDES, OTHERWISE = 2, 4, 8  # bits of enum fxc_shape_told

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "passes/alias/walk.h"
+#include "passes/grow.h"
 
 /* ---- a node's tensors ----------------------------------------------------------------------------------------------
  */
@@ -11,15 +12,9 @@ static void add_use(struct fxc_walk *w, uint32_t node, uint32_t row, uint32_t ar
         fxc_alias_input(w, value); /* an element of a list within a list result: nothing tells but its storage */
     }
     uint32_t memory = w->alias->value_memory[value];
-    if (w->use_count == w->use_capacity) {
-        uint32_t wanted = w->use_capacity < 64 ? 64 : w->use_capacity * 2;
-        struct fxc_use *grown = wanted < w->use_capacity ? NULL : realloc(w->use, wanted * sizeof *grown);
-        if (grown == NULL) {
-            w->failed = true;
-            return;
-        }
-        w->use = grown;
-        w->use_capacity = wanted;
+    if (!FXC_ROOM(w->use, w->use_capacity, w->use_count + 1)) {
+        w->failed = true;
+        return;
     }
     w->use[w->use_count++] = (struct fxc_use){value, memory, arg, row};
     struct fxc_memory_state *state = &w->order.memory[memory];

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/grow.h"
 #include "passes/memory/memory.h"
 #include "passes/traffic/touch.h"
 
@@ -23,8 +24,9 @@ struct walk {
     struct fxc_touch_sink sink; /* first: see collect */
     const struct fxc_analysis *analysis;
     struct fxc_reuse *out;
-    uint32_t count, capacity; /* of operands */
-    uint32_t *memory;         /* per operand: its memory class */
+    uint32_t count;   /* of operands */
+    uint32_t *memory; /* per operand: its memory class */
+    uint32_t operand_capacity, memory_capacity;
     uint32_t node;
     bool out_of_memory;
 
@@ -81,20 +83,6 @@ static bool is_strided(const struct fxc_shapes *shapes, uint32_t value) {
     return false;
 }
 
-static bool grow(struct walk *walk) {
-    uint32_t capacity = walk->capacity == 0 ? 256 : 2 * walk->capacity;
-    fxc_operand *operand = realloc(walk->out->operand, capacity * sizeof *operand);
-    walk->out->operand = operand == NULL ? walk->out->operand : operand;
-    uint32_t *memory = realloc(walk->memory, capacity * sizeof *memory);
-    walk->memory = memory == NULL ? walk->memory : memory;
-    if (operand == NULL || memory == NULL) {
-        walk->out_of_memory = true;
-        return false;
-    }
-    walk->capacity = capacity;
-    return true;
-}
-
 /* A storage that a node both reads and writes is one operand, and so is one that it reads twice. */
 static void collect(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, bool written) {
     struct walk *walk = (struct walk *)sink;
@@ -107,7 +95,9 @@ static void collect(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, 
         i++;
     }
     if (i == walk->count) {
-        if (walk->count == walk->capacity && !grow(walk)) {
+        if (!FXC_ROOM(walk->out->operand, walk->operand_capacity, walk->count + 1) ||
+            !FXC_ROOM(walk->memory, walk->memory_capacity, walk->count + 1)) {
+            walk->out_of_memory = true;
             return;
         }
         walk->memory[walk->count] = memory;
@@ -167,14 +157,8 @@ static int64_t allocate(struct walk *walk, int64_t bytes) {
 }
 
 static bool free_memory(struct walk *walk, uint32_t memory, int64_t bytes) {
-    if (walk->freed_count == walk->freed_capacity) {
-        uint32_t capacity = walk->freed_capacity == 0 ? 64 : 2 * walk->freed_capacity;
-        struct block *freed = realloc(walk->freed, capacity * sizeof *freed);
-        if (freed == NULL) {
-            return false;
-        }
-        walk->freed = freed;
-        walk->freed_capacity = capacity;
+    if (!FXC_ROOM(walk->freed, walk->freed_capacity, walk->freed_count + 1)) {
+        return false;
     }
     walk->freed[walk->freed_count++] = (struct block){bytes, walk->touched[memory]};
     walk->touched[memory] = FXC_NONE;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/error.h"
+#include "passes/grow.h"
 
 enum { MAX_NAME = 200, MAX_DIGITS = 9 };
 
@@ -51,20 +52,6 @@ static void write_dots(char *name) {
     }
 }
 
-static bool make_room(struct fxc_custom *custom) {
-    if (custom->count < custom->capacity) {
-        return true;
-    }
-    uint32_t capacity = custom->capacity == 0 ? 8 : custom->capacity * 2;
-    struct fxc_custom_entry *entries = realloc(custom->entries, capacity * sizeof *entries);
-    if (entries == NULL) {
-        return false;
-    }
-    custom->entries = entries;
-    custom->capacity = capacity;
-    return true;
-}
-
 struct fxc_custom *fxc_custom_counts(struct fxc_analysis *analysis) {
     if (analysis->custom == NULL) {
         analysis->custom = calloc(1, sizeof *analysis->custom);
@@ -75,7 +62,7 @@ struct fxc_custom *fxc_custom_counts(struct fxc_analysis *analysis) {
 
 struct fxc_custom_entry *fxc_custom_add(struct fxc_custom *custom, enum fxc_custom_kind kind, const char *name) {
     static const char *const words[] = {"formula", "formula of module class", "ignore", "ignore module", "scale"};
-    if (custom == NULL || !make_room(custom)) {
+    if (custom == NULL || !FXC_ROOM(custom->entries, custom->capacity, custom->count + 1)) {
         return NULL;
     }
     size_t length = strlen(name), size = length + strlen(words[kind]) + 40;

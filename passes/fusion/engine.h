@@ -8,7 +8,7 @@
 #define FXC_PASSES_FUSION_ENGINE_H
 
 #include "passes/fusion/fusion.h"
-#include "passes/fusion/grow.h"
+#include "passes/grow.h"
 #include "passes/fusion/index.h"
 #include "passes/fusion/profile.h"
 #include "passes/rule.h"

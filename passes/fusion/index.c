@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ir/arith.h"
-#include "passes/fusion/grow.h"
+#include "passes/grow.h"
 
 /* ---- interning ----------------------------------------------------------------------------------------------------
  */

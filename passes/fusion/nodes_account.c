@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "passes/alias/alias.h"
-#include "passes/fusion/grow.h"
+#include "passes/grow.h"
 #include "passes/fusion/nodes.h"
 #include "passes/traffic/touch.h"
 

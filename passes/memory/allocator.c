@@ -9,6 +9,7 @@
 
 #include "ir/arith.h"
 #include "ir/error.h"
+#include "passes/grow.h"
 
 enum {
     SMALLEST = 512,            /* kMinBlockSize: sizes are multiples of it */
@@ -45,16 +46,7 @@ static uint32_t new_block(struct fxc_allocator *a) {
         a->unused = a->block[row].next;
         return row;
     }
-    if (a->count == a->capacity) {
-        uint32_t wanted = a->capacity == 0 ? 64 : a->capacity * 2;
-        struct fxc_block *grown = wanted < a->capacity ? NULL : realloc(a->block, wanted * sizeof *grown);
-        if (grown == NULL) {
-            return FXC_NONE;
-        }
-        a->block = grown;
-        a->capacity = wanted;
-    }
-    return a->count++;
+    return FXC_ROOM(a->block, a->capacity, a->count + 1) ? a->count++ : FXC_NONE;
 }
 
 static void drop_block(struct fxc_allocator *a, uint32_t row) {

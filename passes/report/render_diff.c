@@ -7,7 +7,7 @@
 
 #include "fxcost/fusion.h"
 #include "passes/fusion/fusion.h"
-#include "passes/fusion/grow.h"
+#include "passes/grow.h"
 #include "passes/fusion/profile.h"
 #include "passes/report/render.h"
 

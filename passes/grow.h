@@ -1,6 +1,6 @@
 /* Arrays that grow. */
-#ifndef FXC_PASSES_FUSION_GROW_H
-#define FXC_PASSES_FUSION_GROW_H
+#ifndef FXC_PASSES_GROW_H
+#define FXC_PASSES_GROW_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,8 +8,13 @@
 #include "ir/error.h"
 #include "passes/device/constants.h"
 #include "passes/device/device.h"
+#include "passes/settings.h"
 
-enum { MOST_BYTES = 1 << 20 };
+static const struct fxc_settings_kind device_files = {.refused = FXC_DEVICE,
+                                                      .what = "a device file",
+                                                      .advice =
+                                                          "see a device in this form: fxcost devices a100-sxm-80gb",
+                                                      .words = ""};
 
 /* A parsed device and the text that its strings point into. */
 struct device_file {
@@ -20,40 +25,16 @@ struct device_file {
 
 struct parser {
     struct device_file *file;
-    const char *name; /* of the file, in messages */
-    uint32_t line;
+    struct fxc_settings settings;
     uint64_t seen; /* bits of the figures that were given */
 };
 
-/* ---- errors -------------------------------------------------------------------------------------------------------
- */
-
 static fxc_status fail_line(const struct parser *ps, const char *expected, const char *found, fxc_error *err) {
-    fxc_status status = fxc_fail(err, FXC_DEVICE, "%s: line %u", ps->name, ps->line);
-    fxc_expected(err, "%s", expected);
-    fxc_found(err, "'%.100s'", found);
-    fxc_advice(err, "see a device in this form: fxcost devices a100-sxm-80gb");
-    return status;
+    return fxc_settings_fail(&ps->settings, expected, found, err);
 }
 
 static fxc_status fail_missing(const struct parser *ps, const char *what, fxc_error *err) {
-    fxc_status status = fxc_fail(err, FXC_DEVICE, "%s", ps->name);
-    fxc_expected(err, "%s", what);
-    fxc_found(err, "a device file without");
-    fxc_advice(err, "see a device in this form: fxcost devices a100-sxm-80gb");
-    return status;
-}
-
-/* ---- lines --------------------------------------------------------------------------------------------------------
- */
-
-static char *trim(char *text) {
-    text += strspn(text, " \t\r");
-    size_t length = strlen(text);
-    while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL) {
-        text[--length] = '\0';
-    }
-    return text;
+    return fxc_settings_missing(&ps->settings, what, err);
 }
 
 static const char **text_field(fxc_device *device, const char *name) {
@@ -71,17 +52,6 @@ static const char **text_field(fxc_device *device, const char *name) {
         }
     }
     return NULL;
-}
-
-static fxc_status set_text(const struct parser *ps, const char **field, const char *value, fxc_error *err) {
-    if (*field != NULL) {
-        return fail_line(ps, "each name once", value, err);
-    }
-    if (value[0] == '\0') {
-        return fail_line(ps, "a value after '='", "nothing", err);
-    }
-    *field = value;
-    return FXC_OK;
 }
 
 static fxc_status set_figure(struct parser *ps, uint32_t index, const char *value, fxc_error *err) {
@@ -118,24 +88,12 @@ static fxc_status set_constant(struct parser *ps, double *constant, const char *
     return FXC_OK;
 }
 
-static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
-    char *comment = strchr(line, '#');
-    if (comment != NULL && (comment == line || strchr(" \t", comment[-1]) != NULL)) {
-        *comment = '\0';
-    }
-    line = trim(line);
-    if (line[0] == '\0') {
-        return FXC_OK;
-    }
-    char *equals = strchr(line, '=');
-    if (equals == NULL) {
-        return fail_line(ps, "name = value", line, err);
-    }
-    *equals = '\0';
-    const char *name = trim(line), *value = trim(equals + 1);
+static fxc_status set_value(void *context, char *name, char *value, fxc_error *err) {
+    struct parser *ps = context;
     const char **field = text_field(&ps->file->device, name);
     if (field != NULL) {
-        return set_text(ps, field, value, err);
+        return value[0] == '\0' && *field == NULL ? fail_line(ps, "a value after '='", "nothing", err)
+                                                  : fxc_settings_text(&ps->settings, field, value, err);
     }
     for (uint32_t i = 0; i < fxc_figure_row_count; i++) {
         if (strcmp(fxc_figure_rows[i].name, name) == 0) {
@@ -188,15 +146,7 @@ static fxc_status check(const struct parser *ps, fxc_error *err) {
 }
 
 static fxc_status parse(struct parser *ps, fxc_error *err) {
-    for (char *line = ps->file->text; line != NULL;) {
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end = '\0';
-        }
-        ps->line++;
-        FXC_TRY(parse_line(ps, line, err));
-        line = end == NULL ? NULL : end + 1;
-    }
+    FXC_TRY(fxc_settings_each(&ps->settings, ps->file->text, set_value, ps, err));
     FXC_TRY(check(ps, err));
     fxc_device *device = &ps->file->device;
     device->description = device->description == NULL ? device->name : device->description;
@@ -205,24 +155,18 @@ static fxc_status parse(struct parser *ps, fxc_error *err) {
 }
 
 fxc_status fxc_device_parse(const char *text, size_t size, const char *name, fxc_device **out, fxc_error *err) {
+    struct parser ps = {.settings = {.kind = &device_files, .name = name}};
+    char *copy;
     *out = NULL;
-    if (size > MOST_BYTES || memchr(text, '\0', size) != NULL) {
-        fxc_status status = fxc_fail(err, FXC_DEVICE, "%s", name);
-        fxc_expected(err, "a device file: at most a megabyte of text");
-        return status;
-    }
+    FXC_TRY(fxc_settings_copy(&ps.settings, text, size, "fxc_device_parse", &copy, err));
     struct device_file *file = calloc(1, sizeof *file);
-    char *copy = malloc(size + 1);
-    if (file == NULL || copy == NULL) {
-        free(file);
+    if (file == NULL) {
         free(copy);
         return fxc_fail_memory(err, "fxc_device_parse");
     }
-    memcpy(copy, text, size);
-    copy[size] = '\0';
     file->text = copy;
     file->device.struct_size = sizeof file->device;
-    struct parser ps = {.file = file, .name = name};
+    ps.file = file;
     fxc_status status = parse(&ps, err);
     if (status != FXC_OK) {
         fxc_device_free(&file->device);
@@ -241,24 +185,11 @@ void fxc_device_free(fxc_device *device) {
 }
 
 fxc_status fxc_device_open(const char *path, fxc_device **out, fxc_error *err) {
-    FILE *stream = fopen(path, "rb");
-    char *text = stream == NULL ? NULL : malloc(MOST_BYTES + 1);
+    char *text;
+    size_t size;
     *out = NULL;
-    if (stream != NULL && text == NULL) {
-        (void)fclose(stream);
-        return fxc_fail_memory(err, "fxc_device_open");
-    }
-    if (stream == NULL) {
-        fxc_status status = fxc_fail(err, FXC_IO, "%s", path);
-        fxc_expected(err, "a device file");
-        fxc_found(err, "%s", strerror(errno));
-        return status;
-    }
-    size_t size = fread(text, 1, MOST_BYTES + 1, stream);
-    bool failed = ferror(stream) != 0;
-    (void)fclose(stream);
-    fxc_status status =
-        failed ? fxc_fail(err, FXC_IO, "%s: it cannot be read", path) : fxc_device_parse(text, size, path, out, err);
+    FXC_TRY(fxc_settings_open(&device_files, path, "fxc_device_open", &text, &size, err));
+    fxc_status status = fxc_device_parse(text, size, path, out, err);
     free(text);
     return status;
 }

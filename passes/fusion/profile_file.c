@@ -7,8 +7,13 @@
 #include "fxcost/fusion.h"
 #include "ir/error.h"
 #include "passes/fusion/profile_words.h"
+#include "passes/settings.h"
 
-enum { MOST_BYTES = 1 << 20 };
+static const struct fxc_settings_kind profile_files = {.refused = FXC_USAGE,
+                                                       .what = "a profile file",
+                                                       .advice =
+                                                           "see a profile in this form: fxcost profiles inductor-cpu",
+                                                       .words = "; docs/fusion.md lists the words"};
 
 /* A parsed profile and the text that its strings point into. */
 struct profile_file {
@@ -18,42 +23,22 @@ struct profile_file {
 
 struct parser {
     struct fxc_profile *profile;
-    const char *name; /* of the file, in messages */
-    uint32_t line, rules;
+    struct fxc_settings settings;
+    uint32_t rules;
     bool started, titled; /* `from` or `engine` was given; the profile's own name was */
     uint64_t seen;        /* bits of the words that were given */
 };
 
-/* ---- errors -------------------------------------------------------------------------------------------------------
- */
-
 static fxc_status fail_line(const struct parser *ps, const char *expected, const char *found, fxc_error *err) {
-    fxc_status status = fxc_fail(err, FXC_USAGE, "%s: line %u", ps->name, ps->line);
-    fxc_expected(err, "%s", expected);
-    fxc_found(err, "'%.100s'", found);
-    fxc_advice(err, "see a profile in this form: fxcost profiles inductor-cpu; docs/fusion.md lists the words");
-    return status;
+    return fxc_settings_fail(&ps->settings, expected, found, err);
 }
 
 static fxc_status fail_missing(const struct parser *ps, const char *what, fxc_error *err) {
-    fxc_status status = fxc_fail(err, FXC_USAGE, "%s", ps->name);
-    fxc_expected(err, "%s", what);
-    fxc_found(err, "a profile file without");
-    fxc_advice(err, "see a profile in this form: fxcost profiles inductor-cpu");
-    return status;
+    return fxc_settings_missing(&ps->settings, what, err);
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------
  */
-
-static char *trim(char *text) {
-    text += strspn(text, " \t\r");
-    size_t length = strlen(text);
-    while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL) {
-        text[--length] = '\0';
-    }
-    return text;
-}
 
 static uint32_t find_word(const char *const *texts, uint32_t count, const char *word) {
     for (uint32_t i = 0; i < count; i++) {
@@ -79,7 +64,7 @@ static bool read_bits(const char *const *texts, uint32_t count, char *list, uint
         if (comma != NULL) {
             *comma = '\0';
         }
-        uint32_t found = find_word(texts, count, trim(word));
+        uint32_t found = find_word(texts, count, fxc_settings_trim(word));
         if (found == FXC_NONE) {
             return false;
         }
@@ -121,7 +106,7 @@ static fxc_status add_rule(struct parser *ps, char *value, fxc_error *err) {
         if (bar != NULL) {
             *bar = '\0';
         }
-        part[count++] = trim(rest);
+        part[count++] = fxc_settings_trim(rest);
         rest = bar == NULL ? NULL : bar + 1;
     }
     if (count < 5 || ps->rules == FXC_NODE_RULES) {
@@ -180,14 +165,6 @@ static fxc_status start(struct parser *ps, bool other, const char *value, fxc_er
 /* ---- lines --------------------------------------------------------------------------------------------------------
  */
 
-static fxc_status set_text(const struct parser *ps, const char **field, const char *value, fxc_error *err) {
-    if (*field != NULL) {
-        return fail_line(ps, "each name once", value, err);
-    }
-    *field = value;
-    return FXC_OK;
-}
-
 static fxc_status set_word(struct parser *ps, const char *name, char *value, fxc_error *err) {
     struct fxc_profile *own = ps->profile;
     uint32_t bits;
@@ -225,33 +202,19 @@ static fxc_status set_word(struct parser *ps, const char *name, char *value, fxc
     return fail_line(ps, "a word of a profile", name, err);
 }
 
-static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
-    char *comment = strchr(line, '#');
-    if (comment != NULL && (comment == line || strchr(" \t", comment[-1]) != NULL)) {
-        *comment = '\0';
-    }
-    line = trim(line);
-    if (line[0] == '\0') {
-        return FXC_OK;
-    }
-    char *equals = strchr(line, '=');
-    if (equals == NULL) {
-        return fail_line(ps, "name = value", line, err);
-    }
-    *equals = '\0';
-    const char *name = trim(line);
-    char *value = trim(equals + 1);
+static fxc_status set_value(void *context, char *name, char *value, fxc_error *err) {
+    struct parser *ps = context;
     if (value[0] == '\0') {
         return fail_line(ps, "a value after '='", name, err);
     }
     if (strcmp(name, "profile") == 0) {
-        return set_text(ps, &ps->profile->name, value, err);
+        return fxc_settings_text(&ps->settings, &ps->profile->name, value, err);
     }
     if (strcmp(name, "summary") == 0) {
-        return set_text(ps, &ps->profile->summary, value, err);
+        return fxc_settings_text(&ps->settings, &ps->profile->summary, value, err);
     }
     if (strcmp(name, "source") == 0) {
-        return set_text(ps, &ps->profile->source, value, err);
+        return fxc_settings_text(&ps->settings, &ps->profile->source, value, err);
     }
     if (strcmp(name, "from") == 0 || strcmp(name, "engine") == 0) {
         return start(ps, name[0] == 'f', value, err);
@@ -261,15 +224,7 @@ static fxc_status parse_line(struct parser *ps, char *line, fxc_error *err) {
 
 static fxc_status parse(struct parser *ps, char *text, fxc_error *err) {
     struct fxc_profile *own = ps->profile;
-    for (char *line = text; line != NULL;) {
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end = '\0';
-        }
-        ps->line++;
-        FXC_TRY(parse_line(ps, line, err));
-        line = end == NULL ? NULL : end + 1;
-    }
+    FXC_TRY(fxc_settings_each(&ps->settings, text, set_value, ps, err));
     if (own->name == NULL) {
         return fail_missing(ps, "profile = NAME", err);
     }
@@ -285,23 +240,17 @@ static fxc_status parse(struct parser *ps, char *text, fxc_error *err) {
 }
 
 fxc_status fxc_profile_parse(const char *text, size_t size, const char *name, fxc_profile **out, fxc_error *err) {
+    struct parser ps = {.settings = {.kind = &profile_files, .name = name}};
+    char *copy;
     *out = NULL;
-    if (size > MOST_BYTES || memchr(text, '\0', size) != NULL) {
-        fxc_status status = fxc_fail(err, FXC_USAGE, "%s", name);
-        fxc_expected(err, "a profile file: at most a megabyte of text");
-        return status;
-    }
+    FXC_TRY(fxc_settings_copy(&ps.settings, text, size, "fxc_profile_parse", &copy, err));
     struct profile_file *file = calloc(1, sizeof *file);
-    char *copy = malloc(size + 1);
-    if (file == NULL || copy == NULL) {
-        free(file);
+    if (file == NULL) {
         free(copy);
         return fxc_fail_memory(err, "fxc_profile_parse");
     }
-    memcpy(copy, text, size);
-    copy[size] = '\0';
     file->text = copy;
-    struct parser ps = {.profile = &file->profile, .name = name};
+    ps.profile = &file->profile;
     fxc_status status = parse(&ps, copy, err);
     if (status != FXC_OK) {
         fxc_profile_free(&file->profile);
@@ -320,24 +269,11 @@ void fxc_profile_free(fxc_profile *profile) {
 }
 
 fxc_status fxc_profile_open(const char *path, fxc_profile **out, fxc_error *err) {
-    FILE *stream = fopen(path, "rb");
-    char *text = stream == NULL ? NULL : malloc(MOST_BYTES + 1);
+    char *text;
+    size_t size;
     *out = NULL;
-    if (stream != NULL && text == NULL) {
-        (void)fclose(stream);
-        return fxc_fail_memory(err, "fxc_profile_open");
-    }
-    if (stream == NULL) {
-        fxc_status status = fxc_fail(err, FXC_IO, "%s", path);
-        fxc_expected(err, "a profile file");
-        fxc_found(err, "%s", strerror(errno));
-        return status;
-    }
-    size_t size = fread(text, 1, MOST_BYTES + 1, stream);
-    bool failed = ferror(stream) != 0;
-    (void)fclose(stream);
-    fxc_status status =
-        failed ? fxc_fail(err, FXC_IO, "%s: it cannot be read", path) : fxc_profile_parse(text, size, path, out, err);
+    FXC_TRY(fxc_settings_open(&profile_files, path, "fxc_profile_open", &text, &size, err));
+    fxc_status status = fxc_profile_parse(text, size, path, out, err);
     free(text);
     return status;
 }

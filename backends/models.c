@@ -5,7 +5,8 @@
 static const struct {
     const char *name;
     fxc_timing_fn predict;
-} models[] = {{"roofline", fxc_roofline}, {"gpu", fxc_gpu}, {"cpu", fxc_cpu}};
+    bool reads_history;
+} models[] = {{"roofline", fxc_roofline, false}, {"gpu", fxc_gpu, false}, {"cpu", fxc_cpu, true}};
 
 fxc_timing_fn fxc_model_of(const fxc_device *device) {
     if (device->model == NULL) {
@@ -17,4 +18,13 @@ fxc_timing_fn fxc_model_of(const fxc_device *device) {
         }
     }
     return NULL;
+}
+
+bool fxc_model_reads_history(fxc_timing_fn model) {
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        if (models[i].predict == model) {
+            return models[i].reads_history;
+        }
+    }
+    return true;
 }

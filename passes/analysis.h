@@ -209,6 +209,7 @@ struct fxc_cost {
     /* Per param row, of the optimiser's step; seconds 0 where none updates it. */
     double *step_seconds;
     uint8_t *step_bound, *step_source;
+    const struct fxc_context *context; /* what the model is told beside a node (passes/cost/work.h) */
 };
 
 /* measured: what a real run took, in seconds (medians, and the least of all runs) and bytes of live tensors. */

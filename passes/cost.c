@@ -84,12 +84,16 @@ fxc_status fxc_run_cost(struct fxc_analysis *analysis, fxc_error *err) {
     if (allocate(analysis, cost) != FXC_OK) {
         return fxc_fail_memory(err, "cost");
     }
-    struct fxc_context context;
-    FXC_TRY(fxc_context_of(analysis, &analysis->arena[FXC_FACT_cost], &context, err));
+    struct fxc_context *context = FXC_NEW(&analysis->arena[FXC_FACT_cost], struct fxc_context, 1);
+    if (context == NULL) {
+        return fxc_fail_memory(err, "cost");
+    }
+    cost->context = context;
+    FXC_TRY(fxc_context_of(analysis, fxc_model_reads_history(model), &analysis->arena[FXC_FACT_cost], context, err));
     struct fxc_rule rule = {
         .program = p, .shapes = analysis->shapes, .bindings = analysis->bindings, .window = analysis->attention_window};
     for (; rule.node < FXC_COUNT(p, node); rule.node++) {
-        fxc_work work = fxc_work_of(analysis, &context, &rule);
+        fxc_work work = fxc_work_of(analysis, context, &rule);
         FXC_TRY(time_node(analysis, model, &work, cost, rule.node, err));
     }
     return time_step(analysis, model, cost, err);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "backends/models.h"
 #include "ir/ops.h"
 #include "passes/cost/backend.h"
 #include "passes/cost/work.h"
@@ -146,8 +147,7 @@ static void describe_loops(const struct fxc_analysis *analysis, const struct fxc
 struct describing {
     struct fxc_analysis *analysis;
     struct fxc_rule rule;
-    struct fxc_context context;
-    fxc_operand *operand; /* as the accesses of the fusion fact */
+    fxc_operand *operand; /* as the accesses of the fusion fact; NULL: the model does not read them */
 };
 
 static fxc_work describe(struct describing *d, const struct fxc_kernel_row *k) {
@@ -155,15 +155,15 @@ static fxc_work describe(struct describing *d, const struct fxc_kernel_row *k) {
     fxc_work work = {.struct_size = sizeof work};
     d->rule.node = lead(analysis->program, analysis->fusion, k);
     if (d->rule.node != FXC_NONE) {
-        work = fxc_work_of(analysis, &d->context, &d->rule);
+        work = fxc_work_of(analysis, analysis->cost->context, &d->rule);
         work.calls = 0; /* no module's Python runs */
     }
     int64_t macs = d->rule.node != FXC_NONE ? work.counts.macs : k->matrix_flops / 2;
     work.counts = counts_of(k);
     work.counts.macs = macs;
     work.counted = is_counted(analysis, k);
-    work.operand = d->operand + k->access_begin;
-    work.operand_count = k->access_count;
+    work.operand = d->operand == NULL ? NULL : d->operand + k->access_begin;
+    work.operand_count = d->operand == NULL ? 0 : k->access_count;
     if (d->rule.node == FXC_NONE) {
         work.dtype = dtype_of(analysis, k);
         describe_loops(analysis, k, &work);
@@ -199,8 +199,9 @@ fxc_status fxc_run_kernel_cost(struct fxc_analysis *analysis, fxc_error *err) {
                                     .shapes = analysis->shapes,
                                     .bindings = analysis->bindings,
                                     .window = analysis->attention_window}};
-    FXC_TRY(fxc_context_of(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.context, err));
-    FXC_TRY(fxc_kernel_operands(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.operand, err));
+    if (fxc_model_reads_history(model)) {
+        FXC_TRY(fxc_kernel_operands(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.operand, err));
+    }
     for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
         const struct fxc_kernel_row *k = &analysis->fusion->kernel[i];
         fxc_work work = describe(&d, k);

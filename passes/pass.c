@@ -37,7 +37,7 @@ const struct fxc_pass fxc_passes[FXC_FACT_COUNT] = {
                        BIT(alias) | BIT(flops) | BIT(params) | BIT(optimizer) | BIT(traffic), FXC_OPTION_DEVICE,
                        fxc_run_cost},
     [FXC_FACT_kernel_cost] = {"kernel_cost", "Predicts the time of every kernel of the profile on the named device",
-                              BIT(shapes) | BIT(alias) | BIT(flops) | BIT(traffic) | BIT(fusion), FXC_OPTION_DEVICE,
+                              BIT(shapes) | BIT(flops) | BIT(fusion) | BIT(cost), FXC_OPTION_DEVICE,
                               fxc_run_kernel_cost},
     [FXC_FACT_measured] = {"measured", "Reads what a real run of every node took", BIT(verify), FXC_OPTION_SYMBOLS,
                            fxc_run_measured},

@@ -174,7 +174,7 @@ fxc_status fxc_timing_model(const struct fxc_analysis *analysis, fxc_timing_fn *
         handle != NULL && handle->backend->predict != NULL ? handle->backend->predict : fxc_model_of(analysis->device);
     if (*out == NULL) {
         fxc_status status = fxc_fail(err, FXC_DEVICE, "device %s", analysis->device->name);
-        fxc_expected(err, "a timing model that fxcost has: gpu or roofline");
+        fxc_expected(err, "a timing model that fxcost has: cpu, gpu or roofline");
         fxc_found(err, "'%s'", analysis->device->model);
         return status;
     }

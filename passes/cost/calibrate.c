@@ -10,6 +10,7 @@
 #include "fxcost/device.h"
 #include "ir/ops.h"
 #include "passes/cost/work.h"
+#include "passes/grow.h"
 
 /* Above these a machine is too noisy: the spread of the least times of one probe over the programs; and by how much the
  * median time of a node is above its least, for the median node. */
@@ -31,7 +32,7 @@ struct calibration {
     struct fxc_cpu_residual residual[FXC_CPU_CLASS_COUNT];
     struct fxc_cpu_sample *sample;
     double *jitter; /* per sample: median over least, less 1 */
-    uint32_t count, capacity;
+    uint32_t count, sample_capacity, jitter_capacity;
     struct probe probe[MOST_PROBES], own[MOST_PROBES]; /* of all programs; of one */
     uint32_t probes, own_probes;
     double python_seconds, calls; /* of models that ran as they are: beside their nodes; calls of modules */
@@ -39,19 +40,6 @@ struct calibration {
 
 /* ---- samples --------------------------------------------------------------------------------------------------------
  */
-
-static bool grow(struct calibration *c) {
-    uint32_t capacity = c->capacity == 0 ? 4096 : 2 * c->capacity;
-    struct fxc_cpu_sample *sample = realloc(c->sample, capacity * sizeof *sample);
-    c->sample = sample == NULL ? c->sample : sample;
-    double *jitter = realloc(c->jitter, capacity * sizeof *jitter);
-    c->jitter = jitter == NULL ? c->jitter : jitter;
-    if (sample == NULL || jitter == NULL) {
-        return false;
-    }
-    c->capacity = capacity;
-    return true;
-}
 
 static struct probe *find_probe(struct probe *probes, uint32_t *count, const char *name) {
     for (uint32_t i = 0; i < *count; i++) {
@@ -94,7 +82,8 @@ static void keep_probes(struct calibration *c) {
 }
 
 static bool add_sample(struct calibration *c, const fxc_work *work, double least, double median) {
-    if (c->count == c->capacity && !grow(c)) {
+    if (!FXC_ROOM(c->sample, c->sample_capacity, c->count + 1) ||
+        !FXC_ROOM(c->jitter, c->jitter_capacity, c->count + 1)) {
         return false;
     }
     struct fxc_cpu_sample *sample = &c->sample[c->count];
@@ -119,7 +108,7 @@ static fxc_status add_nodes(struct calibration *c, const struct fxc_analysis *an
     const struct fxc_measured *measured = analysis->measured;
     struct fxc_arena arena = {0};
     struct fxc_context context;
-    fxc_status status = fxc_context_of(analysis, &arena, &context, err);
+    fxc_status status = fxc_context_of(analysis, true, &arena, &context, err);
     double nodes = 0;
     struct fxc_rule rule = {.program = p, .shapes = analysis->shapes, .bindings = analysis->bindings};
     for (; status == FXC_OK && rule.node < FXC_COUNT(p, node); rule.node++) {

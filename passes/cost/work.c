@@ -152,13 +152,14 @@ static bool count_calls(const struct fxc_program *p, struct fxc_arena *arena, in
     return true;
 }
 
-fxc_status fxc_context_of(const struct fxc_analysis *analysis, struct fxc_arena *arena, struct fxc_context *out,
-                          fxc_error *err) {
+fxc_status fxc_context_of(const struct fxc_analysis *analysis, bool history, struct fxc_arena *arena,
+                          struct fxc_context *out, fxc_error *err) {
+    *out = (struct fxc_context){0};
     out->calls = FXC_NEW(arena, int64_t, FXC_COUNT(analysis->program, node));
     if (out->calls == NULL || !count_calls(analysis->program, arena, out->calls)) {
         return fxc_fail_memory(err, "cost");
     }
-    return fxc_find_reuse(analysis, arena, &out->reuse, err);
+    return history ? fxc_find_reuse(analysis, arena, &out->reuse, err) : FXC_OK;
 }
 
 fxc_work fxc_work_of(const struct fxc_analysis *analysis, const struct fxc_context *context,
@@ -169,13 +170,18 @@ fxc_work fxc_work_of(const struct fxc_analysis *analysis, const struct fxc_conte
                      .dtype = work_dtype(analysis, node),
                      .counted = analysis->flops->coverage[node] != FXC_COVERAGE_UNKNOWN,
                      .op = fxc_node_op_name(analysis->program, node),
-                     .operand = context->reuse.operand + context->reuse.begin[node],
-                     .operand_count = context->reuse.begin[node + 1] - context->reuse.begin[node],
                      .results = result_elements(rule),
                      .calls = context->calls[node],
-                     .since_op = context->reuse.since_op[node],
-                     .since_same = context->reuse.since_same[node],
-                     .since_node = context->reuse.since_node[node]};
+                     .since_op = INT64_MAX,
+                     .since_same = INT64_MAX,
+                     .since_node = INT64_MAX};
+    if (context->reuse.begin != NULL) {
+        work.operand = context->reuse.operand + context->reuse.begin[node];
+        work.operand_count = context->reuse.begin[node + 1] - context->reuse.begin[node];
+        work.since_op = context->reuse.since_op[node];
+        work.since_same = context->reuse.since_same[node];
+        work.since_node = context->reuse.since_node[node];
+    }
     work.elements = most_elements(rule, work.results);
     fxc_describe_work(rule, &work);
     return work;

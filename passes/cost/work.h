@@ -9,14 +9,15 @@
  * becomes FXC_WORK_OTHER. */
 void fxc_describe_work(const struct fxc_rule *rule, fxc_work *work);
 
-/* All that a model is told of the rule's node. */
+/* What is told of all nodes together. */
 struct fxc_context {
-    struct fxc_reuse reuse;
-    int64_t *calls; /* per node: of modules */
+    struct fxc_reuse reuse; /* all NULL where nobody asked for it */
+    int64_t *calls;         /* per node: of modules */
 };
-/* What is told of all nodes together, in memory of the arena. After shapes, alias and traffic. */
-fxc_status fxc_context_of(const struct fxc_analysis *analysis, struct fxc_arena *arena, struct fxc_context *out,
-                          fxc_error *err);
+/* In memory of the arena. After shapes, alias and traffic. `history`: what came before each node is told. */
+fxc_status fxc_context_of(const struct fxc_analysis *analysis, bool history, struct fxc_arena *arena,
+                          struct fxc_context *out, fxc_error *err);
+/* All that a model is told of the rule's node. */
 fxc_work fxc_work_of(const struct fxc_analysis *analysis, const struct fxc_context *context,
                      const struct fxc_rule *rule);
 

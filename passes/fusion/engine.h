@@ -8,9 +8,9 @@
 #define FXC_PASSES_FUSION_ENGINE_H
 
 #include "passes/fusion/fusion.h"
-#include "passes/grow.h"
 #include "passes/fusion/index.h"
 #include "passes/fusion/profile.h"
+#include "passes/grow.h"
 #include "passes/rule.h"
 
 enum { FXC_LOOP_RANK = 16 }; /* dimensions of a tensor that the engine takes */

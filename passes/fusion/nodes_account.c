@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "passes/alias/alias.h"
-#include "passes/grow.h"
 #include "passes/fusion/nodes.h"
+#include "passes/grow.h"
 #include "passes/traffic/touch.h"
 
 struct account {

@@ -7,8 +7,8 @@
 
 #include "fxcost/fusion.h"
 #include "passes/fusion/fusion.h"
-#include "passes/grow.h"
 #include "passes/fusion/profile.h"
+#include "passes/grow.h"
 #include "passes/report/render.h"
 
 enum { PATH_SIZE = 256, NAME_WIDTH = 34, NUMBER_WIDTH = 10, KERNELS_WIDTH = 9, SIDES = 2 };

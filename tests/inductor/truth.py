@@ -77,6 +77,10 @@ class Truth:
     seconds: float = 0.0
     error: str = ""
 
+    def kernels(self) -> list[tuple[str, frozenset[str], int]]:
+        """What two compilations of a module have in common when they decide alike: kind, members, bytes."""
+        return [(kernel.kind, kernel.members, kernel.bytes) for graph in self.graphs for kernel in graph.kernels]
+
 
 class _Scheduled(Exception):
     """The schedule is final: what follows would generate code."""

@@ -13,11 +13,7 @@ from compiled_models import MODELS
 import fxcost.compiler
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "inductor"))
-from truth import Truth, truth  # noqa: E402
-
-
-def kernels(found: Truth) -> list[Any]:
-    return [(kernel.kind, kernel.members, kernel.bytes) for graph in found.graphs for kernel in graph.kernels]
+from truth import truth  # noqa: E402
 
 
 @pytest.mark.parametrize("train", [False, True], ids=["inference", "training"])
@@ -25,9 +21,9 @@ def kernels(found: Truth) -> list[Any]:
 def test_the_neutral_choices_reproduce_stock_kernels(name: str, train: bool) -> None:
     model, inputs = MODELS[name]()
     model.train(train)
-    stock = kernels(truth(model, inputs, train=train))
+    stock = truth(model, inputs, train=train).kernels()
     with fxcost.compiler.fusion_choices(fxcost.compiler.choices_class()):
-        ours = kernels(truth(model, inputs, train=train))
+        ours = truth(model, inputs, train=train).kernels()
     assert ours == stock and len(stock) > 1
 
 
@@ -45,11 +41,11 @@ def test_choices_that_refuse_are_heard_and_put_back() -> None:
 
     model, inputs = MODELS["gated"]()
     model.eval()
-    stock = kernels(truth(model, inputs))
+    stock = truth(model, inputs).kernels()
     with fxcost.compiler.fusion_choices(Refusing):
-        refused = kernels(truth(model, inputs))
+        refused = truth(model, inputs).kernels()
     assert Refusing.asked > 0 and len(refused) > len(stock)
-    assert kernels(truth(model, inputs)) == stock
+    assert truth(model, inputs).kernels() == stock
     assert torch._inductor.config.inductor_choices_class is None
 
 

@@ -335,7 +335,7 @@ def _holds_functorch(module: torch.fx.GraphModule) -> bool:
 
 def _trains(graph: torch.fx.Graph) -> bool:
     """Whether an operator of a graph was told that it is training: all that a graph without its model says of it."""
-    return any(_constant_argument(node, "training") is True for node in graph.nodes if node.op == "call_function")
+    return any(constant_argument(node, "training") is True for node in graph.nodes if node.op == "call_function")
 
 
 def _records_gradients(graph: torch.fx.Graph) -> bool:
@@ -343,7 +343,7 @@ def _records_gradients(graph: torch.fx.Graph) -> bool:
     return any(isinstance(val, torch.Tensor) and val.requires_grad for val in vals)
 
 
-def _constant_argument(node: torch.fx.Node, name: str) -> Any:
+def constant_argument(node: torch.fx.Node, name: str) -> Any:
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return None

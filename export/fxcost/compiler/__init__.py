@@ -6,6 +6,7 @@ from .backend import Backend, forget, fxcost, register, report
 from .choices import choices_class, fusion_choices
 from .flops import FlopFormulas, register_flop_formulas
 from .memory_budget import knapsack_solver, runtime_estimator, use_memory_budget
+from .partitions import fuse_by_partitions
 from .program import CompiledGraph, CompiledProgram
 from .runtimes import NodeRuntime, kernel_runtimes, scheduler_pass
 
@@ -17,6 +18,7 @@ __all__ = [
     "forget",
     "NodeRuntime",
     "choices_class",
+    "fuse_by_partitions",
     "fusion_choices",
     "fxcost",
     "kernel_runtimes",

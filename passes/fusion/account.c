@@ -95,6 +95,11 @@ static void set_apart(const struct account *a, const struct fxc_operation *op, c
     }
 }
 
+/* Whether it is known which elements an access goes over: of one under a condition, when it goes over all of them. */
+static bool is_placed(const struct touch *touch) {
+    return touch->access != NULL && (touch->access->most == 0 || touch->access->most == touch->elements);
+}
+
 /* Accesses of the same part of a buffer, in another order, cost it once; of several those that are not apart. Whole
  * buffers are seen to later. */
 static void drop_repeated(const struct fxc_engine *e, struct touch *touch, uint32_t count) {
@@ -102,7 +107,7 @@ static void drop_repeated(const struct fxc_engine *e, struct touch *touch, uint3
         struct touch *now = &touch[i];
         for (uint32_t k = i; k-- > 0 && touch[k].buffer == now->buffer;) {
             struct touch *old = &touch[k];
-            if (old->elements == 0 || old->elements != now->elements || old->access == NULL || now->access == NULL ||
+            if (old->elements == 0 || old->elements != now->elements || !is_placed(old) || !is_placed(now) ||
                 now->elements >= e->buffer[now->buffer].numel || !fxc_same_footprint(e, old->access, now->access)) {
                 continue;
             }

@@ -16,6 +16,9 @@ void fxc_body_load(struct fxc_engine *e, struct fxc_body *body, struct fxc_load 
         if (have->buffer == load.buffer && have->at == load.at && have->address == load.address) {
             have->times += have->times < MANY ? load.times : 0;
             have->last = load.last;
+            if (load.part.elements == 0) {
+                have->part.elements = 0; /* one of the two happens everywhere */
+            }
             return;
         }
     }

@@ -18,6 +18,15 @@ enum { FXC_LOOP_RANK = 16 }; /* dimensions of a tensor that the engine takes */
 /* ---- bodies -------------------------------------------------------------------------------------------------------
  */
 
+/* The elements of a box, `rank` sizes, at which a load happens under a condition, such as those of one part of a
+ * concatenation. */
+struct fxc_part {
+    int64_t elements; /* 0: no condition, it happens at every point */
+    uint32_t at;      /* what is loaded, as a load's `at`, over the variables of the box */
+    uint32_t shape;
+    uint8_t rank;
+};
+
 /* A read of a buffer: one expression for each of its dimensions, or one address. */
 struct fxc_load {
     uint32_t buffer;      /* FXC_NONE: none is read, the address itself is used as a number */
@@ -25,7 +34,7 @@ struct fxc_load {
     bool address;         /* `at` is an expression */
     uint32_t times;       /* how often the body says it; it is loaded once */
     uint32_t first, last; /* nodes that say so, plus 1: the first and the last of them */
-    int64_t most;         /* elements for which a condition lets it happen; 0: every point */
+    struct fxc_part part; /* for which a condition lets it happen */
 };
 
 static inline struct fxc_load fxc_load_of(uint32_t buffer, uint32_t at, bool address) {
@@ -96,9 +105,10 @@ enum fxc_operation_kind { FXC_OPERATION_POINTWISE, FXC_OPERATION_REDUCTION, FXC_
 /* A read or write of a buffer over an iteration space, in a form in which equal ones are equal; `at` FXC_NONE means
  * the whole buffer, in an order that is not known. */
 struct fxc_access {
-    uint32_t buffer, at, sizes; /* sizes: a tuple of constants */
-    uint32_t first, last;       /* of a read: nodes that do so, as of a load; 0: the operation's own */
-    int64_t most;               /* as of a load */
+    uint32_t buffer, at, sizes;   /* sizes: a tuple of constants */
+    uint32_t first, last;         /* of a read: nodes that do so, as of a load; 0: the operation's own */
+    int64_t most;                 /* elements for which a condition lets it happen; 0: every point */
+    uint32_t part_at, part_sizes; /* then: the address and the sizes of those elements */
 };
 
 struct fxc_operation {

@@ -9,24 +9,26 @@ struct footprint {
 /* Dimensions by rising stride, those joined that go on where another ends; false when the access is no such box. */
 static bool footprint_of(const struct fxc_engine *e, const struct fxc_access *access, struct footprint *f) {
     const struct fxc_index_table *t = &e->index;
-    if (access->at == FXC_NONE || t->row[access->at].loaded || !fxc_index_is_affine(t, access->at)) {
+    uint32_t at = access->most != 0 ? access->part_at : access->at;
+    uint32_t sizes = access->most != 0 ? access->part_sizes : access->sizes;
+    if (at == FXC_NONE || t->row[at].loaded || !fxc_index_is_affine(t, at)) {
         return false;
     }
     f->rank = 0;
-    f->offset = t->row[access->at].offset;
-    for (uint32_t d = 0; d < fxc_tuple_length(t, access->sizes) && d < FXC_LOOP_RANK * 2; d++) {
-        int64_t stride = fxc_index_stride(t, access->at, d);
-        int64_t size = t->row[fxc_tuple_items(t, access->sizes)[d]].offset;
+    f->offset = t->row[at].offset;
+    for (uint32_t d = 0; d < fxc_tuple_length(t, sizes) && d < FXC_LOOP_RANK * 2; d++) {
+        int64_t stride = fxc_index_stride(t, at, d);
+        int64_t size = t->row[fxc_tuple_items(t, sizes)[d]].offset;
         if (stride == 0 || size == 1) {
             continue;
         }
-        uint32_t at = f->rank++;
-        for (; at > 0 && f->stride[at - 1] > stride; at--) {
-            f->stride[at] = f->stride[at - 1];
-            f->size[at] = f->size[at - 1];
+        uint32_t place = f->rank++;
+        for (; place > 0 && f->stride[place - 1] > stride; place--) {
+            f->stride[place] = f->stride[place - 1];
+            f->size[place] = f->size[place - 1];
         }
-        f->stride[at] = stride;
-        f->size[at] = size;
+        f->stride[place] = stride;
+        f->size[place] = size;
     }
     uint32_t kept = 0;
     for (uint32_t d = 1; d < f->rank; d++) {

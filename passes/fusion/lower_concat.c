@@ -194,11 +194,32 @@ static bool is_pointwise(const struct fxc_engine *e, const struct concat *c) {
     return (copied > 0 && pointwise_uses) || (copied == c->count && !reduces);
 }
 
+/* A part as a value whose loads happen under a condition. */
+static struct fxc_tensor_view conditional(struct fxc_engine *e, const struct fxc_tensor_view *part) {
+    const int64_t *size = fxc_view_size(e, part);
+    int64_t elements = fxc_product(e, size, part->rank);
+    uint32_t map[FXC_LOOP_RANK];
+    struct fxc_body body;
+    fxc_engine_variables(e, size, part->rank, map);
+    fxc_body_start(e, &body);
+    fxc_body_inline(e, &body, part, map, size);
+    for (uint32_t i = 0; i < body.load_count; i++) {
+        struct fxc_load *load = &e->load[body.load_begin + i];
+        if (load->part.elements == 0 || elements < load->part.elements) {
+            load->part = (struct fxc_part){elements, load->at, part->shape, part->rank};
+        }
+    }
+    return fxc_engine_pointwise(e, part->shape, part->rank, e->box[part->box].dtype, &body);
+}
+
 /* Each element is that of the part that it lies in; the place is tested at every element. */
-static void as_pointwise(struct fxc_engine *e, const struct concat *c) {
+static void as_pointwise(struct fxc_engine *e, struct concat *c) {
     uint32_t shape = fxc_engine_sizes(e, c->size, c->rank), map[FXC_LOOP_RANK];
     int64_t offset = 0;
     struct fxc_body body;
+    for (uint32_t i = 0; i < c->count; i++) {
+        c->part[i] = conditional(e, &c->part[i]);
+    }
     fxc_engine_variables(e, e->size + shape, c->rank, map);
     fxc_body_start(e, &body);
     uint32_t place = map[c->dim];
@@ -207,13 +228,7 @@ static void as_pointwise(struct fxc_engine *e, const struct concat *c) {
         struct fxc_index_sum sum = {.offset = -offset};
         fxc_index_add(&e->index, &sum, 1, place);
         map[c->dim] = fxc_index_of(&e->index, &sum, e->size + shape);
-        uint32_t before = body.load_count;
-        int64_t own = fxc_product(e, fxc_view_size(e, &c->part[i]), c->rank);
         fxc_body_inline(e, &body, &c->part[i], map, e->size + shape);
-        for (uint32_t l = before; l < body.load_count; l++) {
-            int64_t *most = &e->load[body.load_begin + l].most;
-            *most = *most == 0 || own < *most ? own : *most;
-        }
         offset += fxc_view_size(e, &c->part[i])[c->dim];
     }
     fxc_own_work(e, &body, shape, c->rank, 0, (uint16_t)(2 * c->count));

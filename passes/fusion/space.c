@@ -292,6 +292,7 @@ static bool has_access(struct fxc_engine *e, uint32_t begin, const struct fxc_ac
         struct fxc_access *a = &e->access[i];
         if (a->buffer == access->buffer && a->at == access->at && a->sizes == access->sizes) {
             a->last = access->last;
+            a->most = access->most == 0 ? 0 : a->most;
             return true;
         }
     }
@@ -320,6 +321,17 @@ static uint32_t constant_tuple(struct fxc_engine *e, const int64_t *size, uint32
         item[d] = fxc_index_constant(&e->index, size[d]);
     }
     return fxc_index_tuple(&e->index, item, count);
+}
+
+static void set_part(struct fxc_engine *e, struct fxc_access *access, const struct fxc_load *load) {
+    access->most = load->part.elements;
+    if (access->most != 0) {
+        struct fxc_load own = *load;
+        const int64_t *size = e->size + load->part.shape;
+        own.at = load->part.at;
+        access->part_at = fxc_load_address(e, &own, size);
+        access->part_sizes = constant_tuple(e, size, load->part.rank);
+    }
 }
 
 void fxc_operation_simplify(struct fxc_engine *e, uint32_t operation, const uint32_t *with, uint32_t with_count) {
@@ -368,7 +380,7 @@ void fxc_operation_simplify(struct fxc_engine *e, uint32_t operation, const uint
         struct fxc_access access = normalise(e, load.buffer, at, size, outer + folded);
         access.first = load.first;
         access.last = load.last;
-        access.most = load.most;
+        set_part(e, &access, &load);
         if (!has_access(e, reads, &access)) {
             add_access(e, access);
         }

@@ -19,7 +19,7 @@ enum { TEXT = 16384, VALUES = 64, RANK = 4, FEW = 300 };
 struct value {
     int64_t size[RANK], stride[RANK];
     uint32_t rank, storage, users;
-    bool input, sliced; /* sliced: computed from a part of an input */
+    bool input;
 };
 
 struct maker {
@@ -115,7 +115,6 @@ static void unary(struct maker *m, uint32_t x) {
     } else {
         v = contiguous(m, 2, m->value[x].size);
     }
-    v.sliced = m->value[x].sliced;
     say(m, "%%v%u = aten.%s.default(self=%%v%u) -> ", m->count, names[number(m, 7)], x);
     use(m, x);
     (void)add(m, &v);
@@ -130,7 +129,6 @@ static void binary(struct maker *m, uint32_t x) {
         return;
     }
     struct value v = contiguous(m, 2, size);
-    v.sliced = m->value[x].sliced || m->value[y].sliced;
     say(m, "%%v%u = aten.%s.Tensor(self=%%v%u, other=%%v%u) -> ", m->count, names[number(m, 4)], x, y);
     use(m, x);
     use(m, y);
@@ -182,8 +180,7 @@ static void transpose(struct maker *m, uint32_t x) {
     (void)add(m, &v);
 }
 
-/* No view of a part is returned: a compiler that computes the part in its place returns memory of the whole twice. No
- * part comes of a slice: read at two places of the whole, it counts twice. */
+/* No view of a part is returned: a compiler that computes the part in its place returns memory of the whole twice. */
 static void concatenate(struct maker *m, uint32_t x) {
     uint32_t dim = number(m, 2), y = find(m, dim == 0 ? -1 : m->value[x].size[0], dim == 0 ? m->value[x].size[1] : -1);
     if (y == FXC_NONE) {
@@ -191,8 +188,7 @@ static void concatenate(struct maker *m, uint32_t x) {
     }
     int64_t size[2] = {m->value[x].size[0], m->value[x].size[1]};
     size[dim] += m->value[y].size[dim];
-    if (m->value[x].sliced || m->value[y].sliced || size[dim] > 64 || m->viewed[m->value[x].storage] ||
-        m->viewed[m->value[y].storage]) {
+    if (size[dim] > 64 || m->viewed[m->value[x].storage] || m->viewed[m->value[y].storage]) {
         return;
     }
     m->joined[m->value[x].storage] = m->joined[m->value[y].storage] = true;
@@ -212,7 +208,6 @@ static void slice(struct maker *m, uint32_t x) {
     v.size[0] /= 2;
     v.users = 0;
     v.input = false;
-    v.sliced = true;
     say(m, "%%v%u = aten.slice.Tensor(self=%%v%u, dim=0, start=0, end=%lld) -> ", m->count, x, (long long)v.size[0]);
     use(m, x);
     (void)add(m, &v);

@@ -86,6 +86,28 @@ def live_bytes(folder: Path) -> Iterator[Result]:
     yield Result("models with an equal peak", f"{equal} of {models}", "at least 25", equal >= 25)
 
 
+def training_bytes(folder: Path) -> Iterator[Result]:
+    """Peak of a training step (forward, backward, AdamW) against a tracker of storages around the eager step."""
+    del folder
+    from memory_oracle import training_step
+    from training_models import MODELS
+
+    import fxcost
+
+    near = 0
+    for name, build in MODELS.items():
+        model, inputs = build()
+        model.train()
+        if hasattr(model, "config"):
+            model.config.use_cache = False
+        found = fxcost.analyze(model, (), inputs, mode="train", optimizer="adamw").memory().peak_bytes
+        seen, _ = training_step(model, inputs, torch.optim.AdamW(model.parameters()), lambda output: output.loss)
+        apart = 100 * (found / seen - 1)
+        near += abs(apart) <= 1
+        yield Result(f"{name}, trained: tracker {seen:,}", f"{found:,} ({apart:+.3f} %)", "1 %", abs(apart) <= 1)
+    yield Result("training steps within 1 %", f"{near} of {len(MODELS)}", "at least 8", near >= 8)
+
+
 def llama_fits(folder: Path) -> Iterator[Result]:
     """Llama-3-8B and 70B in bfloat16, all layers: memory over batch and sequence, and the largest sizes that fit,
     against a closed form."""

@@ -226,13 +226,15 @@
     X(PERSISTENT, "persistent", 1)                                                                                     \
     X(UNUSED, "unused", 2)
 
-/* FUNCTION: what one call of a function of torch ran, under the function's name. */
+/* FUNCTION: what one call of a function of torch ran, under the function's name. GRADIENT: what one node of autograd
+ * ran in the backward pass, which lets go of what it was given and what it had saved when it is through. */
 #define FXC_REGION_KIND_LIST(X)                                                                                        \
     X(CHECKPOINT, "checkpoint")                                                                                        \
     X(AUTOCAST, "autocast")                                                                                            \
     X(GRAD_MODE, "grad_mode")                                                                                          \
     X(OPAQUE, "opaque")                                                                                                \
-    X(FUNCTION, "function")
+    X(FUNCTION, "function")                                                                                            \
+    X(GRADIENT, "gradient")
 
 /* What was measured: of a node run by itself, or of the whole program (which alone has COMPILED times). Times are
  * nanoseconds, of all repetitions the least or the median; bytes are those of live tensors on the device. */

@@ -150,3 +150,20 @@ def eager_peak(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         result = model(*args, **kwargs)
     del result
     return tracker.peak
+
+
+def training_step(
+    model: nn.Module, inputs: dict[str, Any], optimizer: torch.optim.Optimizer, scalar: Any
+) -> tuple[int, int]:
+    """Peak of a second step, and bytes of the optimiser's state."""
+    for _ in range(2):
+        optimizer.zero_grad()
+        tracker = Tracker()
+        state = [entry for row in optimizer.state.values() for entry in row.values() if isinstance(entry, torch.Tensor)]
+        for tensor in (*model.parameters(), *model.buffers(), *tree_leaves(inputs), *state):
+            tracker.add(tensor)
+        with tracker:
+            loss = scalar(model(**inputs))
+            loss.backward()
+            optimizer.step()
+    return tracker.peak, sum(tensor.untyped_storage().nbytes() for tensor in state)

@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from memory_oracle import Tracker
+from memory_oracle import training_step
 from torch import nn
-from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 from training_models import MODELS
 
 import fxcost
 
-# Largest difference allowed, in per cent; what autograd's C++ frames hold between operators is not in the capture.
-LIMIT = dict.fromkeys(MODELS, 1.0) | {"albert": 1.5}
+LIMIT = 1.0  # per cent: what the frames of Python and C++ hold between operators is not in the capture
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, 0.1),
     "momentum": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9),
@@ -26,23 +24,6 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-
-
-def eager_step(
-    model: nn.Module, inputs: dict[str, Any], optimizer: torch.optim.Optimizer, scalar: Any
-) -> tuple[int, int]:
-    """Peak of a second step, and bytes of the optimiser's state."""
-    for _ in range(2):
-        optimizer.zero_grad()
-        tracker = Tracker()
-        state = [entry for row in optimizer.state.values() for entry in row.values() if isinstance(entry, torch.Tensor)]
-        for tensor in (*model.parameters(), *model.buffers(), *tree_leaves(inputs), *state):
-            tracker.add(tensor)
-        with tracker:
-            loss = scalar(model(**inputs))
-            loss.backward()
-            optimizer.step()
-    return tracker.peak, sum(tensor.untyped_storage().nbytes() for tensor in state)
 
 
 def apart(found: int, expected: int) -> float:
@@ -56,9 +37,27 @@ def test_whole_step(name: str) -> None:
     if hasattr(model, "config"):
         model.config.use_cache = False
     memory = fxcost.analyze(model, (), inputs, mode="train", optimizer="adamw").memory()
-    peak, state = eager_step(model, inputs, torch.optim.AdamW(model.parameters()), lambda output: output.loss)
+    peak, state = training_step(model, inputs, torch.optim.AdamW(model.parameters()), lambda output: output.loss)
     assert memory.state_bytes == state
-    assert apart(memory.peak_bytes, peak) <= LIMIT[name], (memory.peak_bytes, peak)
+    assert apart(memory.peak_bytes, peak) <= LIMIT, (memory.peak_bytes, peak)
+
+
+class Product(nn.Module):
+    """Both factors are there until both gradients are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return ((x * self.scale + 1) * (x * self.scale + 2)).sum()
+
+
+def test_saved_tensors_live_until_their_node_of_autograd_returns() -> None:
+    model, inputs = Product(), {"x": torch.ones(64, 64)}
+    memory = fxcost.analyze(model, (), inputs, mode="train", optimizer="sgd").memory()
+    peak, _ = training_step(model, inputs, torch.optim.SGD(model.parameters()), lambda output: output)
+    assert abs(memory.peak_bytes - peak) <= 8, (memory.peak_bytes, peak)
 
 
 class Wide(nn.Module):
@@ -79,7 +78,7 @@ class Wide(nn.Module):
 def test_optimizers(name: str) -> None:
     model, inputs = Wide(), {"x": torch.ones(4, 64)}
     memory = fxcost.analyze(model, (), inputs, mode="train", optimizer=name).memory()
-    peak, state = eager_step(model, inputs, OPTIMIZERS[name](model.parameters()), lambda output: output)
+    peak, state = training_step(model, inputs, OPTIMIZERS[name](model.parameters()), lambda output: output)
     assert memory.state_bytes == state
     assert abs(memory.peak_bytes - peak) <= 8, (memory.peak_bytes, peak)
 
@@ -89,7 +88,7 @@ def test_adafactor_keeps_rows_and_columns() -> None:
     report = fxcost.analyze(model, (), inputs, mode="train", optimizer="adafactor")
     assert (
         report.memory().state_bytes
-        == eager_step(model, inputs, torch.optim.Adafactor(model.parameters()), lambda output: output)[1]
+        == training_step(model, inputs, torch.optim.Adafactor(model.parameters()), lambda output: output)[1]
     )
     assert "at least" in str(report)  # what its step holds is not known
 
@@ -111,7 +110,7 @@ def test_checkpoints_save_memory() -> None:
     for checkpointed in (False, True):
         model, inputs = Stack(checkpointed), {"x": torch.ones(256, 32)}
         memory = fxcost.analyze(model, (), inputs, mode="train", optimizer="adamw").memory()
-        peak, _ = eager_step(model, inputs, torch.optim.AdamW(model.parameters()), lambda output: output)
+        peak, _ = training_step(model, inputs, torch.optim.AdamW(model.parameters()), lambda output: output)
         assert apart(memory.peak_bytes, peak) <= 1, (checkpointed, memory.peak_bytes, peak)
         peaks[checkpointed] = memory.peak_bytes
     assert peaks[True] < peaks[False] * 0.7

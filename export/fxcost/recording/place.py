@@ -14,6 +14,7 @@ from ..enums import bits, enum
 from ..modules import Modules, class_name
 from ..ops import function_name
 from .calls import Calls
+from .phases import NO_NUMBER
 from .repeats import Fold
 from .tape import Ref, Tape
 
@@ -104,6 +105,45 @@ class Positions:
         return row
 
 
+class Gradients:
+    """Regions for the nodes of autograd that ran several operators one after the other in a backward pass."""
+
+    def __init__(self, events: list[tuple[Any, ...]], columns: Columns) -> None:
+        self.columns = columns
+        self._runs = [-1] * len(events)  # by event: the first event of its run
+        self._rows: dict[int, int] = {}
+        self._kind = enum("region_kind")["gradient"]
+        backward = bits("node_flag")["backward"]
+        begin, before = 0, NO_NUMBER
+        for index, event in enumerate([*events, None]):
+            number = event[9] if event is not None and event[8] & backward else NO_NUMBER
+            if number != before:
+                end = index if before != NO_NUMBER else begin
+                while end > begin and _adds_up(events[end - 1], begin):
+                    end -= 1
+                if end > begin + 1:
+                    self._runs[begin:end] = [begin] * (end - begin)
+                begin, before = index, number
+
+    def row(self, at: int) -> int:
+        """The region of an event, or NONE."""
+        begin = self._runs[at]
+        if begin < 0:
+            return NONE
+        row = self._rows.get(begin)
+        if row is None:
+            row = self._rows[begin] = self.columns.add("region", kind=self._kind, parent=NONE, config=NONE)
+        return row
+
+
+def _adds_up(event: tuple[Any, ...], begin: int) -> bool:
+    """Whether an operator adds a gradient to one that was there when its node of autograd began: torch's engine does
+    that, under the node's number, when the node has returned."""
+    func, taken = event[:2]
+    adds = func in (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
+    return adds and type(taken[0]) is Ref and taken[0].node < begin
+
+
 class Functions:
     """Regions for functions of torch that dispatch sees only in parts: one for each call that ran several operators,
     or one of another name."""
@@ -116,26 +156,27 @@ class Functions:
         self._string = enum("kind")["string"]
         self._kind = enum("region_kind")["function"]
 
-    def row(self, function: tuple[Any, int] | None, operator: str) -> int:
+    def row(self, function: tuple[Any, int] | None, operator: str, around: int) -> int:
+        """The region of a call, or the one around it where it needs none."""
         if function is None:
-            return NONE
+            return around
         func, serial = function
         row = self._rows.get(serial)
         if row is None:
-            row = self._rows[serial] = self._make(func, self._sizes[serial], operator)
+            row = self._rows[serial] = self._make(func, self._sizes[serial], operator, around)
         return row
 
-    def _make(self, func: Any, size: int, operator: str) -> int:
+    def _make(self, func: Any, size: int, operator: str, around: int) -> int:
         name = _qualified(func)
         if size == 1 and name.rpartition(".")[2].strip("_") == operator.strip("_"):
-            return NONE
+            return around
         config = self._configs.get(name)
         if config is None:
             string = self.columns.string
             config = self._configs[name] = self.columns.list_row(
                 [(self._string, string("name")), (self._string, string(name))]
             )
-        return self.columns.add("region", kind=self._kind, parent=NONE, config=config)
+        return self.columns.add("region", kind=self._kind, parent=around, config=config)
 
 
 def _qualified(func: Any) -> str:

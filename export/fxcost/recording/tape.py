@@ -340,6 +340,10 @@ def _kind_of(func: Any) -> int:
     return _COMPOSITE if composite else _PLAIN
 
 
+# What these run, autograd's nodes run.
+_BACKWARD = (torch.autograd.grad, torch.autograd.backward)
+
+
 class Functions(TorchFunctionMode):
     """Notes which of torch's functions is running, whose work dispatch sees only in parts."""
 
@@ -355,7 +359,7 @@ class Functions(TorchFunctionMode):
         tape = self.tape
         before = tape.function
         tape.functions += 1
-        tape.function = None if func is torch.autograd.grad else (func, tape.functions)
+        tape.function = None if func in _BACKWARD else (func, tape.functions)
         try:
             return func(*args, **kwargs)
         finally:

@@ -17,7 +17,7 @@ from ..symbols import Symbols
 from ..values import Values
 from .calls import Calls
 from .describe import Describer
-from .place import CallRows, Functions, Positions, attribution, dead_events
+from .place import CallRows, Functions, Gradients, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
 from .tape import Kernel, Ref, Tape
 
@@ -38,6 +38,7 @@ class Writer:
         self.params = Params(self.columns, self.modules, self.values)
         self.positions = Positions(self.columns)
         self.functions = Functions(tape, self.columns)
+        self.gradients = Gradients(tape.events, self.columns)
         self.describer = Describer(tape, self.values, self.columns)
         self.origin, self.flag = enum("storage_origin"), bits("node_flag")
         self._not_forward = self.flag["backward"] | self.flag["optimizer"]
@@ -230,7 +231,7 @@ class Writer:
                 kinds.append(kind)
                 payloads.append(payload)
         value = self.describer.result(result, self._name(base), len(rows["node_op"]))
-        region = NONE if function is None else self.functions.row(function, base)
+        region = self.functions.row(function, base, self.gradients.row(at))
         call, source = self.call_rows.row(self._calls[at]), self.positions.row(self._places[at])
         self._node_row(op.row, value, call, flags | self.flag["dead"] if self._dead[at] else flags, region, source)
 

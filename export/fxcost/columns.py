@@ -6,6 +6,8 @@ in one call, so nothing here costs per row but the append itself.
 
 from __future__ import annotations
 
+import array
+import functools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +49,9 @@ OPTIONAL = frozenset(
     | {"measure_node", "measure_what", "measure_value"}
 )
 
+_STRINGS = ("string_begin", "string_bytes")  # made of all strings at the end
+_WORD = array.array("I")
+
 _ADD = {name: "ProgramAdd" + "".join(map(str.capitalize, name.split("_"))) for name in COLUMNS}  # of the builder
 
 
@@ -56,11 +61,7 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
 
     from . import _fxir_generated as fxir  # type: ignore[attr-defined, unused-ignore]
 
-    arrays = {
-        name: np.asarray(columns[name], dtype=dtype, order="C")
-        for name, dtype in COLUMNS.items()
-        if columns.get(name) is not None
-    }
+    arrays = {name: _packed(columns[name], dtype) for name, dtype in COLUMNS.items() if columns.get(name) is not None}
     size = sum(array.nbytes + 16 for array in arrays.values()) + 1024
     builder = flatbuffers.Builder(size)
     offsets = {name: builder.CreateNumpyVector(array) for name, array in arrays.items()}
@@ -73,9 +74,22 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
     return bytes(builder.Output())
 
 
+def _packed(column: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    if type(column) is list and dtype.itemsize == _WORD.itemsize and column:  # three times as fast as numpy's own way
+        return np.frombuffer(array.array(_WORD.typecode, column), dtype=f"=u{_WORD.itemsize}").astype(dtype, copy=False)
+    return np.asarray(column, dtype=dtype, order="C")
+
+
 def float_bits(value: float) -> int:
     """A double as the int64 that stands for it in a payload."""
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+@functools.cache
+def _fields(group: str) -> list[tuple[str, str]]:
+    """The columns of a group by the last part of their names."""
+    prefix = group + "_"
+    return [(name.removeprefix(prefix), name) for name in COLUMNS if name.startswith(prefix) and name not in _STRINGS]
 
 
 class Columns:
@@ -83,13 +97,12 @@ class Columns:
     rows once."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "string_bytes"}
-        for begin in ("string", "expr", "meta_dim", "node_arg", "list", "graph_node", "graph_input", "graph_output"):
+        self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS if name not in _STRINGS}
+        for begin in ("expr", "meta_dim", "node_arg", "list", "graph_node", "graph_input", "graph_output"):
             self.rows[begin + "_begin"].append(0)
         self._groups: dict[str, dict[str, list[Any]]] = {}  # what add() fills, by the last part of the names
-        self._text: list[bytes] = []
-        self._text_size = 0
         self._strings: dict[str, int] = {}
+        self._texts: list[str] = []
         self._lists: dict[tuple[tuple[int, int], ...], int] = {}
         self._exprs: dict[tuple[tuple[int, int], ...], int] = {}
         self._metas: dict[tuple[Any, ...], int] = {}
@@ -101,10 +114,7 @@ class Columns:
         """Appends one row to the columns ``group_field``; its index."""
         columns = self._groups.get(group)
         if columns is None:
-            prefix = group + "_"
-            columns = self._groups[group] = {
-                name.removeprefix(prefix): column for name, column in self.rows.items() if name.startswith(prefix)
-            }
+            columns = self._groups[group] = {field: self.rows[name] for field, name in _fields(group)}
         for field, value in fields.items():
             columns[field].append(value)
         return len(columns[field]) - 1
@@ -112,17 +122,13 @@ class Columns:
     def string(self, text: str) -> int:
         index = self._strings.get(text)
         if index is None:
-            index = self._strings[text] = len(self._strings)
-            # NUL ends a string and lone surrogates are no UTF-8: neither may reach the file.
-            data = text.replace("\0", "�").encode("utf-8", "replace") + b"\0"
-            self._text.append(data)
-            self._text_size += len(data)
-            self.rows["string_begin"].append(self._text_size)
+            index = self._strings[text] = len(self._texts)
+            self._texts.append(text)
         return index
 
     def text(self, index: int) -> str:
         """The string of an index."""
-        return self._text[index][:-1].decode("utf-8")
+        return self._texts[index]
 
     def argname(self, text: str) -> int:
         index = self._argnames.get(text)
@@ -177,7 +183,10 @@ class Columns:
 
     def to_bytes(self) -> bytes:
         rows: dict[str, Any] = dict(self.rows)
-        rows["string_bytes"] = np.frombuffer(b"".join(self._text), dtype=np.uint8)
+        # NUL ends a string and lone surrogates are no UTF-8: neither may reach the file.
+        data = [text.replace("\0", "�").encode("utf-8", "replace") + b"\0" for text in self._texts]
+        rows["string_bytes"] = np.frombuffer(b"".join(data), dtype=np.uint8)
+        rows["string_begin"] = np.cumsum([0, *map(len, data)])
         nodes = len(rows["node_op"])
         for name in ("node_region", "node_origin", "node_source"):
             if not rows[name] and nodes:

@@ -26,6 +26,20 @@ MARK = "fxcost_mark"
 OWNER = "fxcost_owner"
 
 
+def named_modules(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """As ``model.named_modules(remove_duplicate=False)``, in a third of the time."""
+    found: list[tuple[str, torch.nn.Module]] = []
+
+    def visit(path: str, module: torch.nn.Module) -> None:
+        found.append((path, module))
+        for name, child in module._modules.items():
+            if child is not None:
+                visit(f"{path}.{name}" if path else name, child)
+
+    visit("", model)
+    return found
+
+
 def class_name(cls: type) -> str:
     if issubclass(cls, torch.fx.GraphModule):  # each instance has a class of its own, made on the spot
         cls = torch.fx.GraphModule
@@ -51,10 +65,11 @@ class Modules:
     def __init__(self, values: Values) -> None:
         self.values, self.columns = values, values.columns
         self.rows: dict[str, int] = {}
+        self._configs = [self.columns.rows[f"config_{field}"] for field in ("module", "key", "kind", "payload")]
         self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
 
     def add_model(self, model: torch.nn.Module) -> None:
-        self.add_named(model.named_modules(remove_duplicate=False))
+        self.add_named(named_modules(model))
 
     def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
         first: dict[int, int] = {}
@@ -98,7 +113,11 @@ class Modules:
     def _entry(self, row: int, key: str, value: Any) -> None:
         found = self._simple(value)
         if found is not None:
-            self.columns.add("config", module=row, key=self.columns.string(key), kind=found[0], payload=found[1])
+            modules, keys, kinds, payloads = self._configs
+            modules.append(row)
+            keys.append(self.columns.string(key))
+            kinds.append(found[0])
+            payloads.append(found[1])
 
     def _simple(self, value: Any) -> tuple[int, int] | None:
         if value is None or isinstance(value, (bool, int, float, str, torch.dtype)):

@@ -29,14 +29,12 @@ class Params:
         owner = target.rpartition(".")[0]
         while owner not in self.modules.rows:  # a constant's invented name belongs to the nearest module that exists
             owner = owner.rpartition(".")[0]
-        self.columns.add(
-            "param",
-            value=value,
-            module=self.modules.rows[owner],
-            name=self.columns.string(target),
-            kind=self.input_kind[role],
-            flags=flags,
-        )
+        rows = self.columns.rows
+        rows["param_value"].append(value)
+        rows["param_module"].append(self.modules.rows[owner])
+        rows["param_name"].append(self.columns.string(target))
+        rows["param_kind"].append(self.input_kind[role])
+        rows["param_flags"].append(flags)
         self.named[target] = None
 
     def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:

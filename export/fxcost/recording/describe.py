@@ -30,6 +30,7 @@ class Describer:
         self._list, self._dict = values.kind["list"], values.kind["dict"]
         fields = ("kind", "payload", "producer", "name", "storage")
         self._value_rows = [columns.rows[f"value_{field}"] for field in fields]
+        self._storage_rows = [columns.rows[f"storage_{field}"] for field in ("bytes", "device", "origin")]
         self._scalars: dict[Any, Pair] = {}
         self._metas: dict[Any, int] = {}
         self._storages: dict[int, int] = {}
@@ -136,9 +137,11 @@ class Describer:
         row = self._storages.get(storage)
         if row is None:
             size, device = self.tape.storages[storage]
-            row = self._storages[storage] = self.columns.add(
-                "storage", bytes=self._grown(size, slope), device=self.columns.string(str(device)), origin=origin
-            )
+            sizes, devices, origins = self._storage_rows
+            row = self._storages[storage] = len(sizes)
+            sizes.append(self._grown(size, slope))
+            devices.append(self.columns.string(str(device)))
+            origins.append(origin)
         return row
 
     def result(self, result: Any, name: str, index: int) -> int:

@@ -52,7 +52,7 @@ def attribution(tape: Tape) -> tuple[list[int], list[Any]]:
 def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
     """Which operators ran for nothing: they write to no argument, no live operator takes their result, and nobody held
     it when the recording ended. What gives no tensor (a number, an assertion) ran for the code around it."""
-    dead, taken, mutable = [False] * len(events), [False] * len(events), dict[Any, bool]()
+    dead, taken, mutable = [False] * len(events), [False] * len(events), dict[int, bool]()
 
     def take(arg: Any) -> None:
         if type(arg) is Ref:
@@ -66,10 +66,12 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
         func, args, named, result, *_ = events[index]
         if not taken[index]:
             refs = [ref for ref in (result if type(result) is list else (result,)) if type(ref) is Ref]
-            writes = mutable.get(func)
+            writes = mutable.get(id(func))
             if writes is None:
                 schema = getattr(func, "_schema", None)
-                writes = mutable[func] = schema is None or schema.is_mutable or not func.namespace.startswith("aten")
+                writes = mutable[id(func)] = (
+                    schema is None or schema.is_mutable or not func.namespace.startswith("aten")
+                )
             if refs and not writes and not any(ref.storage < 0 or alive[ref.storage] for ref in refs):
                 dead[index] = True
                 continue

@@ -10,7 +10,7 @@ import torch
 from ..args import Pair
 from ..columns import NONE, Columns
 from ..enums import bits, enum
-from ..modules import Modules
+from ..modules import Modules, named_modules
 from ..ops import Operator, Operators
 from ..params import Params, named_tensors
 from ..symbols import Symbols
@@ -42,8 +42,8 @@ class Writer:
         self.describer = Describer(tape, self.values, self.columns)
         self.origin, self.flag = enum("storage_origin"), bits("node_flag")
         self._not_forward = self.flag["backward"] | self.flag["optimizer"]
-        self._ops: dict[Any, tuple[Operator, str]] = {}
-        self._argnames: dict[tuple[Any, int], list[int]] = {}
+        self._ops: dict[int, tuple[Operator, str]] = {}
+        self._argnames: dict[tuple[int, int], list[int]] = {}
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
         self._paths: dict[int, str] = {}
@@ -58,7 +58,7 @@ class Writer:
         if model is None:
             self.modules.add("", "")
         else:
-            named = list(model.named_modules(remove_duplicate=False))
+            named = named_modules(model)
             for path, module in named:
                 self._paths.setdefault(id(module), path)
             self.modules.add_named(named)
@@ -208,16 +208,16 @@ class Writer:
 
     def _add_node(self, event: Event, at: int) -> None:
         func, taken, named, result, _, function, _, _, flags, _ = event
-        known = self._ops.get(func)
+        known = self._ops.get(id(func))  # which the tape keeps alive; a hash of torch's own is slow
         if known is None:
             made = self.operators.kernel(*func) if isinstance(func, Kernel) else self.operators.get(func)
-            known = self._ops[func] = (made, _base_name(func))
+            known = self._ops[id(func)] = (made, _base_name(func))
         op, base = known
         rows, encode = self.columns.rows, self.describer.encode
-        argnames = self._argnames.get((func, len(taken)))
+        argnames = self._argnames.get((op.row, len(taken)))
         if argnames is None:
             argname = self.columns.argname
-            argnames = self._argnames[func, len(taken)] = [argname(op.name(i)) for i in range(len(taken))]
+            argnames = self._argnames[op.row, len(taken)] = [argname(op.name(i)) for i in range(len(taken))]
         kinds, payloads = rows["arg_kind"], rows["arg_payload"]
         rows["arg_name"].extend(argnames)
         for arg in taken:

@@ -117,6 +117,7 @@ struct fxc_operation {
     bool copies;     /* into another layout, what is in memory */
     bool effect;     /* runs for more than what it writes: an assertion */
     bool apart;      /* each result that is used counts as one more operation */
+    bool out;        /* of externs: writes into memory that it is given */
     uint32_t node;   /* whose result it makes */
     uint32_t number; /* place among the live operations, as the compiler counts them (passes/fusion/rounds.c) */
     uint32_t shape;  /* sizes before simplification: outer[outer_rank], then folded[folded_rank] */

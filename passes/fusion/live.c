@@ -26,7 +26,7 @@ struct live {
 /* ---- memory ---------------------------------------------------------------------------------------------------------
  */
 
-static uint32_t memory_of(struct fxc_kernel_buffer *buffer, uint32_t at) {
+uint32_t fxc_memory_of(struct fxc_kernel_buffer *buffer, uint32_t at) {
     while (buffer[at].within != at) {
         buffer[at].within = buffer[buffer[at].within].within; /* chains of results in one memory are long */
         at = buffer[at].within;
@@ -35,7 +35,7 @@ static uint32_t memory_of(struct fxc_kernel_buffer *buffer, uint32_t at) {
 }
 
 static void touch(struct fxc_kernel_buffer *buffer, uint32_t at, uint32_t kernel) {
-    struct fxc_kernel_buffer *memory = &buffer[memory_of(buffer, at)];
+    struct fxc_kernel_buffer *memory = &buffer[fxc_memory_of(buffer, at)];
     buffer[at].made = true;
     memory->first = memory->first == FXC_NONE ? kernel : memory->first;
     memory->last = kernel;
@@ -134,7 +134,7 @@ static void write_over(struct live *l, const struct fxc_operation *op) {
     for (uint32_t k = 0; k < op->read_count; k++) {
         const struct fxc_access *read = &l->e->access[op->access_begin + op->write_count + k];
         if (read->buffer != out && can_be_written_over(l, op, read, out)) {
-            struct fxc_kernel_buffer *memory = &l->buffer[memory_of(l->buffer, read->buffer)];
+            struct fxc_kernel_buffer *memory = &l->buffer[fxc_memory_of(l->buffer, read->buffer)];
             l->buffer[out].within = read->buffer;
             memory->last = l->buffer[out].last;
             memory->returned |= l->buffer[out].returned;
@@ -203,7 +203,7 @@ bool fxc_live_of_loops(const struct fxc_merge *merge, const uint32_t *order, uin
     free(l.left);
     free(l.part);
     free(l.stack);
-    return ok;
+    return ok && (!fusion->profile->keeps_memory || fxc_reuse_memory(merge, order, count, fusion));
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------------------------------
@@ -257,8 +257,7 @@ static bool add_given(const struct fxc_analysis *analysis, struct fxc_fusion *fu
     return overflow;
 }
 
-/* Per kernel: the one after which memory is freed that it is the last to touch. */
-static void find_ends(const struct fxc_fusion *fusion, uint32_t *end) {
+void fxc_live_ends(const struct fxc_fusion *fusion, uint32_t *end) {
     bool together = fusion->profile->outer_loops; /* of the C++ backend */
     for (uint32_t k = fusion->kernel_count; k-- > 0;) {
         bool on = together && k + 1 < fusion->kernel_count && fusion->kernel[k].kind != FXC_KERNEL_LIBRARY &&
@@ -272,7 +271,7 @@ static bool sweep(struct fxc_fusion *fusion, const uint32_t *end) {
     int64_t now = memory->given_bytes;
     bool overflow = false;
     for (uint32_t i = 0; i < memory->buffer_count; i++) {
-        memory->buffer[i].within = memory_of(memory->buffer, i);
+        memory->buffer[i].within = fxc_memory_of(memory->buffer, i);
     }
     for (uint32_t i = 0; i < memory->buffer_count; i++) { /* births in `most`, deaths in `after` */
         const struct fxc_kernel_buffer *b = &memory->buffer[i];
@@ -308,7 +307,7 @@ fxc_status fxc_live_sum(struct fxc_analysis *analysis, struct fxc_fusion *fusion
     if (memory->before == NULL || memory->most == NULL || memory->after == NULL || seen == NULL || end == NULL) {
         return fxc_fail_memory(err, "fusion");
     }
-    find_ends(fusion, end);
+    fxc_live_ends(fusion, end);
     return add_given(analysis, fusion, seen) || sweep(fusion, end)
                ? fxc_fail(err, FXC_OVERFLOW, "bytes alive under profile %s", fusion->profile->name)
                : FXC_OK;

@@ -58,7 +58,9 @@ void fxc_lower_product(struct fxc_engine *e, const struct fxc_lowering *how) {
         next *= size[d];
     }
     fxc_library_kernel(e, &inputs, stride, 1);
-    e->buffer[e->box[e->view[value].box].buffer].flexible = true; /* it can write into a part of another buffer */
+    struct fxc_buffer *made = &e->buffer[e->box[e->view[value].box].buffer];
+    made->flexible = true; /* it can write into a part of another buffer */
+    e->operation[made->operation].out = true;
 }
 
 /* A parameter that the compiler has laid out ahead of time. */

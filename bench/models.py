@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
 from torch import nn
+
+import fxcost
 
 Built = tuple[nn.Module, dict[str, Any]]
 
@@ -89,3 +92,12 @@ MODELS: dict[str, Callable[[], Built]] = {
     "convnext-tiny": convnext,
     "whisper-tiny": whisper,
 }
+
+
+def captured(folder: Path, name: str) -> Path:
+    """The file of a model by torch.export, which is written when it is not there."""
+    path = folder / f"{name}.fxir"
+    if not path.exists():
+        model, kwargs = MODELS[name]()
+        fxcost.capture(model.eval(), (), kwargs, name=name).save(path)
+    return path

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from models import MODELS
+from models import MODELS, captured
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,11 +24,11 @@ def matrix_flops(folder: Path) -> Iterator[Result]:
         model, kwargs = build()
         model.eval()
         with torch.no_grad():
-            captured = fxcost.capture(model, (), kwargs, name=name)
+            program = fxcost.capture(model, (), kwargs, name=name)
             with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
                 model(**kwargs)
-        captured.save(folder / f"{name}.fxir")
-        totals = Analysis(Program.from_bytes(captured.to_bytes())).totals()
+        program.save(folder / f"{name}.fxir")
+        totals = Analysis(Program.from_bytes(program.to_bytes())).totals()
         ours, theirs = totals.counts.matrix_flops, counter.get_total_flops()
         yield Result(
             f"matrix FLOPs of {name}, FlopCounterMode {theirs:,}",
@@ -49,9 +49,10 @@ def _c_consumer(folder: Path) -> Path:
 
 
 def round_trips(folder: Path) -> Iterator[Result]:
-    """Laws of the text form, and one set of totals from every side, on the files of the check above."""
+    """Laws of the text form, and one set of totals from every side, of the same models."""
     consumer = _c_consumer(folder)
-    for path in sorted(folder.glob("*.fxir")):
+    for name in MODELS:
+        path = captured(folder, name)
         program = Program.open(path)
         text = program.text()
         again = Program.from_bytes(text.encode())

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from models import MODELS
+from models import MODELS, captured
 from replicate import replicate
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -95,7 +95,7 @@ def against_flop_counter(folder: Path) -> Iterator[Result]:
 
 def million_nodes(folder: Path) -> Iterator[Result]:
     """BERT's graph over and over, 1,000,000 nodes in one graph."""
-    data = (folder / "bert-base.fxir").read_bytes()
+    data = captured(folder, "bert-base").read_bytes()
     path = folder / "million.fxir"
 
     def write() -> None:
@@ -168,7 +168,7 @@ def sweep(folder: Path) -> Iterator[Result]:
 
 def whole_process(folder: Path) -> Iterator[Result]:
     """The command from start to end, its output read."""
-    path = folder / "bert-base.fxir"
+    path = captured(folder, "bert-base")
 
     def run() -> None:
         subprocess.run([NATIVE, str(path)], stdout=subprocess.PIPE, check=True)

@@ -7,14 +7,21 @@
 #include "backends/peaks.h"
 
 static const uint8_t part_of_feature[FXC_CPU_FEATURE_COUNT] = {
-    [FXC_CPU_CALL] = FXC_BOUND_OVERHEAD,  [FXC_CPU_BATCH] = FXC_BOUND_OVERHEAD,  [FXC_CPU_CODE2] = FXC_BOUND_OVERHEAD,
-    [FXC_CPU_CODE3] = FXC_BOUND_OVERHEAD, [FXC_CPU_START2] = FXC_BOUND_OVERHEAD, [FXC_CPU_SAME2] = FXC_BOUND_OVERHEAD,
-    [FXC_CPU_SAME3] = FXC_BOUND_OVERHEAD, [FXC_CPU_START3] = FXC_BOUND_OVERHEAD, [FXC_CPU_MAC] = FXC_BOUND_COMPUTE,
-    [FXC_CPU_PAIR] = FXC_BOUND_COMPUTE,   [FXC_CPU_ELEMENT] = FXC_BOUND_COMPUTE, [FXC_CPU_WORK] = FXC_BOUND_COMPUTE,
-    [FXC_CPU_ROW] = FXC_BOUND_OVERHEAD,   [FXC_CPU_LEFT] = FXC_BOUND_MEMORY,     [FXC_CPU_RIGHT] = FXC_BOUND_MEMORY,
-    [FXC_CPU_OUT] = FXC_BOUND_MEMORY,     [FXC_CPU_MASK] = FXC_BOUND_MEMORY,     [FXC_CPU_UNALIGNED] = FXC_BOUND_MEMORY,
-    [FXC_CPU_RESULT] = FXC_BOUND_COMPUTE, [FXC_CPU_BYTE] = FXC_BOUND_MEMORY,     [FXC_CPU_STRIDED] = FXC_BOUND_MEMORY,
-    [FXC_CPU_L2] = FXC_BOUND_MEMORY,      [FXC_CPU_L3] = FXC_BOUND_MEMORY,
+    [FXC_CPU_CALL] = FXC_BOUND_OVERHEAD,     [FXC_CPU_BATCH] = FXC_BOUND_OVERHEAD,
+    [FXC_CPU_CODE2] = FXC_BOUND_OVERHEAD,    [FXC_CPU_CODE3] = FXC_BOUND_OVERHEAD,
+    [FXC_CPU_START2] = FXC_BOUND_OVERHEAD,   [FXC_CPU_SAME2] = FXC_BOUND_OVERHEAD,
+    [FXC_CPU_SAME3] = FXC_BOUND_OVERHEAD,    [FXC_CPU_START3] = FXC_BOUND_OVERHEAD,
+    [FXC_CPU_MAC] = FXC_BOUND_COMPUTE,       [FXC_CPU_PAIR] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_ELEMENT] = FXC_BOUND_COMPUTE,   [FXC_CPU_WORK] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_ROW] = FXC_BOUND_OVERHEAD,      [FXC_CPU_LEFT] = FXC_BOUND_MEMORY,
+    [FXC_CPU_RIGHT] = FXC_BOUND_MEMORY,      [FXC_CPU_OUT] = FXC_BOUND_MEMORY,
+    [FXC_CPU_MASK] = FXC_BOUND_MEMORY,       [FXC_CPU_UNALIGNED] = FXC_BOUND_MEMORY,
+    [FXC_CPU_RESULT] = FXC_BOUND_COMPUTE,    [FXC_CPU_BYTE] = FXC_BOUND_MEMORY,
+    [FXC_CPU_STRIDED] = FXC_BOUND_MEMORY,    [FXC_CPU_FOLD] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_DIVIDE] = FXC_BOUND_COMPUTE,    [FXC_CPU_EXPONENTIAL] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_LOGARITHM] = FXC_BOUND_COMPUTE, [FXC_CPU_SINE] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_TANGENT] = FXC_BOUND_COMPUTE,   [FXC_CPU_ERROR] = FXC_BOUND_COMPUTE,
+    [FXC_CPU_L2] = FXC_BOUND_MEMORY,         [FXC_CPU_L3] = FXC_BOUND_MEMORY,
 };
 
 /* What bounds most of the time. */
@@ -75,10 +82,10 @@ fxc_status fxc_cpu(const fxc_device *device, const fxc_work *work, fxc_time *out
     if (device->cpu == NULL) {
         return fxc_roofline(device, work, out);
     }
-    if (work->loops > 0) {
+    uint32_t own_class = fxc_cpu_describe(device, work, feature), class = measured_class(device->cpu, own_class);
+    if (work->loops > 0 && class == FXC_CPU_CLASS_COUNT) {
         return fxc_cpu_loops(device, work, out);
     }
-    uint32_t own_class = fxc_cpu_describe(device, work, feature), class = measured_class(device->cpu, own_class);
     if (class == FXC_CPU_CLASS_COUNT) {
         return without_class(device, work, out);
     }
@@ -94,7 +101,7 @@ fxc_status fxc_cpu(const fxc_device *device, const fxc_work *work, fxc_time *out
     double pages = fresh_pages(device->cpu, work) * device->cpu->page_seconds;
     part[FXC_BOUND_MEMORY] += pages;
     seconds += pages;
-    bool fitted = class == own_class && fxc_cpu_is_measured(work) &&
+    bool fitted = class == own_class && (work->loops > 0 || fxc_cpu_is_measured(work)) &&
                   (work->dtype == FXC_DTYPE_FLOAT32 || work->kind == FXC_WORK_NOTHING);
     out->seconds = seconds;
     out->bound = bound_of(work, part);

@@ -29,6 +29,13 @@
     X(WORK, "work", "vector operations")                                                                               \
     X(BYTE, "byte", "bytes read and written")                                                                          \
     X(STRIDED, "strided", "elements read in another order than they lie in")                                           \
+    X(FOLD, "fold", "elements that a reduction folds")                                                                 \
+    X(DIVIDE, "divide", "elements of divisions and roots in loops that a compiler made")                               \
+    X(EXPONENTIAL, "exponential", "the same of exponentials")                                                          \
+    X(LOGARITHM, "logarithm", "of logarithms")                                                                         \
+    X(SINE, "sine", "of sines and cosines")                                                                            \
+    X(TANGENT, "tangent", "of hyperbolic tangents")                                                                    \
+    X(ERROR, "erf", "of error functions")                                                                              \
     X(L2, "l2", "bytes that are no longer in the second level of cache, but in the third")                             \
     X(L3, "l3", "bytes that are in no cache")
 
@@ -66,7 +73,15 @@ extern const char *const fxc_cpu_feature_names[FXC_CPU_FEATURE_COUNT];
  * kind that was never measured. The device says how many threads there are and how large the caches. */
 uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]);
 
-/* Loops that a compiler made (backends/cpu_loops.c); device->cpu is not NULL. */
+/* The class of an operator by its name, whatever kind of work it is; FXC_CPU_CLASS_COUNT for one that is not listed. */
+uint32_t fxc_cpu_class_of_op(const char *op);
+
+/* Bytes by the level of cache that no longer has them, and elements read across memory. */
+void fxc_cpu_memory(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]);
+
+/* Loops that a compiler made (backends/cpu_loops.c): their class and features, and their time where no such loops were
+ * measured; device->cpu is not NULL. */
+uint32_t fxc_cpu_describe_loops(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]);
 fxc_status fxc_cpu_loops(const fxc_device *device, const fxc_work *work, fxc_time *out);
 
 /* Whether the operator itself was measured; false where it goes by the kind of its work. */

@@ -26,6 +26,11 @@ static const double most_work = 32; /* vector operations of an element of a pool
 #define WORK (1u << FXC_CPU_WORK)
 #define BYTE (1u << FXC_CPU_BYTE)
 #define STRIDED (1u << FXC_CPU_STRIDED)
+#define FOLD (1u << FXC_CPU_FOLD)
+#define DIVIDE (1u << FXC_CPU_DIVIDE)
+#define FUNCTIONS                                                                                                      \
+    (1u << FXC_CPU_EXPONENTIAL | 1u << FXC_CPU_LOGARITHM | 1u << FXC_CPU_SINE | 1u << FXC_CPU_TANGENT |                \
+     1u << FXC_CPU_ERROR)
 #define L2 (1u << FXC_CPU_L2)
 #define L3 (1u << FXC_CPU_L3)
 
@@ -61,7 +66,7 @@ static void base_name(const char *op, char *out, size_t size) {
     out[length] = '\0';
 }
 
-static uint32_t class_of_op(const char *op) {
+uint32_t fxc_cpu_class_of_op(const char *op) {
     char name[64];
     size_t low = 0, high = sizeof ops / sizeof ops[0];
     base_name(op, name, sizeof name);
@@ -80,7 +85,7 @@ static uint32_t class_of_op(const char *op) {
 bool fxc_cpu_is_measured(const fxc_work *work) {
     bool shaped = work->kind == FXC_WORK_GEMM || work->kind == FXC_WORK_CONVOLUTION ||
                   work->kind == FXC_WORK_ATTENTION || work->kind == FXC_WORK_NOTHING;
-    return shaped || (work->op != NULL && class_of_op(work->op) != FXC_CPU_CLASS_COUNT);
+    return shaped || (work->op != NULL && fxc_cpu_class_of_op(work->op) != FXC_CPU_CLASS_COUNT);
 }
 
 static bool has_window(const fxc_convolution_shape *s) {
@@ -167,7 +172,7 @@ static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
     case FXC_WORK_ATTENTION:
         return class_of_attention(&work->shape.attention);
     default:
-        known = work->op == NULL ? FXC_CPU_CLASS_COUNT : class_of_op(work->op);
+        known = work->op == NULL ? FXC_CPU_CLASS_COUNT : fxc_cpu_class_of_op(work->op);
         known = known == FXC_CPU_CLASS_adaptive_pool && is_global(work) ? FXC_CPU_CLASS_global_pool : known;
         return known != FXC_CPU_CLASS_COUNT ? known : class_of_kind(work->kind);
     }
@@ -252,7 +257,7 @@ static void code(const fxc_device *device, int64_t touched, double *second, doub
     *second = missing((double)touched, device->cache_bytes[1]) - *third;
 }
 
-static void memory(const fxc_device *device, const fxc_work *work, double *x) {
+void fxc_cpu_memory(const fxc_device *device, const fxc_work *work, double *x) {
     if (work->operand == NULL) { /* all there is to know: what is larger than a cache is not in it */
         double bytes = x[FXC_CPU_BYTE], beyond = missing(bytes, device->cache_bytes[2]);
         x[FXC_CPU_L3] = beyond * bytes;
@@ -269,8 +274,11 @@ static void memory(const fxc_device *device, const fxc_work *work, double *x) {
 }
 
 uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]) {
-    uint32_t class = class_of(device, work);
     memset(feature, 0, FXC_CPU_FEATURE_COUNT * sizeof feature[0]);
+    if (work->loops > 0) {
+        return fxc_cpu_describe_loops(device, work, feature);
+    }
+    uint32_t class = class_of(device, work);
     if (class == FXC_CPU_CLASS_COUNT) {
         return class;
     }
@@ -286,7 +294,7 @@ uint32_t fxc_cpu_describe(const fxc_device *device, const fxc_work *work, double
     if (feature[FXC_CPU_WORK] > most_work * feature[FXC_CPU_ELEMENT]) { /* windows that hang over the edge */
         feature[FXC_CPU_WORK] = most_work * feature[FXC_CPU_ELEMENT];
     }
-    memory(device, work, feature);
+    fxc_cpu_memory(device, work, feature);
     code(device, work->since_op, &feature[FXC_CPU_CODE2], &feature[FXC_CPU_CODE3]);
     code(device, work->since_same, &feature[FXC_CPU_SAME2], &feature[FXC_CPU_SAME3]);
     code(device, work->since_node, &feature[FXC_CPU_START2], &feature[FXC_CPU_START3]);

@@ -14,7 +14,9 @@ enum {
 
 /* Coefficients of these features are one for all classes of a group. */
 static const uint32_t shared = 1u << FXC_CPU_START2 | 1u << FXC_CPU_START3 | 1u << FXC_CPU_BYTE |
-                               1u << FXC_CPU_STRIDED | 1u << FXC_CPU_L2 | 1u << FXC_CPU_L3;
+                               1u << FXC_CPU_STRIDED | 1u << FXC_CPU_EXPONENTIAL | 1u << FXC_CPU_LOGARITHM |
+                               1u << FXC_CPU_SINE | 1u << FXC_CPU_TANGENT | 1u << FXC_CPU_ERROR | 1u << FXC_CPU_L2 |
+                               1u << FXC_CPU_L3;
 
 /* Timer and scheduler leave that much in doubt: shorter samples weigh by absolute error. */
 static const double least_seconds = 1.5e-6;

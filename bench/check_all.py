@@ -60,7 +60,8 @@ CHECKS = {
         *(fusion.lowered_views, fusion.fusion_micro, fusion.fusion_models, fusion.fusion_training),
         *(cpu_models.cpu_models_two_threads, cpu_models.cpu_models_frozen),
         *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu),
-        *(other_compilers.other_compilers, compiler.compiler_backend, compiler.neutral_choices),
+        *(other_compilers.other_compilers, compiler.compiler_backend, compiler.compiler_runtimes),
+        compiler.neutral_choices,
         partition.llama_stages,
     )
 }

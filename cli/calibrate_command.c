@@ -126,7 +126,8 @@ static fxc_status fit_folder(const struct cli_options *options, const char *fold
 static fxc_status measure_into(struct cli_options *options, const char *folder, fxc_error *err) {
     char threads[16];
     (void)snprintf(threads, sizeof threads, "%u", options->threads == 0 ? 1 : options->threads);
-    const char *arguments[] = {NULL, "-m", "fxcost.calibrating", folder, "--threads", threads, NULL};
+    const char *arguments[CLI_MAX_CAPTURE_ARGS + 8] = {NULL, "-m", "fxcost.calibrating", folder, "--threads", threads};
+    memcpy(arguments + 6, options->capture_args, (size_t)options->capture_arg_count * sizeof *arguments);
     return cli_run_python(arguments, &options->reported, err);
 }
 

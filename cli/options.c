@@ -122,7 +122,7 @@ static const struct option {
     {"--lowered-for", "DEVICE", "capture: the same for cpu or cuda, which need not be there", CAPTURE, 0},
     {"--repeats", "N", "measure: runs that count (default 10)", CAPTURE, 0},
     {"--warmup", "N", "measure: runs before them (default 3)", CAPTURE, 0},
-    {"--compiled", NULL, "measure: torch.compile's form of the model too", CAPTURE_FLAG, 0},
+    {"--compiled", NULL, "measure: torch.compile's form of the model too; calibrate: loops that it makes", CAPTURE_FLAG, 0},
     {"--output", "FILE", "write to FILE (also -o)", TEXT, AT(output)},
     {"--help", NULL, "print this (also -h)", FLAG, AT(help)},
     {"--version", NULL, "print the version", FLAG, AT(version)},

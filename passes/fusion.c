@@ -198,6 +198,7 @@ static bool keep_all(struct fxc_arena *arena, struct fxc_fusion *f) {
         sizes += f->kernel[k].outer_rank + f->kernel[k].folded_rank;
     }
     bool ok = keep(arena, (void **)&f->member, members * sizeof *f->member);
+    ok &= f->run == NULL || keep(arena, (void **)&f->run, members * sizeof *f->run);
     ok &= keep(arena, (void **)&f->access, accesses * sizeof *f->access);
     ok &= keep(arena, (void **)&f->size, sizes * sizeof *f->size);
     ok &= keep(arena, (void **)&f->memory.buffer, f->memory.buffer_count * sizeof *f->memory.buffer);

@@ -1,8 +1,5 @@
 /* kernel_cost: seconds, bound, efficiency and error of every kernel of the profile, by the device's timing model;
- * nothing without a device.
- *
- * A kernel that a library runs is described as its operator is, with the bytes that the kernel touches. Loops that a
- * compiler makes have no operator: they are described by their bytes, what they execute, and the loops. */
+ * nothing without a device. */
 #include "passes/kernel_cost/kernel_cost.h"
 
 #include <math.h>
@@ -12,7 +9,7 @@
 #include "passes/cost/backend.h"
 #include "passes/cost/work.h"
 #include "passes/fusion/fusion.h"
-#include "passes/kernel_cost/operands.h"
+#include "passes/kernel_cost/describe.h"
 
 static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_kernel_cost *cost, fxc_error *err) {
     struct fxc_arena *arena = &analysis->arena[FXC_FACT_kernel_cost];
@@ -21,158 +18,6 @@ static fxc_status allocate(struct fxc_analysis *analysis, struct fxc_kernel_cost
     cost->work = FXC_NEW(arena, uint8_t, kernels);
     return cost->time == NULL || cost->work == NULL ? fxc_fail_memory(err, "kernel_cost") : FXC_OK;
 }
-
-/* ---- what a kernel is ----------------------------------------------------------------------------------------------
- */
-
-static const uint32_t *members(const struct fxc_fusion *f, const struct fxc_kernel_row *k) {
-    return f->member + k->member_begin;
-}
-
-static uint8_t fuse_of(const struct fxc_program *p, uint32_t node) {
-    const struct fxc_op_row *row = fxc_node_row(p, node);
-    return row == NULL ? (uint8_t)FXC_FUSE_OPAQUE : (uint8_t)row->fuse;
-}
-
-/* The node as which a kernel is described: of a library the operator that it is; of whole nodes the only one, or the
- * only product, convolution or attention. FXC_NONE for loops. */
-static uint32_t lead(const struct fxc_program *p, const struct fxc_fusion *f, const struct fxc_kernel_row *k) {
-    const uint32_t *node = members(f, k);
-    if (k->kind != FXC_KERNEL_LIBRARY && k->kind != FXC_KERNEL_NODES) {
-        return FXC_NONE;
-    }
-    if (k->member_count == 1) {
-        return node[0];
-    }
-    uint32_t found = FXC_NONE;
-    for (uint32_t i = 0; i < k->member_count; i++) {
-        if (fuse_of(p, node[i]) == FXC_FUSE_ANCHOR) {
-            if (found != FXC_NONE) {
-                return FXC_NONE;
-            }
-            found = node[i];
-        }
-    }
-    return found;
-}
-
-static bool has_fuse(const struct fxc_program *p, const struct fxc_fusion *f, const struct fxc_kernel_row *k,
-                     uint8_t fuse) {
-    for (uint32_t i = 0; i < k->member_count; i++) {
-        if (fuse_of(p, members(f, k)[i]) == fuse) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint8_t kind_of_loops(const struct fxc_program *p, const struct fxc_fusion *f, const struct fxc_kernel_row *k) {
-    if (has_fuse(p, f, k, FXC_FUSE_ANCHOR) || has_fuse(p, f, k, FXC_FUSE_OPAQUE)) {
-        return FXC_WORK_OTHER; /* several products at once */
-    }
-    if (k->kind == FXC_KERNEL_OUTER_LOOP || (k->kind == FXC_KERNEL_REDUCTION && k->operations > 1)) {
-        return FXC_WORK_NORM; /* goes over its rows more than once */
-    }
-    if (k->kind == FXC_KERNEL_REDUCTION || has_fuse(p, f, k, FXC_FUSE_REDUCTION)) {
-        return FXC_WORK_REDUCTION;
-    }
-    if (has_fuse(p, f, k, FXC_FUSE_GATHER)) {
-        return FXC_WORK_GATHER;
-    }
-    return k->executed_flops == 0 && k->executed_transcendentals == 0 ? FXC_WORK_COPY : FXC_WORK_POINTWISE;
-}
-
-/* The product of a kernel's loops; they are at most the points of its iteration space, which were checked. */
-static int64_t points(const struct fxc_fusion *f, uint32_t begin, uint32_t rank) {
-    int64_t product = 1;
-    for (uint32_t d = 0; d < rank; d++) {
-        product *= f->size[begin + d];
-    }
-    return product;
-}
-
-/* Rows of loops: the folded dimensions are a row, else the innermost. */
-static fxc_rows_shape rows_of(const struct fxc_fusion *f, const struct fxc_kernel_row *k) {
-    uint32_t rank = (uint32_t)k->outer_rank + k->folded_rank, inner = k->folded_rank > 0 ? k->folded_rank : 1;
-    inner = inner < rank ? inner : rank;
-    return (fxc_rows_shape){points(f, k->size_begin, rank - inner), points(f, k->size_begin + rank - inner, inner)};
-}
-
-/* The first floating-point tensor that the kernel touches decides which peak applies, else the first of any type. */
-static uint8_t dtype_of(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k) {
-    const struct fxc_fusion *f = analysis->fusion;
-    uint8_t found = FXC_DTYPE_COUNT;
-    for (uint32_t i = 0; i < k->access_count; i++) {
-        uint32_t value = f->access[k->access_begin + i].value;
-        uint8_t dtype = value == FXC_NONE ? (uint8_t)FXC_DTYPE_COUNT : analysis->shapes->dtype[value];
-        if (dtype < FXC_DTYPE_COUNT && fxc_dtype_is_float(dtype)) {
-            return dtype;
-        }
-        found = found == FXC_DTYPE_COUNT ? dtype : found;
-    }
-    return found;
-}
-
-static bool is_counted(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k) {
-    for (uint32_t i = 0; i < k->member_count; i++) {
-        if (analysis->flops->coverage[members(analysis->fusion, k)[i]] == FXC_COVERAGE_UNKNOWN) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static fxc_counts counts_of(const struct fxc_kernel_row *k) {
-    return (fxc_counts){.macs = k->matrix_flops / 2,
-                        .matrix_flops = k->matrix_flops,
-                        .vector_flops = k->executed_flops > k->matrix_flops ? k->executed_flops - k->matrix_flops : 0,
-                        .transcendentals = k->executed_transcendentals,
-                        .bytes_read = k->read,
-                        .bytes_written = k->written,
-                        .kernels = 1};
-}
-
-static void describe_loops(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k, fxc_work *work) {
-    const struct fxc_fusion *f = analysis->fusion;
-    work->loops = k->kind == FXC_KERNEL_NODES ? 0 : k->operations;
-    work->kind = kind_of_loops(analysis->program, f, k);
-    if (work->kind != FXC_WORK_OTHER) {
-        work->shape.rows = rows_of(f, k);
-        work->elements = points(f, k->size_begin, (uint32_t)k->outer_rank + k->folded_rank);
-        work->results = points(f, k->size_begin, k->outer_rank);
-    }
-}
-
-/* What all kernels are described with. */
-struct describing {
-    struct fxc_analysis *analysis;
-    struct fxc_rule rule;
-    fxc_operand *operand; /* as the accesses of the fusion fact; NULL: the model does not read them */
-};
-
-static fxc_work describe(struct describing *d, const struct fxc_kernel_row *k) {
-    struct fxc_analysis *analysis = d->analysis;
-    fxc_work work = {.struct_size = sizeof work};
-    d->rule.node = lead(analysis->program, analysis->fusion, k);
-    if (d->rule.node != FXC_NONE) {
-        work = fxc_work_of(analysis, analysis->cost->context, &d->rule);
-        work.calls = 0; /* no module's Python runs */
-    }
-    int64_t macs = d->rule.node != FXC_NONE ? work.counts.macs : k->matrix_flops / 2;
-    work.counts = counts_of(k);
-    work.counts.macs = macs;
-    work.counted = is_counted(analysis, k);
-    work.operand = d->operand == NULL ? NULL : d->operand + k->access_begin;
-    work.operand_count = d->operand == NULL ? 0 : k->access_count;
-    if (d->rule.node == FXC_NONE) {
-        work.dtype = dtype_of(analysis, k);
-        describe_loops(analysis, k, &work);
-    }
-    return work;
-}
-
-/* ---- the pass ------------------------------------------------------------------------------------------------------
- */
 
 static void add_up(struct fxc_kernel_cost *cost, const fxc_time *time) {
     cost->seconds += time->seconds;
@@ -194,18 +39,14 @@ fxc_status fxc_run_kernel_cost(struct fxc_analysis *analysis, fxc_error *err) {
     fxc_timing_fn model;
     FXC_TRY(fxc_timing_model(analysis, &model, err));
     FXC_TRY(allocate(analysis, cost, err));
-    struct describing d = {.analysis = analysis,
-                           .rule = {.program = analysis->program,
-                                    .shapes = analysis->shapes,
-                                    .bindings = analysis->bindings,
-                                    .window = analysis->attention_window}};
-    if (fxc_model_reads_history(model)) {
-        FXC_TRY(fxc_kernel_operands(analysis, &analysis->arena[FXC_FACT_kernel_cost], &d.operand, err));
-    }
+    struct fxc_kernel_describing d;
+    FXC_TRY(fxc_describe_kernels(analysis, analysis->cost->context, fxc_model_reads_history(model),
+                                 &analysis->arena[FXC_FACT_kernel_cost], &d, err));
     for (uint32_t i = 0; i < analysis->fusion->kernel_count; i++) {
         const struct fxc_kernel_row *k = &analysis->fusion->kernel[i];
-        fxc_work work = describe(&d, k);
-        FXC_TRY(fxc_predict_time(analysis, model, &work, members(analysis->fusion, k)[0], &cost->time[i], err));
+        fxc_work work = fxc_describe_kernel(&d, k);
+        FXC_TRY(
+            fxc_predict_time(analysis, model, &work, analysis->fusion->member[k->member_begin], &cost->time[i], err));
         cost->time[i].bound = work.counted ? cost->time[i].bound : FXC_BOUND_UNKNOWN;
         cost->work[i] = work.kind;
         add_up(cost, &cost->time[i]);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from models_compiled import KERNELS
 from torch._functorch import config as functorch_config
 from torch._inductor import config as inductor_config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import fxcost.compiler
 from checks import ROOT, Result, at_most
+from checks.cpu_compiled import host_device, run_json
 
 sys.path += [str(ROOT / "tests" / "inductor"), str(ROOT / "tests" / "python")]
 import fused_models  # noqa: E402
@@ -88,3 +92,36 @@ def _decides_alike(what: str, model: torch.nn.Module, inputs: Any, train: bool) 
         ours = truth(model, inputs, train=train).kernels()
     differ = sum(one != other for one, other in zip(ours, stock, strict=False)) + abs(len(ours) - len(stock))
     return Result(what, f"{differ} of {len(stock)} kernels differ", "none", bool(stock) and differ == 0)
+
+
+def compiler_runtimes(folder: Path) -> Iterator[Result]:
+    """metrics.node_runtimes after kernel_runtimes() on this host's calibration, beside Inductor's own kernel profile
+    (cpp.enable_kernel_profile), one thread, medians, a process for each model: rank correlation over everything that a
+    compiled graph runs. A generated function has the sum of the nodes between two calls of a library."""
+    device = host_device(folder)
+    good = 0
+    for name in KERNELS:
+        measured = run_json("compiled_measure.py", name, device)
+        steps, unpredicted = measured["steps"], measured["unpredicted"]
+        loops = [step for step in steps if not step[0]]
+        all_ranks, own_ranks = (_rank_correlation(rows) for rows in (steps, loops))
+        sums = f"{1e3 * sum(row[1] for row in steps):.1f} ms of {1e3 * sum(row[2] for row in steps):.1f}"
+        what = f"{name}: {len(steps)} steps, {len(loops)} of them generated functions; predicted {sums}"
+        good += all_ranks >= 0.9
+        yield Result(what, f"{all_ranks:.3f}, generated alone {own_ranks:.3f}", "stated", True)
+        yield Result(f"{name}: nodes without a time", str(unpredicted), "0", unpredicted == 0)
+    what = f"models of {len(KERNELS)} with a rank correlation of at least 0.9"
+    yield Result(what, str(good), "at least 4", good >= 4)
+
+
+def _rank_correlation(rows: list[list[float]]) -> float:
+    """Spearman's, of predicted and measured; equal ones share their mean rank. nan where all are equal."""
+    try:
+        return statistics.correlation(_ranks([row[1] for row in rows]), _ranks([row[2] for row in rows]))
+    except statistics.StatisticsError:
+        return float("nan")
+
+
+def _ranks(values: list[float]) -> list[float]:
+    order = sorted(values)
+    return [(bisect.bisect_left(order, value) + bisect.bisect_right(order, value) - 1) / 2 for value in values]

@@ -9,36 +9,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from models_compiled import WHOLE
 
 from checks import NATIVE, ROOT, Result
 from fxcost.binding import Analysis, Program
+from fxcost.calibrating import ALLOCATOR
 from fxcost.measuring import Repetitions, measure
 
-sys.path.append(str(ROOT / "tests" / "inductor"))
-from fused_models import text, vision  # noqa: E402
-
-_SIZES = {"num_hidden_layers": 4, "vocab_size": 8000}
-_MODELS = {
-    "bert": text("bert", **_SIZES),
-    "gpt2": text("gpt2", n_layer=4, vocab_size=8000),
-    "llama": text(
-        "llama", **_SIZES, hidden_size=768, intermediate_size=2048, num_attention_heads=12, num_key_value_heads=4
-    ),
-    "vit": vision("vit", num_hidden_layers=4),
-    "resnet": vision("resnet"),
-    "convnext": vision("convnext", depths=[2, 2, 2, 2]),
-}
 PROFILE = "inductor-cpu"
 
 
 def cpu_compiled(folder: Path) -> Iterator[Result]:
     """Six models, eager and by torch.compile, one thread, medians of 9 runs in turns. Constants come from the host's
     calibration alone (FXCOST_HOST_DEVICE names its file, else it is calibrated first), which compiles nothing."""
-    device = _host(folder)
+    device = host_device(folder)
     errors, ratios = [], []
-    for name, build in _MODELS.items():
+    for name, build in WHOLE.items():
         program = _measured(name, *build())
         whole = Analysis(program).report("module")["measured"]
         found = json.loads(Analysis(program, device=device, profile=PROFILE).render(format="json", by="kernel"))
@@ -65,10 +54,19 @@ def _measured(name: str, module: torch.nn.Module, inputs: tuple[torch.Tensor, ..
     return Program.from_bytes(captured.to_bytes())
 
 
-def _host(folder: Path) -> str:
+def run_json(script: str, *arguments: str) -> Any:
+    """What a script of bench/ prints last, run by itself with an allocator that keeps its memory."""
+    command = [sys.executable, str(ROOT / "bench" / script), *arguments]
+    answer = subprocess.run(command, env={**os.environ, **ALLOCATOR}, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(answer.stdout.strip().splitlines()[-1])
+
+
+def host_device(folder: Path) -> str:
+    """The device file of this host: calibrated once for the checks of a run, unless one is given."""
     given = os.environ.get("FXCOST_HOST_DEVICE")
     if given:
         return given
     path = folder / "host.device"
-    subprocess.run([NATIVE, "calibrate", "-o", str(path)], check=True)
+    if not path.exists():
+        subprocess.run([NATIVE, "calibrate", "--compiled", "-o", str(path)], check=True)
     return str(path)

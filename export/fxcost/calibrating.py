@@ -123,8 +123,10 @@ def measure_model(
         return capture(model, inputs, name=name, parts=[part])
 
 
-def measure_host(folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS + SHORT) -> list[Path]:
-    """Measures all programs, and writes them into a folder."""
+def measure_host(
+    folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS + SHORT, compiled: bool = False
+) -> list[Path]:
+    """Measures all programs, and writes them into a folder; ``compiled``: loops that torch.compile makes, too."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,7 +138,13 @@ def measure_host(folder: Path, threads: int, progress: Progress, programs: int =
     progress.stage("measuring this host, modules")
     network = Network().eval()
     captured = measure_model(network, network.inputs(), "samples of modules", 3, 20, 8.0)
-    return [*written, captured.save(folder / "samples-modules.fxir")]
+    written.append(captured.save(folder / "samples-modules.fxir"))
+    if compiled:
+        from .compiled_samples import all_loops, measure_loops
+
+        progress.stage("measuring this host, compiled loops")
+        written.append(measure_loops(host(COUNTED), all_loops()).save(folder / "samples-loops.fxir"))
+    return written
 
 
 def main() -> int:
@@ -146,10 +154,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fxcost.calibrating", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true")
     arguments = parser.parse_args()
     progress = Progress()
     try:
-        measure_host(arguments.folder, arguments.threads, progress)
+        measure_host(arguments.folder, arguments.threads, progress, compiled=arguments.compiled)
     except FxcostError as error:
         print(f"fxcost: {error}", file=sys.stderr)
         return Status[error.status]

@@ -60,6 +60,14 @@ def _program(lowering: Lowering, label: str, state: dict[str, Any]) -> Capture:
 
 def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[str, Any], view: str) -> Capture:
     """The program of a graph that a compiler holds. ``view`` is lowered, as Inductor fuses it, or captured."""
+    converter = converter_of(module, part, view)
+    head = {"model": label, "route": "compiled", **state}
+    head |= {"dialect": "lowered", "lowered": maker()} if view == "lowered" else {"dialect": "functional"}
+    return finish(converter, module, head, part != "inference", label)
+
+
+def converter_of(module: torch.fx.GraphModule, part: str, view: str) -> Converter:
+    """The rows of such a program, to which others can be added before it is finished."""
     graph, backward = module.graph, part == "backward"
     for node in graph.nodes:  # a node of the backward pass belongs to the module that it differentiates
         if "nn_module_stack" not in node.meta and "fwd_nn_module_stack" in node.meta:
@@ -71,13 +79,9 @@ def program_of(module: torch.fx.GraphModule, part: str, label: str, state: dict[
     if backward:
         flag = bits("node_flag")["backward"]
         rows["node_flags"][:] = [flags | flag for flags in rows["node_flags"]]
-    head = {"model": label, "route": "compiled", **state}
     if view == "lowered":
         rows["node_origin"][:] = [NONE] * len(rows["node_op"])
-        head |= {"dialect": "lowered", "lowered": maker()}
-    else:
-        head["dialect"] = "functional"
-    return finish(converter, module, head, part != "inference", label)
+    return converter
 
 
 def _outputs(graph: torch.fx.Graph, backward: bool) -> list[Output]:

@@ -129,6 +129,14 @@ typedef struct fxc_operand {
     uint8_t strided;  /* neighbours in its last dimension are not neighbours in memory */
 } fxc_operand;
 
+/* What loops compute for one operator. */
+typedef struct fxc_executed {
+    const char *op; /* "aten.exp.default" */
+    int64_t points; /* elements for which it is computed, again where it is inlined again */
+    int64_t flops;  /* over all of them */
+    uint8_t folds;  /* of these it makes fewer elements: a reduction */
+} fxc_executed;
+
 /* The work of one node, or of one kernel of a fusion profile. */
 typedef struct fxc_work {
     size_t struct_size;
@@ -149,6 +157,8 @@ typedef struct fxc_work {
     int64_t since_op, since_same, since_node;
     /* Loop nests of a kernel that a compiler made, which no library runs; 0: the kernel of one operator. */
     uint32_t loops;
+    const fxc_executed *executed; /* what they compute; NULL: only the counts are known */
+    uint32_t executed_count;
 } fxc_work;
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */

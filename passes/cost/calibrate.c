@@ -11,6 +11,7 @@
 #include "ir/ops.h"
 #include "passes/cost/work.h"
 #include "passes/grow.h"
+#include "passes/kernel_cost/describe.h"
 
 /* Above these a machine is too noisy: the spread of the least times of one probe over the programs; and by how much the
  * median time of a node is above its least, for the median node. */
@@ -135,6 +136,41 @@ static fxc_status add_nodes(struct calibration *c, const struct fxc_analysis *an
     return status;
 }
 
+/* What a kernel took is written at one of its nodes. */
+static void measured_of(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k, double *least,
+                        double *median) {
+    *least = *median = 0;
+    for (uint32_t i = k->member_begin; i < k->member_begin + k->member_count; i++) {
+        uint32_t node = analysis->fusion->member[i];
+        if (analysis->measured->seconds[node] > 0) {
+            *least += analysis->measured->least[node];
+            *median += analysis->measured->seconds[node];
+        }
+    }
+}
+
+/* A program whose kernels were measured as a compiler made them: loops, each of which shares its nodes with no other.
+ */
+static fxc_status add_kernels(struct calibration *c, const struct fxc_analysis *analysis, fxc_error *err) {
+    struct fxc_arena arena = {0};
+    struct fxc_kernel_describing describing;
+    fxc_status status = fxc_describe_kernels(analysis, NULL, true, &arena, &describing, err);
+    for (uint32_t i = 0; status == FXC_OK && i < analysis->fusion->kernel_count; i++) {
+        const struct fxc_kernel_row *k = &analysis->fusion->kernel[i];
+        double least, median;
+        measured_of(analysis, k, &least, &median);
+        if (!(least > 0) || fxc_kernel_lead(analysis->program, analysis->fusion, k) != FXC_NONE) {
+            continue;
+        }
+        fxc_work work = fxc_describe_kernel(&describing, k);
+        if (!add_sample(c, &work, least, median)) {
+            status = fxc_fail_memory(err, "fxc_calibrate");
+        }
+    }
+    fxc_arena_free(&arena);
+    return status;
+}
+
 static fxc_status refuse(fxc_error *err, fxc_status status, const char *program, const char *expected,
                          const char *found) {
     (void)fxc_fail(err, status, "calibration with %s", program);
@@ -175,14 +211,24 @@ static fxc_status read_host(struct calibration *c, const struct fxc_program *p, 
 
 static fxc_status add_program(struct calibration *c, const struct fxc_program *p, fxc_error *err) {
     struct fxc_analysis *analysis = NULL;
+    int64_t text = 0;
+    bool compiled = fxc_program_capture(p, "measured_kernels", FXC_KIND_STRING, &text);
+    const char *profile = compiled ? fxc_string(p, (uint32_t)text) : NULL; /* what its times are of, if not of nodes */
     FXC_TRY(fxc_analysis_new(p, &analysis, err));
-    fxc_status status = fxc_require_facts(
-        analysis, FXC_FACT_BIT(alias) | FXC_FACT_BIT(flops) | FXC_FACT_BIT(traffic) | FXC_FACT_BIT(measured), err);
+    fxc_status status = compiled ? fxc_analysis_set(analysis, "profile", profile, err) : FXC_OK;
+    status = status == FXC_OK
+                 ? fxc_require_facts(
+                       analysis,
+                       FXC_FACT_BIT(alias) | FXC_FACT_BIT(flops) | FXC_FACT_BIT(traffic) | FXC_FACT_BIT(measured), err)
+                 : status;
     if (status == FXC_OK && analysis->measured->least == NULL) {
         status = refuse(err, FXC_USAGE, p->file, "a program with measured times", "none");
     }
     if (status == FXC_OK) {
-        status = add_nodes(c, analysis, err);
+        status = profile == NULL ? add_nodes(c, analysis, err) : fxc_require_facts(analysis, FXC_FACT_BIT(fusion), err);
+    }
+    if (status == FXC_OK && profile != NULL) {
+        status = add_kernels(c, analysis, err);
     }
     fxc_analysis_free(analysis);
     return status;

@@ -12,9 +12,10 @@ struct account {
     struct fxc_engine *e;
     struct fxc_fusion *out;
     uint32_t member_count, access_count, size_count;
-    uint32_t member_capacity, access_capacity, size_capacity;
+    uint32_t member_capacity, run_capacity, access_capacity, size_capacity;
     int64_t *executed;   /* per node of the graph: FLOPs, over all kernels */
     uint32_t *stamp;     /* per node: the kernel that last listed it, plus 1 */
+    uint32_t *place;     /* and where it is among the members */
     uint32_t *remaining; /* per buffer: readers outside the kernel at hand */
 };
 
@@ -73,7 +74,7 @@ struct touch {
     uint32_t buffer, count;          /* count: distinct accesses */
     int64_t elements;
     int64_t copied, reread; /* of these */
-    bool written;
+    bool written, strided;
 };
 
 static int compare_touch(const void *a, const void *b) {
@@ -135,7 +136,8 @@ static uint32_t touches(struct account *a, const struct fxc_kernel_group *g, str
                                           .buffer = access->buffer,
                                           .count = 1,
                                           .elements = elements,
-                                          .written = k < op->write_count};
+                                          .written = k < op->write_count,
+                                          .strided = fxc_is_strided(e, access, op)};
             set_apart(a, op, access, k < op->write_count, &touch[count++]);
         }
         if (op->mutated != FXC_NONE) { /* which Inductor counts as read: a dependence on what was there */
@@ -152,6 +154,7 @@ static uint32_t touches(struct account *a, const struct fxc_kernel_group *g, str
             touch[kept - 1].reread += touch[i].reread;
             touch[kept - 1].count++;
             touch[kept - 1].written |= touch[i].written;
+            touch[kept - 1].strided |= touch[i].strided;
         } else {
             touch[kept++] = touch[i];
         }
@@ -220,8 +223,8 @@ static void account_bytes(struct account *a, uint32_t group, struct fxc_kernel_r
         int64_t *sum = touch[i].written ? &kernel->written : &kernel->read;
         e->overflowed |= fxc_add(*sum, exact, sum);
         (void)add_access(a, kernel,
-                         (struct fxc_kernel_access){b->value, b->node, touch[i].buffer, touch[i].written, exact,
-                                                    a->e->profile->inductor ? whole : -1});
+                         (struct fxc_kernel_access){b->value, b->node, touch[i].buffer, touch[i].written,
+                                                    touch[i].strided, exact, a->e->profile->inductor ? whole : -1});
     }
     for (uint32_t i = 0; i < g->member_count; i++) {
         const struct fxc_operation *op = &e->operation[a->m->member[g->member_begin + i]];
@@ -241,10 +244,13 @@ static void add_member(struct account *a, struct fxc_kernel_row *kernel, uint32_
         return;
     }
     *stamp = a->out->kernel_count + 1;
-    if (!FXC_ROOM(a->out->member, a->member_capacity, a->member_count + 1)) {
+    if (!FXC_ROOM(a->out->member, a->member_capacity, a->member_count + 1) ||
+        !FXC_ROOM(a->out->run, a->run_capacity, a->member_count + 1)) {
         a->e->failed = true;
         return;
     }
+    a->place[node - a->e->first_node] = a->member_count;
+    a->out->run[a->member_count] = (struct fxc_kernel_run){.node = node};
     a->out->member[a->member_count++] = node;
     kernel->member_count++;
     if (a->out->home[node] == FXC_NONE) {
@@ -265,6 +271,11 @@ static void add_work(struct account *a, struct fxc_kernel_row *kernel, const str
         fxc_add(a->executed[work->node - a->e->first_node], scaled, &a->executed[work->node - a->e->first_node]) ||
         fxc_scale(counts->transcendentals, points, unit, &scaled) ||
         fxc_add(kernel->executed_transcendentals, scaled, &kernel->executed_transcendentals);
+    if (!a->e->failed) {
+        struct fxc_kernel_run *run = &a->out->run[a->place[work->node - a->e->first_node]];
+        a->e->overflowed |= fxc_scale(flops, points, unit, &scaled) || fxc_add(run->flops, scaled, &run->flops) ||
+                            fxc_add(run->points, points, &run->points);
+    }
 }
 
 /* Whether an operation before `upto` computes the same part at the same elements in the same loops. */
@@ -378,11 +389,12 @@ fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error
     uint32_t nodes = e->end_node - e->first_node + 1;
     a.executed = calloc(nodes, sizeof *a.executed);
     a.stamp = calloc(nodes, sizeof *a.stamp);
+    a.place = calloc(nodes, sizeof *a.place);
     a.remaining = malloc(((size_t)e->buffer_count + 1) * sizeof *a.remaining);
     fusion->kernel = calloc((size_t)m->count + 1, sizeof *fusion->kernel);
     uint32_t *order = malloc(((size_t)m->count + 1) * sizeof *order);
-    bool memory =
-        order != NULL && a.executed != NULL && a.stamp != NULL && a.remaining != NULL && fusion->kernel != NULL;
+    bool memory = order != NULL && a.executed != NULL && a.stamp != NULL && a.place != NULL && a.remaining != NULL &&
+                  fusion->kernel != NULL;
     if (memory) {
         mark_partial(e);
         memcpy(a.remaining, m->readers, e->buffer_count * sizeof *a.remaining);
@@ -399,6 +411,7 @@ fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error
     free(order);
     free(a.executed);
     free(a.stamp);
+    free(a.place);
     free(a.remaining);
     return memory && !e->failed ? FXC_OK : fxc_fail_memory(err, "fusion");
 }

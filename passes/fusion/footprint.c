@@ -1,4 +1,4 @@
-/* Which elements of a buffer an access goes over, whatever the order. */
+/* Which elements of a buffer an access goes over, and whether in their order. */
 #include "passes/fusion/account.h"
 
 struct footprint {
@@ -58,4 +58,34 @@ bool fxc_same_footprint(const struct fxc_engine *e, const struct fxc_access *a, 
         }
     }
     return true;
+}
+
+/* The last of some loops that has more than one step; FXC_NONE: none has. */
+static uint32_t innermost(const struct fxc_index_table *t, uint32_t sizes, uint32_t begin, uint32_t end) {
+    for (uint32_t d = end; d-- > begin;) {
+        if (t->row[fxc_tuple_items(t, sizes)[d]].offset > 1) {
+            return d;
+        }
+    }
+    return FXC_NONE;
+}
+
+static bool steps_over(const struct fxc_index_table *t, const struct fxc_access *access, uint32_t loop) {
+    int64_t stride = fxc_index_stride(t, access->at, loop);
+    bool fetched = t->row[access->at].loaded && stride == 0; /* an element here, an element there */
+    return fetched || (stride != 0 && stride != 1);
+}
+
+bool fxc_is_strided(const struct fxc_engine *e, const struct fxc_access *access, const struct fxc_operation *op) {
+    const struct fxc_index_table *t = &e->index;
+    if (access->at == FXC_NONE) {
+        return false;
+    }
+    uint32_t rank = fxc_tuple_length(t, access->sizes), outer = fxc_tuple_length(t, op->outer);
+    outer = outer < rank ? outer : rank;
+    uint32_t folded = innermost(t, access->sizes, outer, rank), result = innermost(t, access->sizes, 0, outer);
+    if (folded != FXC_NONE && steps_over(t, access, folded)) {
+        return result == FXC_NONE || steps_over(t, access, result);
+    }
+    return folded == FXC_NONE && result != FXC_NONE && steps_over(t, access, result);
 }

@@ -13,7 +13,14 @@ struct fxc_kernel_access {
     uint32_t node;   /* the node that it was made for, FXC_NONE for an input */
     uint32_t buffer; /* its number */
     bool written;
+    bool strided;         /* neighbours in the innermost loop are not neighbours in memory */
     int64_t exact, whole; /* bytes touched; bytes as Inductor counts them */
+};
+
+/* A member of a kernel of loops: for how many elements it is computed, and the FLOPs of that. */
+struct fxc_kernel_run {
+    uint32_t node;
+    int64_t points, flops;
 };
 
 struct fxc_kernel_row {
@@ -53,7 +60,8 @@ struct fxc_fusion {
     uint32_t graph;
     struct fxc_kernel_row *kernel;
     uint32_t kernel_count;
-    uint32_t *member; /* nodes, rising within a kernel */
+    uint32_t *member;           /* nodes, rising within a kernel */
+    struct fxc_kernel_run *run; /* as many as members, in an order of their own; NULL for profiles without loops */
     struct fxc_kernel_access *access;
     int64_t *size;
     uint32_t *home; /* per node of the program: the first kernel that computes it, or FXC_NONE */

@@ -26,6 +26,7 @@ static void run_kernel(struct walk *w, uint32_t kernel) {
         w->operand[i] = (fxc_operand){.bytes = access->exact,
                                       .distance = since < 0 ? INT64_MAX : w->now - since,
                                       .written = access->written,
+                                      .strided = access->strided,
                                       .fresh = fresh};
     }
     for (uint32_t i = row->access_begin; i < row->access_begin + row->access_count; i++) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -208,6 +209,18 @@ def test_pprof_samples_are_sums_of_the_report(program: Path) -> None:
     first = profile.sample[0]  # leaf first, the model last
     assert [names[at] for at in first.location_id] == ["aten.embedding.default", "Embedding embed", "Net (model)"]
     assert text[first.label[0].key] == "node" and text[first.label[0].str] == "embedding"
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="go tool pprof is not installed")
+def test_pprof_itself_reads_the_profile(program: Path, tmp_path: Path) -> None:
+    report = fxcost.open(program)
+    (tmp_path / "net.pb").write_bytes(report.trace("pprof"))
+    command = ["go", "tool", "pprof", "-traces", "-sample_index=flops", str(tmp_path / "net.pb")]
+    environment = os.environ | {"HOME": str(tmp_path)}  # where it keeps files of its own
+    text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    samples = [line.split()[0] for line in text.splitlines() if line[:1] == " " and line.split()]
+    assert sum(int(sample) for sample in samples if sample.isdigit()) == report.flops
+    assert "Type: flops" in text and "Net (model)" in text
 
 
 def test_pprof_without_a_device_has_no_time(program: Path) -> None:

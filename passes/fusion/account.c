@@ -392,23 +392,23 @@ fxc_status fxc_account(struct fxc_merge *m, struct fxc_fusion *fusion, fxc_error
     a.place = calloc(nodes, sizeof *a.place);
     a.remaining = malloc(((size_t)e->buffer_count + 1) * sizeof *a.remaining);
     fusion->kernel = calloc((size_t)m->count + 1, sizeof *fusion->kernel);
-    uint32_t *order = malloc(((size_t)m->count + 1) * sizeof *order);
-    bool memory = order != NULL && a.executed != NULL && a.stamp != NULL && a.place != NULL && a.remaining != NULL &&
-                  fusion->kernel != NULL;
+    struct fxc_arena scratch = {0};
+    struct fxc_schedule schedule;
+    bool memory = fxc_schedule(m, &schedule, &scratch) && a.executed != NULL && a.stamp != NULL && a.place != NULL &&
+                  a.remaining != NULL && fusion->kernel != NULL;
     if (memory) {
         mark_partial(e);
         memcpy(a.remaining, m->readers, e->buffer_count * sizeof *a.remaining);
-        uint32_t count = fxc_merge_order(m, order);
-        for (uint32_t i = 0; i < count && !e->failed; i++) {
-            const struct fxc_kernel_group *g = &m->group[order[i]];
+        for (uint32_t i = 0; i < schedule.count && !e->failed; i++) {
+            const struct fxc_kernel_group *g = &m->group[schedule.order[i]];
             if (e->operation[m->member[g->member_begin]].kind != FXC_OPERATION_NONE) {
-                account_group(&a, order[i]);
+                account_group(&a, schedule.order[i]);
             }
         }
         account_unique(&a);
-        memory = e->failed || fxc_live_of_loops(m, order, count, fusion);
+        memory = e->failed || fxc_live_of_loops(m, &schedule, fusion);
     }
-    free(order);
+    fxc_arena_free(&scratch);
     free(a.executed);
     free(a.stamp);
     free(a.place);

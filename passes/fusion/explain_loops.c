@@ -5,6 +5,7 @@
 
 #include "passes/fusion/explain.h"
 #include "passes/fusion/group.h"
+#include "passes/fusion/schedule.h"
 
 static const char *const tokens[] = {
 #define X(name, token, text) token,
@@ -38,12 +39,11 @@ static uint8_t sides_of(const struct search *s, uint32_t operation) {
     return op->kind == FXC_OPERATION_EXTERN || op->body.work_count == 0 ? sides | s->q->side[op->node] : sides;
 }
 
-static void number_kernels(struct search *s, uint32_t *order) {
-    uint32_t count = fxc_merge_order(s->m, order), kernels = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct fxc_kernel_group *g = &s->m->group[order[i]];
+static void number_kernels(struct search *s, const struct fxc_schedule *schedule) {
+    for (uint32_t i = 0, kernels = 0; i < schedule->count; i++) {
+        const struct fxc_kernel_group *g = &s->m->group[schedule->order[i]];
         bool runs = s->m->e->operation[s->m->member[g->member_begin]].kind != FXC_OPERATION_NONE;
-        s->number[order[i]] = runs ? kernels++ : FXC_NONE;
+        s->number[schedule->order[i]] = runs ? kernels++ : FXC_NONE;
     }
 }
 
@@ -239,12 +239,13 @@ static void answer(struct search *s) {
 
 fxc_status fxc_explain_loops(struct fxc_merge *m, void *context, fxc_error *err) {
     struct search s = {.q = context, .m = m};
-    uint32_t *order = calloc((size_t)m->count + 1, sizeof *order);
+    struct fxc_arena scratch = {0};
+    struct fxc_schedule schedule;
     s.number = calloc((size_t)m->group_count + 1, sizeof *s.number);
     s.sides = calloc((size_t)m->e->operation_count + 1, sizeof *s.sides);
-    bool memory = order != NULL && s.number != NULL && s.sides != NULL;
+    bool memory = fxc_schedule(m, &schedule, &scratch) && s.number != NULL && s.sides != NULL;
     if (memory) {
-        number_kernels(&s, order);
+        number_kernels(&s, &schedule);
         for (uint32_t i = 0; i < m->count; i++) {
             s.sides[m->order[i]] = sides_of(&s, m->order[i]);
         }
@@ -253,7 +254,7 @@ fxc_status fxc_explain_loops(struct fxc_merge *m, void *context, fxc_error *err)
             say_others(&s, which);
         }
     }
-    free(order);
+    fxc_arena_free(&scratch);
     free(s.number);
     free(s.sides);
     return memory ? FXC_OK : fxc_fail_memory(err, "fxc_fusion_explain");

@@ -188,14 +188,13 @@ static bool start(struct live *l) {
     return !overflow;
 }
 
-bool fxc_live_of_loops(const struct fxc_merge *merge, const uint32_t *order, uint32_t count,
-                       struct fxc_fusion *fusion) {
+bool fxc_live_of_loops(const struct fxc_merge *merge, const struct fxc_schedule *schedule, struct fxc_fusion *fusion) {
     struct live l = {.m = merge, .e = merge->e, .fusion = fusion};
     bool ok = start(&l);
-    for (uint32_t i = 0, kernel = 0; ok && i < count; i++) {
-        const struct fxc_kernel_group *g = &merge->group[order[i]];
+    for (uint32_t i = 0, kernel = 0; ok && i < schedule->count; i++) {
+        const struct fxc_kernel_group *g = &merge->group[schedule->order[i]];
         if (merge->e->operation[merge->member[g->member_begin]].kind != FXC_OPERATION_NONE) {
-            run_kernel(&l, order[i], kernel++);
+            run_kernel(&l, schedule->order[i], kernel++);
         }
     }
     fusion->memory.buffer = l.buffer;
@@ -203,7 +202,7 @@ bool fxc_live_of_loops(const struct fxc_merge *merge, const uint32_t *order, uin
     free(l.left);
     free(l.part);
     free(l.stack);
-    return ok && (!fusion->profile->keeps_memory || fxc_reuse_memory(merge, order, count, fusion));
+    return ok && (schedule->alive == NULL || fxc_reuse_memory(merge, schedule, fusion));
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------------------------------

@@ -30,7 +30,6 @@ struct reuse {
     const struct fxc_merge *m;
     const struct fxc_engine *e;
     struct fxc_kernel_buffer *buffer;
-    const uint32_t *step; /* per group */
     uint32_t steps, kernels;
     struct timeline line;
     int64_t peak; /* of the estimate */
@@ -39,7 +38,7 @@ struct reuse {
     uint32_t *pool;    /* per class: the latest memory + 1 that became free */
 };
 
-/* ---- the estimate ---------------------------------------------------------------------------------------------------
+/* ---- the timeline ---------------------------------------------------------------------------------------------------
  */
 
 static int64_t most_between(const struct timeline *t, uint32_t node, uint32_t low, uint32_t high, uint32_t from,
@@ -71,44 +70,6 @@ static void add_between(struct timeline *t, uint32_t node, uint32_t low, uint32_
     add_between(t, 2 * node + 1, middle + 1, high, from, to, bytes);
     int64_t left = t->most[2 * node], right = t->most[2 * node + 1];
     t->most[node] = (left > right ? left : right) + t->added[node];
-}
-
-/* Step by step, as compute_memory_timeline of torch/_inductor/memory.py counts: all that operations make, what only
- * their own kernel uses and parts of a concatenation too, until the last kernel that reads it. True on overflow. */
-static bool estimate(struct reuse *r, int64_t *change, uint32_t *last) {
-    const struct fxc_engine *e = r->e;
-    bool overflow = false;
-    for (uint32_t i = 0; i < r->m->count; i++) {
-        const struct fxc_operation *op = &e->operation[r->m->order[i]];
-        uint32_t step = r->step[r->m->group_of[r->m->order[i]]];
-        for (uint32_t k = 0; k < op->write_count + op->read_count; k++) {
-            uint32_t at = e->access[op->access_begin + k].buffer;
-            last[at] = last[at] > step ? last[at] : step;
-        }
-    }
-    for (uint32_t i = 0; i < r->m->count; i++) {
-        const struct fxc_operation *op = &e->operation[r->m->order[i]];
-        uint32_t step = r->step[r->m->group_of[r->m->order[i]]];
-        for (uint32_t k = 0; k < op->output_count; k++) {
-            uint32_t at = e->number[op->output_begin + k];
-            const struct fxc_buffer *b = &e->buffer[at];
-            int64_t bytes = r->buffer[at].bytes;
-            if (b->input || at == op->mutated || (op->apart && r->m->readers[at] == 0 && !b->output)) {
-                continue;
-            }
-            overflow |= fxc_add(change[step], bytes, &change[step]);
-            if (!b->output) {
-                overflow |= fxc_add(change[last[at] + 1], -bytes, &change[last[at] + 1]);
-            }
-        }
-    }
-    int64_t now = 0;
-    for (uint32_t s = 0; s < r->steps && !overflow; s++) {
-        overflow = fxc_add(now, change[s], &now);
-        add_between(&r->line, 1, 0, r->steps - 1, s, s, now);
-    }
-    r->peak = r->line.most[1];
-    return overflow;
 }
 
 /* ---- reuse ----------------------------------------------------------------------------------------------------------
@@ -217,52 +178,42 @@ static void plan(struct reuse *r, const struct fxc_fusion *fusion) {
     }
 }
 
-/* Places of groups in the scheduler's list, and of kernels. */
-static void count_steps(struct reuse *r, const uint32_t *order, uint32_t count, uint32_t *step) {
-    for (uint32_t i = 0; i < count; i++) {
-        const struct fxc_kernel_group *g = &r->m->group[order[i]];
-        const struct fxc_operation *op = &r->e->operation[r->m->member[g->member_begin]];
-        step[order[i]] = r->steps++;
-        if (op->kind != FXC_OPERATION_NONE) {
-            r->moment[r->kernels++].step = step[order[i]];
-        }
-        for (uint32_t k = 0; op->apart && k < op->output_count; k++) {
-            uint32_t at = r->e->number[op->output_begin + k];
-            r->steps += r->m->readers[at] > 0 || r->e->buffer[at].output;
-        }
-    }
-}
-
-static bool start(struct reuse *r, const uint32_t *order, uint32_t count, struct fxc_arena *arena) {
-    uint32_t buffers = r->e->buffer_count, *step = FXC_NEW(arena, uint32_t, r->m->group_count);
-    r->moment = FXC_NEW(arena, struct moment, count);
-    if (step == NULL || r->moment == NULL) {
-        return false;
-    }
-    count_steps(r, order, count, step);
-    r->step = step;
+static bool start(struct reuse *r, const struct fxc_schedule *schedule, struct fxc_arena *arena) {
+    uint32_t buffers = r->e->buffer_count;
+    r->steps = schedule->steps;
+    r->moment = FXC_NEW(arena, struct moment, schedule->count);
     r->slot = FXC_NEW(arena, struct slot, buffers);
     r->pool = FXC_NEW(arena, uint32_t, buffers);
     r->line.most = FXC_NEW(arena, int64_t, (size_t)r->steps * 4);
     r->line.added = FXC_NEW(arena, int64_t, (size_t)r->steps * 4);
-    return r->slot != NULL && r->pool != NULL && r->line.most != NULL && r->line.added != NULL;
+    if (r->moment == NULL || r->slot == NULL || r->pool == NULL || r->line.most == NULL || r->line.added == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < schedule->count; i++) {
+        const struct fxc_kernel_group *g = &r->m->group[schedule->order[i]];
+        if (r->e->operation[r->m->member[g->member_begin]].kind != FXC_OPERATION_NONE) {
+            r->moment[r->kernels++].step = schedule->step[schedule->order[i]];
+        }
+    }
+    for (uint32_t s = 0; s < r->steps; s++) {
+        add_between(&r->line, 1, 0, r->steps - 1, s, s, schedule->alive[s]);
+    }
+    r->peak = r->steps > 0 ? r->line.most[1] : 0;
+    return true;
 }
 
-bool fxc_reuse_memory(const struct fxc_merge *merge, const uint32_t *order, uint32_t count, struct fxc_fusion *fusion) {
+bool fxc_reuse_memory(const struct fxc_merge *merge, const struct fxc_schedule *schedule, struct fxc_fusion *fusion) {
     struct fxc_arena scratch = {0};
-    struct fxc_engine *e = merge->e;
-    struct reuse r = {.m = merge, .e = e, .buffer = fusion->memory.buffer};
-    uint32_t *end = FXC_NEW(&scratch, uint32_t, count), *last = FXC_NEW(&scratch, uint32_t, e->buffer_count);
-    struct kind *kind = FXC_NEW(&scratch, struct kind, e->buffer_count);
-    bool ok = end != NULL && last != NULL && kind != NULL && start(&r, order, count, &scratch);
-    int64_t *change = FXC_NEW(&scratch, int64_t, (size_t)r.steps + 1);
-    if (ok && change != NULL && r.kernels > 0) {
-        e->overflowed |= estimate(&r, change, last);
+    struct reuse r = {.m = merge, .e = merge->e, .buffer = fusion->memory.buffer};
+    uint32_t *end = FXC_NEW(&scratch, uint32_t, schedule->count);
+    struct kind *kind = FXC_NEW(&scratch, struct kind, merge->e->buffer_count);
+    bool ok = end != NULL && kind != NULL && start(&r, schedule, &scratch);
+    if (ok && r.kernels > 0) {
         fxc_live_ends(fusion, end);
         classify(&r, kind);
         chain(&r, end);
         plan(&r, fusion);
     }
     fxc_arena_free(&scratch);
-    return ok && change != NULL;
+    return ok;
 }

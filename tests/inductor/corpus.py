@@ -814,3 +814,20 @@ def rotary_embedding(x: Tensor) -> Tensor:
     angles = torch.cat([angles, angles], -1)
     half = torch.cat([-x[..., 4:], x[..., :4]], -1)
     return x * angles.cos() + half * angles.sin()
+
+
+@program((64, 32), (32, 256), (256, 32), (32, 384), (384, 32), (32, 256), (256, 32), (32, 512), (512, 32))
+def memory_kept_for_later(x: Tensor, *weights: Tensor) -> Tensor:
+    """The first wide result is kept for the third, while the second is there."""
+    a, b, c, d, e, f, g, h = weights
+    x = (x @ a).relu() @ b
+    x = x @ c @ d
+    x = (x @ e).relu() @ f
+    return (x @ g).relu() @ h
+
+
+@program((1, 16, 16, 16), (32, 16, 3, 3), (32, 32, 3, 3), (32, 16, 1, 1))
+def memory_saved_by_order(x: Tensor, first: Tensor, second: Tensor, short: Tensor) -> Tensor:
+    """The short way runs before the weights of the long one are laid out."""
+    y = F.conv2d(x, first, stride=2, padding=1).relu()
+    return (F.conv2d(y, second, padding=1) + F.conv2d(x, short, stride=2)).relu()

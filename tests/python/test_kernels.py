@@ -197,7 +197,11 @@ def test_kernels_in_python(net: Path) -> None:
 # ---- memory ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["double_softmax", "stack_of_two", "copy_into_input", "sdpa_of_computed_views"])
+@pytest.mark.parametrize(
+    "name",
+    ["double_softmax", "stack_of_two", "copy_into_input", "sdpa_of_computed_views"]
+    + ["memory_kept_for_later", "memory_saved_by_order"],
+)
 def test_memory_is_what_compiled_code_allocates(name: str) -> None:
     """The peak over kernels, to the byte, is that of the code which the installed Inductor makes, while it runs. The
     corpus and models are in bench/checks."""

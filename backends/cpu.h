@@ -16,9 +16,9 @@
     X(START2, "start_l2", "1 where the node before drove the dispatcher's code from the second level")                 \
     X(START3, "start_l3", "1 where it is in no cache")                                                                 \
     X(BATCH, "batch", "products of a batch, images, or heads times batch of attention")                                \
-    X(MAC, "mac", "multiply-adds; channels of a convolution filled up to 16")                                          \
-    X(LEFT, "left", "elements of the left operand, or a convolution's input, or query, key, value and result")         \
-    X(RIGHT, "right", "elements of the right operand or weight")                                                       \
+    X(MAC, "mac", "multiply-adds; channels of a convolution, and queries, filled up to 16")                            \
+    X(LEFT, "left", "elements of the left operand, or a convolution's input, or query and result")                     \
+    X(RIGHT, "right", "elements of the right operand or weight, or key and value")                                     \
     X(OUT, "out", "elements of the product")                                                                           \
     X(PAIR, "pair", "pairs of a query and a key")                                                                      \
     X(MASK, "mask", "of these, those whose mask is read")                                                              \

@@ -102,7 +102,29 @@ static bool uses_onednn(const fxc_convolution_shape *s, double threads) {
     return worth && large;
 }
 
-static uint32_t class_of_convolution(const fxc_convolution_shape *s, double threads) {
+/* Channels lie together: "channels last" in torch's words. */
+static bool channels_last(const fxc_work *work) {
+    return work->operand_count > 0 && work->operand[0].strided;
+}
+
+/* oneDNN's depthwise kernel for 512-bit vectors takes six results at once, and leaves padding of more than that to a
+ * product for each channel (src/cpu/x64/jit_uni_dw_conv_kernel_utils.hpp). The last dimension is the width. */
+static bool is_wide(const fxc_convolution_shape *s) {
+    uint32_t last = s->kernel[2] > 1 ? 2 : s->kernel[1] > 1 ? 1 : 0;
+    return (s->out[last] - 1) * s->stride[last] + s->kernel[last] - s->in[last] > (int64_t)2 * 6;
+}
+
+static uint32_t class_of_groups(const fxc_work *work, const fxc_convolution_shape *s) {
+    if (s->groups == s->in_channels && s->out_channels == s->in_channels) {
+        uint32_t narrow = channels_last(work) ? FXC_CPU_CLASS_conv_depthwise_last : FXC_CPU_CLASS_conv_depthwise;
+        return is_wide(s) ? FXC_CPU_CLASS_conv_depthwise_wide : narrow;
+    }
+    bool whole = s->in_channels / s->groups % BLOCK == 0 && s->out_channels / s->groups % BLOCK == 0;
+    return whole ? FXC_CPU_CLASS_conv_grouped : FXC_CPU_CLASS_conv_grouped_unfold;
+}
+
+static uint32_t class_of_convolution(const fxc_work *work, double threads) {
+    const fxc_convolution_shape *s = &work->shape.convolution;
     if (s->gradients != 0) {
         return FXC_CPU_CLASS_COUNT;
     }
@@ -110,11 +132,13 @@ static uint32_t class_of_convolution(const fxc_convolution_shape *s, double thre
         return FXC_CPU_CLASS_conv_transposed;
     }
     if (!uses_onednn(s, threads)) {
+        if (s->groups > 1) { /* one after the other, then put together */
+            return FXC_CPU_CLASS_conv_grouped_apart;
+        }
         return has_window(s) ? FXC_CPU_CLASS_conv_unfold : FXC_CPU_CLASS_conv_1x1;
     }
     if (s->groups > 1) {
-        bool depthwise = s->groups == s->in_channels && s->out_channels == s->in_channels;
-        return depthwise ? FXC_CPU_CLASS_conv_depthwise : FXC_CPU_CLASS_conv_grouped;
+        return class_of_groups(work, s);
     }
     return s->in_channels < 8 ? FXC_CPU_CLASS_conv_stem : FXC_CPU_CLASS_conv_direct;
 }
@@ -157,6 +181,32 @@ static bool is_global(const fxc_work *work) {
     return work->results > 0 && rows->rows % work->results == 0 && 2 * rows->rows / work->results >= rows->length;
 }
 
+/* torch has another kernel for images whose height and width are at most 128 together (_use_vectorized_kernel_cond_2d
+ * of aten/src/ATen/native/cpu/UpSampleKernel.cpp, torch 2.13). Taken to be square: rows tell the width. */
+static bool is_small_image(const fxc_work *work) {
+    return 2 * work->shape.rows.length <= 128;
+}
+
+/* Of classes whose kernels differ by the operator's sizes, the other one where it applies. */
+static uint32_t by_sizes(const fxc_work *work, uint32_t class) {
+    switch (class) {
+    case FXC_CPU_CLASS_adaptive_pool:
+        return is_global(work) || work->shape.rows.rows == work->results ? FXC_CPU_CLASS_global_pool : class;
+    case FXC_CPU_CLASS_nearest:
+        return is_small_image(work) ? FXC_CPU_CLASS_nearest_small : class;
+    case FXC_CPU_CLASS_bilinear:
+        return is_small_image(work) ? FXC_CPU_CLASS_bilinear_small : class;
+    case FXC_CPU_CLASS_reduce:
+        return work->shape.rows.across ? FXC_CPU_CLASS_reduce_across : class;
+    case FXC_CPU_CLASS_extreme:
+        return work->shape.rows.across ? FXC_CPU_CLASS_extreme_across : class;
+    case FXC_CPU_CLASS_scan:
+        return work->shape.rows.across ? FXC_CPU_CLASS_scan_across : class;
+    default:
+        return class;
+    }
+}
+
 static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
     uint32_t known;
     switch ((fxc_work_kind)work->kind) {
@@ -168,13 +218,12 @@ static uint32_t class_of(const fxc_device *device, const fxc_work *work) {
         }
         return work->shape.gemm.m == 1 || work->shape.gemm.n == 1 ? FXC_CPU_CLASS_gemv : FXC_CPU_CLASS_gemm;
     case FXC_WORK_CONVOLUTION:
-        return class_of_convolution(&work->shape.convolution, device->units);
+        return class_of_convolution(work, device->units);
     case FXC_WORK_ATTENTION:
         return class_of_attention(&work->shape.attention);
     default:
         known = work->op == NULL ? FXC_CPU_CLASS_COUNT : fxc_cpu_class_of_op(work->op);
-        known = known == FXC_CPU_CLASS_adaptive_pool && is_global(work) ? FXC_CPU_CLASS_global_pool : known;
-        return known != FXC_CPU_CLASS_COUNT ? known : class_of_kind(work->kind);
+        return by_sizes(work, known != FXC_CPU_CLASS_COUNT ? known : class_of_kind(work->kind));
     }
 }
 
@@ -206,13 +255,18 @@ static void convolution(const fxc_convolution_shape *s, uint32_t class, double *
     double batch = (double)s->batch, groups = (double)s->groups, window = volume(s->kernel);
     double in = (double)s->in_channels, out = (double)s->out_channels;
     double positions = batch * volume(s->transposed ? s->in : s->out);
-    bool blocked = class == FXC_CPU_CLASS_conv_direct;
-    x[FXC_CPU_BATCH] = batch;
+    bool blocked = class == FXC_CPU_CLASS_conv_direct || class == FXC_CPU_CLASS_conv_transposed;
+    bool unfolded = class == FXC_CPU_CLASS_conv_unfold;
+    x[FXC_CPU_BATCH] = s->groups > 1 ? batch * groups : batch;
     x[FXC_CPU_MAC] = positions * window * (blocked ? filled(in) * filled(out) : in / groups * out);
     x[FXC_CPU_LEFT] = batch * in * volume(s->in);
     x[FXC_CPU_RIGHT] = in / groups * out * window;
     x[FXC_CPU_OUT] = batch * out * volume(s->out);
-    if (class == FXC_CPU_CLASS_conv_unfold) {
+    if (class == FXC_CPU_CLASS_conv_grouped_unfold) { /* a product for every group, vectors of its results */
+        x[FXC_CPU_MAC] = positions * window * in * filled(out / groups);
+        x[FXC_CPU_LEFT] = positions * in * window;
+    }
+    if (unfolded) {
         x[FXC_CPU_LEFT] = positions * in / groups * window; /* the matrix of patches */
     }
     x[FXC_CPU_UNALIGNED] =
@@ -240,8 +294,9 @@ static void attention(const fxc_work *work, double *x) {
     double given = heads * (double)s->queries * (double)s->depth + kv * (double)s->keys * depths;
     x[FXC_CPU_BATCH] = heads;
     x[FXC_CPU_PAIR] = heads * pairs_of(s);
-    x[FXC_CPU_MAC] = x[FXC_CPU_PAIR] * depths;
-    x[FXC_CPU_LEFT] = given + heads * (double)s->queries * (double)s->value_depth;
+    x[FXC_CPU_MAC] = x[FXC_CPU_PAIR] / (double)s->queries * filled((double)s->queries) * depths;
+    x[FXC_CPU_LEFT] = heads * (double)s->queries * depths;
+    x[FXC_CPU_RIGHT] = kv * (double)s->keys * depths;
     x[FXC_CPU_MASK] = (double)work->counts.bytes_read > 4.01 * given ? heads * (double)s->queries * (double)s->keys : 0;
 }
 

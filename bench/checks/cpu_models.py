@@ -121,10 +121,19 @@ def _row(name: str, threads: int, rounds: int, devices: dict[str, str]) -> Row:
         seconds = [row["seconds"] for row in Analysis(programs[0], device=path).report("node")["rows"]]
         predicted[device] = math.fsum(seconds)
         if device == "cpu":
-            pairs = zip(seconds, measured, strict=True)
+            # Nodes are timed by themselves, without the Python of module calls.
+            alone = Analysis(programs[0], device=_without(Path(path), "cpu.module.")).report("node")["rows"]
+            pairs = zip((row["seconds"] for row in alone), measured, strict=True)
             large = [abs(guess / truth - 1) for guess, truth in pairs if truth > LARGE]
     spread = max(wholes) / min(wholes) - 1
     return Row(name, statistics.median(wholes), math.fsum(measured), spread, predicted, large)
+
+
+def _without(device: Path, lines: str) -> str:
+    """A copy of a device's file without the lines that begin so."""
+    copy = device.with_suffix(f".no-{lines.strip('.').split('.')[-1]}.device")
+    copy.write_text("\n".join(line for line in device.read_text().splitlines() if not line.startswith(lines)))
+    return str(copy)
 
 
 def _devices(folder: Path, threads: int) -> dict[str, str]:
@@ -137,8 +146,8 @@ def _devices(folder: Path, threads: int) -> dict[str, str]:
     print("".join(f"     {line}\n" for line in told.splitlines()), end="")
     print(f"     fitted in {time.perf_counter() - start:.1f} s")
     # The models run with an allocator that keeps its pages.
-    text = "\n".join(line for line in host.read_text().splitlines() if not line.startswith("cpu.page."))
-    host.write_text(text)
+    host = Path(_without(host, "cpu.page."))
+    text = host.read_text()
     measured = folder / "measured.device"
     kept = [line for line in text.splitlines() if not line.startswith("cpu.")]
     measured.write_text("\n".join(kept).replace("model = cpu", "model = roofline"))

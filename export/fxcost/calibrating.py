@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import mmap
+import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from .errors import FxcostError
 from .exporter import ambient, capture, finish
 from .guard import Progress
 from .measuring import device_name
-from .samples import PROGRAMS, SHORT, Network, Samples, program
+from .samples import PROGRAMS, SHORT, Builder, Network, Samples, program, small
 from .timing import NodeTimer, add_times, inputs_of, quieter_half, without_collection
 
 WARMUP, COUNTED = 1, 7
@@ -123,28 +125,44 @@ def measure_model(
         return capture(model, inputs, name=name, parts=[part])
 
 
+def _measure_program(seed: int, path: Path) -> None:
+    measure_samples(program(seed), f"samples {seed}").save(path)
+
+
+def _measure_modules(path: Path) -> None:
+    network = Network().eval()
+    measure_model(network, network.inputs(), "samples of modules", 3, 20, 8.0).save(path)
+
+
+def _in_fork(work: Callable[..., None], *arguments: Any) -> None:
+    """In a process of its own with a heap of its own, as a model has: memory that other programs had used and freed
+    would be given out all over again, and be in no cache."""
+    process = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        expected, found = "a program to be measured", f"its process ended with {process.exitcode}"
+        raise FxcostError(f"calibrate\n  expected: {expected}\n  found: {found}", "CAPTURE")
+
+
 def measure_host(
     folder: Path, threads: int, progress: Progress, programs: int = PROGRAMS + SHORT, compiled: bool = False
-) -> list[Path]:
+) -> None:
     """Measures all programs, and writes them into a folder; ``compiled``: loops that torch.compile makes, too."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    small(Builder(0))  # imports what making a program needs, once for all
     for seed in range(programs):
         progress.stage(f"measuring this host, program {seed + 1} of {programs}")
-        captured = measure_samples(program(seed), f"samples {seed}")
-        written.append(captured.save(folder / f"samples-{seed:02}.fxir"))
+        _in_fork(_measure_program, seed, folder / f"samples-{seed:02}.fxir")
     progress.stage("measuring this host, modules")
-    network = Network().eval()
-    captured = measure_model(network, network.inputs(), "samples of modules", 3, 20, 8.0)
-    written.append(captured.save(folder / "samples-modules.fxir"))
+    _in_fork(_measure_modules, folder / "samples-modules.fxir")
     if compiled:
         from .compiled_samples import all_loops, measure_loops
 
         progress.stage("measuring this host, compiled loops")
-        written.append(measure_loops(host(COUNTED), all_loops()).save(folder / "samples-loops.fxir"))
-    return written
+        measure_loops(host(COUNTED), all_loops()).save(folder / "samples-loops.fxir")
 
 
 def main() -> int:

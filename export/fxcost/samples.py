@@ -46,12 +46,12 @@ class Builder:
         make = {
             "real": lambda: _noise(size, (torch.Size(size[1:]).numel() or 1) ** -0.5),
             "noise": lambda: _noise(size, 1.0),
-            "bool": lambda: torch.rand(size) > 0.5,
+            "causal": lambda: torch.ones(size, dtype=torch.bool).tril(),
             "one": lambda: torch.ones(size),
         }[kind]
         node = self._graph.placeholder(f"given_{len(self._made)}")
         with self._mode:
-            node.meta["val"] = torch.empty(size, dtype=torch.bool if kind == "bool" else torch.float32)
+            node.meta["val"] = torch.empty(size, dtype=torch.bool if kind == "causal" else torch.float32)
         self._made.append((node, make))
         return node
 
@@ -125,7 +125,7 @@ def linear(builder: Builder) -> None:
     """A fully connected layer, sometimes twice with one weight: then it is in a cache."""
     r = builder.random
     rows, k, n = 1, 1, 1
-    while not 2e4 < rows * k * n < 6e8:
+    while not 2e4 < rows * k * n < 4e8:
         rows = r.choice((1, 1, 1, 2, 4, _size(builder, 5, 64), _size(builder, 16, 4096), _size(builder, 64, 1024)))
         k, n = r.choice(WIDTHS), r.choice(WIDTHS)
         n = r.choice((n, n, n, n, n, n, n, 1000, 8000, 32000))
@@ -197,7 +197,9 @@ def attention(builder: Builder) -> None:
     if grouped > 1:
         k, v = (_repeated(builder, value, batch, keys, heads, depth, grouped) for value in (k, v))
     mask = (
-        None if causal or r.random() < 0.6 else builder.given(batch, 1, queries, keys, kind=r.choice(("real", "bool")))
+        None
+        if causal or r.random() < 0.6
+        else builder.given(batch, 1, queries, keys, kind=r.choice(("real", "causal")))
     )
     out = builder.call(aten.scaled_dot_product_attention.default, q, k, v, mask, 0.0, causal)
     _merged(builder, out, batch, queries, heads * depth)
@@ -216,11 +218,30 @@ def convolution(builder: Builder) -> None:
     while True:
         c, k, image = r.choice(CHANNELS), r.choice(CHANNELS), r.choice(IMAGES)
         window, stride = r.choice(((1, 1), (1, 1), (1, 2), (3, 1), (3, 1), (3, 1), (3, 2), (5, 1), (7, 1), (2, 2)))
-        batch, groups = r.choice((1, 1, 1, 2, 4)), r.choice((1, 1, 1, 1, 1, 1, 1, 4, 8))
-        work = batch * c * k * image * image * window * window / (stride * stride * groups)
-        if c % groups == 0 and k % groups == 0 and 2e5 < work < 4e8:
+        batch = r.choice((1, 1, 1, 2, 4))
+        work = batch * c * k * image * image * window * window / (stride * stride)
+        if 2e5 < work < 4e8:
             break
-    _convolve(builder, batch, c, k, image, window, stride, groups, r.random() < 0.5)
+    _convolve(builder, batch, c, k, image, window, stride, 1, r.random() < 0.5)
+
+
+def grouped(builder: Builder) -> None:
+    """Groups of several channels: of a multiple of 16, which oneDNN has kernels for, and of any number."""
+    r = builder.random
+    while True:
+        groups, each, image = (
+            r.choice((2, 4, 8, 16, 32)),
+            r.choice((5, 8, 12, 16, 16, 32, 32, 48, 64)),
+            r.choice(IMAGES),
+        )
+        most = r.choice((each, each, each, 2 * each, 3 * each))
+        window, stride = r.choice(((1, 1), (1, 1), (3, 1), (3, 1), (3, 2), (5, 1)))
+        work = groups * each * most * image * image * window * window / (stride * stride)
+        if 1e5 < work * (1 if each % 16 == 0 else 3) < 1e8 and groups * most * image * image < 2e6:
+            break
+    _convolve(
+        builder, r.choice((1, 1, 2)), groups * each, groups * most, image, window, stride, groups, r.random() < 0.5
+    )
 
 
 def depthwise(builder: Builder) -> None:
@@ -246,7 +267,8 @@ def images(builder: Builder) -> None:
     r = builder.random
     kind = r.choice(("basic", "bottleneck", "bottleneck", "inverted", "inverted", "plain"))
     narrow, wide, image = r.choice(CHANNELS[2:16]), r.choice((*CHANNELS[5:], 1152, 1536, 2048)), r.choice(IMAGES[:15])
-    while (narrow * (9 * narrow if kind in ("basic", "plain") else 2 * wide)) * image * image > 1e8 and image > 7:
+    work = {"inverted": 2 * wide, "bottleneck": 2 * wide + 9 * narrow}.get(kind, 9 * narrow) * narrow
+    while work * image * image > 1e8 and image > 7:
         image = max(7, image // 2)
     x = builder.written(r.choice((1, 1, 1, 2)), wide if kind == "bottleneck" else narrow, image, image)
     act = r.choice((aten.relu.default, aten.relu_.default, aten.silu.default, aten.hardtanh.default))
@@ -278,6 +300,8 @@ def words(builder: Builder) -> None:
     heads, depth = r.choice((3, 4, 6, 8, 12)), r.choice((32, 64, 64, 96))
     width, length, batch = heads * depth, _size(builder, 12, 400), r.choice((1, 1, 1, 2))
     inner = r.choice((2, 3, 4, 4)) * width
+    while batch * length * width * inner > 4e8:
+        batch, length = 1, length // 2
     before, gated = r.random() < 0.5, r.random() < 0.3
     act = r.choice((aten.gelu.default, aten.gelu.default, aten.relu.default, aten.silu.default))
     x = builder.written(batch, length, width)
@@ -316,25 +340,91 @@ def patches(builder: Builder) -> None:
 
 
 def conv1d(builder: Builder) -> None:
+    """Convolutions of sequences, of all channels and of groups."""
     r = builder.random
-    c, k, length = (
-        r.choice((1, 16, 64, 80, 128, 256, 512)),
-        r.choice((64, 128, 256, 384, 512)),
-        _size(builder, 200, 3000),
-    )
-    window, stride = r.choice(((3, 1), (3, 2), (5, 1), (10, 5), (2, 2), (1, 1)))
-    if c * k * length * window > 6e8:
-        length //= 6
+    c, k, groups = r.choice((1, 16, 64, 80, 128, 256, 512)), r.choice((64, 128, 256, 384, 512)), 1
+    length, (window, stride) = _size(builder, 200, 3000), r.choice(((3, 1), (3, 2), (5, 1), (10, 5), (2, 2), (1, 1)))
+    if r.random() < 0.5:
+        c = k = r.choice((64, 128, 256, 384, 512, 768))
+        groups, window, stride = r.choice((4, 8, 16)), r.choice((3, 4, 7, 15, 31, 64, 128)), 1
+        length = _size(builder, 40, 800)
+    while c * k * length * window > 3e8 * groups:
+        length //= 2
     x = builder.written(1, c, length)
-    y = builder.call(aten.conv1d.default, x, builder.given(k, c, window), builder.given(k), [stride], [window // 2])
+    weight, bias = builder.given(k, c // groups, window), builder.given(k)
+    if groups > 1 and r.random() < 0.4:
+        weight = builder.call(aten._weight_norm.default, weight, builder.given(1, 1, window), 2)
+    y = builder.call(aten.conv1d.default, x, weight, bias, [stride], [window // 2], [1], groups)
     activation(builder, y)
 
 
-def transposed(builder: Builder) -> None:
+def sequences(builder: Builder) -> None:
+    """Each channel of a sequence by itself: with windows that oneDNN has a kernel for, and wider ones."""
     r = builder.random
-    c, k, image = r.choice((32, 64, 128, 256)), r.choice((16, 32, 64, 128)), r.choice((7, 8, 14, 16, 28, 32))
+    c, window, length = r.choice(CHANNELS[4:18]), r.choice((3, 5, 9, 15, 31, 64)), _size(builder, 16, 600)
+    while c * window * length > 3e6:
+        length //= 2
+    x = builder.written(1, c, length)
+    builder.call(aten.conv1d.default, x, builder.given(c, 1, window), builder.given(c), [1], [window // 2], [1], c)
+
+
+def weight_norm(builder: Builder) -> None:
+    r = builder.random
+    k, c, window = r.choice(CHANNELS[2:]), r.choice(CHANNELS[:14]), r.choice((1, 3, 7, 16, 64, 128))
+    while k * c * window > 4e6:
+        k = k // 2
+    dim = 2 if window >= 64 else 0
+    size = (k, 1, 1) if dim == 0 else (1, 1, window)
+    builder.call(aten._weight_norm.default, builder.given(k, c, window), builder.given(*size), dim)
+
+
+def transposed(builder: Builder) -> None:
+    """Transposed convolutions of images, and of sequences as in decoders of sound."""
+    r = builder.random
+    c, k = r.choice((24, 32, 64, 96, 128, 192, 256)), r.choice((1, 3, 16, 32, 48, 64, 128))
+    bias = r.choice((None, builder.given(k)))
+    if r.random() < 0.25:
+        window, stride = r.choice(((4, 2), (8, 4), (16, 8)))
+        x, weight = builder.written(1, c, _size(builder, 30, 600)), builder.given(c, k, window)
+        builder.call(aten.conv_transpose1d.default, x, weight, bias, [stride], [(window - stride) // 2])
+        return
+    window, stride, edge = r.choice(((2, 2, 0), (2, 2, 0), (4, 2, 1), (3, 2, 1), (3, 1, 1), (4, 4, 0)))
+    image = r.choice((4, 7, 8, 14, 16, 20, 28, 32, 48))
+    while c * k * image * image * window * window > 1e8:
+        image //= 2
     x = builder.written(r.choice((1, 1, 2)), c, image, image)
-    builder.call(aten.conv_transpose2d.input, x, builder.given(c, k, 2, 2), builder.given(k), [2, 2])
+    weight = builder.given(c, k, window, window)
+    y = builder.call(aten.conv_transpose2d.input, x, weight, bias, [stride] * 2, [edge] * 2)
+    if r.random() < 0.3:
+        builder.call(aten.conv_transpose2d.input, x, weight, bias, [stride] * 2, [edge] * 2)
+    activation(builder, y)
+
+
+def channels_last(builder: Builder) -> None:
+    """Images whose channels lie together, as where a model goes to and fro between images and rows."""
+    r = builder.random
+    c, image, times = r.choice(CHANNELS[2:17]), r.choice(IMAGES), r.choice((2, 4))
+    while c * c * image * image > 2e8 or c * image * image > 1e6:
+        image //= 2
+    x = builder.written(1, image, image, c)
+    window, groups = r.choice(((7, c), (7, c), (3, c), (5, c), (3, 1), (1, 1), (2, 1)))
+    stride = 2 if window == 2 else 1
+    turned = builder.call(aten.permute.default, x, [0, 3, 1, 2])
+    weight = builder.given(c, c // groups, window, window)
+    edge = [window // 2] * 2 if window % 2 else [0, 0]
+    y = builder.call(aten.conv2d.default, turned, weight, builder.given(c), [stride] * 2, edge, [1, 1], groups)
+    if r.random() < 0.4:
+        y = builder.call(aten.conv2d.default, turned, weight, builder.given(c), [stride] * 2, edge, [1, 1], groups)
+    if groups == 1:
+        builder.call(r.choice((aten.relu.default, aten.silu.default)), batch_norm(builder, y))
+    rows = layer_norm(builder, builder.call(aten.permute.default, y, [0, 2, 3, 1]))
+    up = builder.call(aten.gelu.default, full(builder, rows, times * c))
+    down = builder.call(aten.permute.default, full(builder, up, c), [0, 3, 1, 2])
+    down = builder.call(aten.mul.Tensor, down, builder.given(c, 1, 1))
+    if stride == 1:
+        builder.call(aten.add.Tensor, down, turned)
+    near = builder.written(*down.meta["val"].shape)  # in the usual order: the sum reads one of them across
+    builder.call(aten.add.Tensor, *r.choice(((down, near), (near, down))))
 
 
 def _convolve(
@@ -423,8 +513,9 @@ def logical(builder: Builder) -> None:
     rows, length = _size(builder, 1, 600), _size(builder, 8, 1500)
     x = builder.written(1, rows, length)
     test = builder.call(r.choice((aten.gt.Scalar, aten.ne.Scalar, aten.le.Scalar)), x, 0.5)
-    builder.call(aten.masked_fill.Scalar, x, test, -1e9)
-    builder.call(aten.where.self, test, x, builder.base(1, rows, length))
+    for mask in (builder.given(rows, length, kind="causal"), builder.given(1, length, kind="causal")):
+        builder.call(aten.masked_fill.Scalar, builder.written(r.choice((1, 2, 8)), rows, length), mask, -1e9)
+    builder.call(aten.where.self, builder.given(rows, length, kind="causal"), x, builder.base(1, rows, length))
     builder.call(r.choice((aten.logical_not.default, aten.bitwise_not.default)), test)
     builder.call(aten.bitwise_and.Tensor, test, test)
     builder.call(aten._to_copy.default, test, dtype=r.choice((torch.float32, torch.int64)))
@@ -450,25 +541,36 @@ def rows(builder: Builder) -> None:
 
 
 def reductions(builder: Builder) -> None:
+    """Over the last dimensions, over others, and over all."""
     r = builder.random
-    x = _map(builder)
+    x = _map(builder, 1e6)
     dims = r.choice(([1], [-1], [2, 3], [0, 2, 3]))
     builder.call(r.choice((aten.mean.dim, aten.sum.dim_IntList)), x, dims, r.random() < 0.5)
-    builder.call(r.choice((aten.amax.default, aten.amin.default)), x, dims[-1:], False)
-    builder.call(r.choice((aten.sum.default, aten.mean.default, aten.any.default)), x)
+    builder.call(r.choice((aten.amax.default, aten.amin.default)), x, r.choice(([1], [-1], [2, 3])), False)
+    rows = builder.written(_size(builder, 4, 2000), r.choice((*WIDTHS[:10], 32, 48, 197)))
+    for dim in (0, 1):
+        builder.call(r.choice((aten.mean.dim, aten.sum.dim_IntList)), rows, [dim], r.random() < 0.5)
+        builder.call(r.choice((aten.amax.default, aten.amin.default)), rows, [dim], r.random() < 0.5)
+    builder.call(r.choice((aten.sum.default, aten.mean.default)), x)
+    builder.call(aten.any.default, builder.call(aten.isnan.default, rows))
     builder.call(aten.argmax.default, x, -1)
-    builder.call(aten.cumsum.default, x, -1)
+    for dim in r.choice(((-1,), (1,), (1, -1))):
+        builder.call(aten.cumsum.default, rows, dim - 1 if dim > 0 else dim)
 
 
 def pooling(builder: Builder) -> None:
     r = builder.random
-    x = _map(builder, 2e6)
+    x = _map(builder, 1.2e6)
     window, stride = r.choice(((2, 2), (3, 2), (3, 1)))
     builder.call(aten.max_pool2d.default, x, [window] * 2, [stride] * 2, [window // 2] * 2)
     builder.call(aten.avg_pool2d.default, x, [window] * 2, [stride] * 2)
     if r.random() < 0.5:
         builder.call(aten.avg_pool2d.default, x, list(x.meta["val"].shape[2:]))
-    builder.call(aten.adaptive_avg_pool2d.default, x, r.choice(([1, 1], [1, 1], [7, 7])))
+    builder.call(aten.adaptive_avg_pool2d.default, x, [1, 1])
+    edge = r.choice((2, 3, 6, 7, 7, 14))
+    builder.call(aten.adaptive_avg_pool2d.default, x, [edge, edge])
+    line = builder.written(1, r.choice(CHANNELS), r.choice((49, 64, 100, 196, 400)))
+    builder.call(aten.adaptive_avg_pool1d.default, line, [r.choice((1, 1, 4, 16))])
     c = x.meta["val"].shape[1]
     if c % 8 == 0:
         builder.call(aten.group_norm.default, x, r.choice((4, 8)), builder.given(c), builder.given(c))
@@ -476,9 +578,11 @@ def pooling(builder: Builder) -> None:
 
 def resizing(builder: Builder) -> None:
     r = builder.random
-    x = _map(builder, 6e5)
-    builder.call(aten.upsample_nearest2d.vec, x, None, [2.0, 2.0])
-    builder.call(aten.upsample_bilinear2d.vec, x, None, False, [2.0, 2.0])
+    x = _map(builder, 3e5)
+    large = builder.written(1, r.choice((3, 16, 24, 32, 48, 64)), *[r.choice((40, 48, 56, 64, 80))] * 2)
+    for image in (x, large):
+        builder.call(aten.upsample_nearest2d.vec, image, None, [2.0, 2.0])
+        builder.call(aten.upsample_bilinear2d.vec, image, None, False, [2.0, 2.0])
     builder.call(aten.pad.default, x, [1, r.choice((1, 3)), 1, 1])
     builder.call(aten.constant_pad_nd.default, x, [0, 1, 0, 1], 0.0)
 
@@ -521,8 +625,11 @@ def gathers(builder: Builder) -> None:
     index = builder.indices(count, count)
     builder.call(aten.index_select.default, found, 1, index)
     builder.call(aten.index.Tensor, found, [None, index])
+    table2 = builder.given(r.choice((64, 512, 2000)), r.choice((1, 4, 12, 64, 256)), kind="noise")
+    builder.call(aten.index.Tensor, table2, [builder.indices(64, _size(builder, 10, 3000))])
     near = builder.indices(width, 1, count, 16)
     builder.call(aten.gather.default, found, 2, near)
+    builder.call(aten.cumsum.default, near, r.choice((1, 2)))
     builder.call(aten.arange.default, count, device=torch.device("cpu"), pin_memory=False)
     builder.call(aten.full.default, [count, 64], 0.5, device=torch.device("cpu"), pin_memory=False)
     builder.call(aten.zeros_like.default, found)
@@ -554,13 +661,12 @@ def small(builder: Builder) -> None:
 
 # How often each case stands in one program.
 MIX: dict[Callable[[Builder], None], int] = {
-    linear: 18, addmm: 3, matmul: 4, attention: 8, convolution: 12, depthwise: 6, stem: 3, patches: 1, conv1d: 2,
-    images: 9, words: 3,
-    transposed: 1, pointwise: 14, logical: 2, rows: 6, reductions: 2, pooling: 3, resizing: 2, copies: 3, gathers: 3,
-    small: 2,
+    linear: 17, addmm: 3, matmul: 4, attention: 8, convolution: 13, depthwise: 6, stem: 3, patches: 1, conv1d: 4,
+    images: 9, words: 5, channels_last: 5, grouped: 6, sequences: 3, transposed: 4, weight_norm: 2, pointwise: 14,
+    logical: 3, rows: 6, reductions: 4, pooling: 4, resizing: 3, copies: 3, gathers: 3, small: 2,
 }  # fmt: skip
 # Programs of the whole mix, and short ones: those find in the caches what the run before left, as small models do.
-PROGRAMS, SHORT, SHORT_CASES = 6, 12, 8
+PROGRAMS, SHORT, SHORT_CASES = 5, 16, 8
 PROBE = "probe_"  # how the names of probes begin
 
 
@@ -570,7 +676,10 @@ def program(seed: int) -> Samples:
     cases = [case for case, times in MIX.items() for _ in range(times)]
     builder.random.shuffle(cases)
     if seed >= PROGRAMS:
-        cases = [builder.random.choice((images, words, depthwise, convolution)), *cases[: SHORT_CASES - 1]]
+        cases = [
+            builder.random.choice((images, words, words, channels_last, depthwise, convolution)),
+            *cases[: SHORT_CASES - 1],
+        ]
     for number, case in enumerate(cases):
         if number % (len(cases) // 3) == 0 and seed < PROGRAMS:
             _probe(builder)

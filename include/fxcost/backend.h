@@ -102,6 +102,7 @@ typedef struct fxc_attention_shape {
 /* What is folded, normalised, sorted or fetched: `rows` times `length` elements. */
 typedef struct fxc_rows_shape {
     int64_t rows, length;
+    uint8_t across; /* folded along other dimensions than the last: neighbours in memory go to different results */
 } fxc_rows_shape;
 
 /* `bytes` as NCCL's tests say it: of the larger of a device's input and output. */
@@ -126,7 +127,8 @@ typedef struct fxc_operand {
     int64_t distance; /* bytes of other memory touched since its own was; INT64_MAX: never before */
     uint8_t written;  /* read otherwise; in place is both, and written */
     uint8_t fresh;    /* memory allocated for it; `distance` is that of the freed memory it is made of */
-    uint8_t strided;  /* neighbours in its last dimension are not neighbours in memory */
+    uint8_t strided;  /* read in another order than it lies in: along its last dimension, or as the result of an
+                         operator on elements lies */
 } fxc_operand;
 
 /* What loops compute for one operator. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/ops.h"
 #include "passes/grow.h"
 #include "passes/memory/memory.h"
 #include "passes/traffic/touch.h"
@@ -83,6 +84,35 @@ static bool is_strided(const struct fxc_shapes *shapes, uint32_t value) {
     return false;
 }
 
+/* The dimension, counted from the last, along which elements lie closest together; FXC_NONE where there is one element.
+ */
+static uint32_t innermost(const struct fxc_shapes *shapes, uint32_t value) {
+    const int64_t *size = shapes->size + shapes->dim_begin[value], *stride = shapes->stride + shapes->dim_begin[value];
+    uint32_t rank = shapes->rank[value], best = FXC_NONE;
+    for (uint32_t d = rank; d-- > 0;) {
+        best = size[d] > 1 && (best == FXC_NONE || stride[d] < stride[best]) ? d : best;
+    }
+    return best == FXC_NONE ? FXC_NONE : rank - 1 - best;
+}
+
+/* An operator on elements goes along its result; tensors that all lie in one unusual order cost nothing more. */
+static bool is_turned(const struct fxc_shapes *shapes, uint32_t value, uint32_t result) {
+    uint32_t inner = innermost(shapes, result), rank = shapes->rank[value];
+    if (inner >= rank) { /* FXC_NONE, too */
+        return false;
+    }
+    uint32_t d = shapes->dim_begin[value] + rank - 1 - inner;
+    return shapes->size[d] > 1 && shapes->stride[d] > 1;
+}
+
+static bool reads_across(const struct walk *walk, uint32_t value) {
+    const struct fxc_program *p = walk->analysis->program;
+    const struct fxc_op_row *row = fxc_node_row(p, walk->node);
+    uint32_t result = p->node_result[walk->node];
+    bool elements = row != NULL && row->fuse == FXC_FUSE_POINTWISE && p->value_kind[result] == FXC_KIND_TENSOR;
+    return elements ? is_turned(walk->analysis->shapes, value, result) : is_strided(walk->analysis->shapes, value);
+}
+
 /* A storage that a node both reads and writes is one operand, and so is one that it reads twice. */
 static void collect(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, bool written) {
     struct walk *walk = (struct walk *)sink;
@@ -109,7 +139,7 @@ static void collect(struct fxc_touch_sink *sink, uint32_t value, int64_t bytes, 
     operand->bytes = bytes > operand->bytes ? bytes : operand->bytes;
     operand->bytes = all > 0 && all < operand->bytes ? all : operand->bytes;
     operand->written = operand->written || written;
-    operand->strided = operand->strided || (!written && is_strided(walk->analysis->shapes, value));
+    operand->strided = operand->strided || (!written && reads_across(walk, value));
 }
 
 static fxc_status collect_all(struct walk *walk, fxc_error *err) {

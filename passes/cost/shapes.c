@@ -110,6 +110,21 @@ bool fxc_attention_of(const struct fxc_rule *rule, bool backward, fxc_attention_
     return out->batch > 0;
 }
 
+/* Whether the operator works along dimensions that it names, and the last is none of them. */
+static bool is_across(const struct fxc_rule *rule, uint32_t rank) {
+    uint32_t list = fxc_rule_list(rule, FXC_NAME_dim), count = 0;
+    int64_t dim = -1;
+    if (list == FXC_NONE) {
+        return fxc_rule_int(rule, FXC_NAME_dim, -1, &dim) && dim != -1 && dim != (int64_t)rank - 1;
+    }
+    for (; fxc_rule_item_int(rule, list, count, &dim); count++) {
+        if (dim == -1 || dim == (int64_t)rank - 1) {
+            return false;
+        }
+    }
+    return count > 0;
+}
+
 /* Rows of what is folded or fetched: the last dimension of the largest of operand and result is a row. */
 bool fxc_rows_of(const struct fxc_rule *rule, fxc_rows_shape *out) {
     struct fxc_tensor source, result;
@@ -121,7 +136,7 @@ bool fxc_rows_of(const struct fxc_rule *rule, fxc_rows_shape *out) {
     }
     int64_t length = source.rank > 0 && source.size[source.rank - 1] > 0 ? source.size[source.rank - 1] : 1;
     /* A sum over everything has one result but many workers: rows are what is read, not what is left. */
-    *out = (fxc_rows_shape){source.numel / length, length};
+    *out = (fxc_rows_shape){source.numel / length, length, is_across(rule, source.rank)};
     return out->rows > 0;
 }
 

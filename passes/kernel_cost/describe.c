@@ -75,7 +75,8 @@ static int64_t points(const struct fxc_fusion *f, uint32_t begin, uint32_t rank)
 static fxc_rows_shape rows_of(const struct fxc_fusion *f, const struct fxc_kernel_row *k) {
     uint32_t rank = (uint32_t)k->outer_rank + k->folded_rank, inner = k->folded_rank > 0 ? k->folded_rank : 1;
     inner = inner < rank ? inner : rank;
-    return (fxc_rows_shape){points(f, k->size_begin, rank - inner), points(f, k->size_begin + rank - inner, inner)};
+    return (fxc_rows_shape){.rows = points(f, k->size_begin, rank - inner),
+                            .length = points(f, k->size_begin + rank - inner, inner)};
 }
 
 /* The first floating-point tensor that the kernel touches decides which peak applies, else the first of any type. */

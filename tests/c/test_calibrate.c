@@ -74,6 +74,98 @@ static void test_distances(void **state) {
     fxc_program_free(program);
 }
 
+/* An operator on elements goes along its result: what lies in another order is read across, be it the usual one. Other
+ * operators go along the last dimension. */
+static const char orders[] = "fxir 1.2\n"
+                             "graph \"main\" captured\n"
+                             "  input %x: f32[32, 64] @0\n"
+                             "  input %y: f32[64, 32] @1\n"
+                             "  input %bias: f32[64, 1] @2\n"
+                             "  %t = aten.permute.default(self=%x, dims=[1, 0]) -> f32[64, 32]{1, 64} @0\n"
+                             "  %a = aten.relu.default(self=%t) -> f32[64, 32]{1, 64} @3\n"
+                             "  %b = aten.add.Tensor(self=%a, other=%y) -> f32[64, 32]{1, 64} @4\n"
+                             "  %c = aten.mul.Tensor(self=%y, other=%bias) -> f32[64, 32] @5\n"
+                             "  %d = aten.softmax.int(self=%b, dim=-1) -> f32[64, 32]{1, 64} @6\n"
+                             "  return [%c, %d]\n";
+
+static void test_orders(void **state) {
+    (void)state;
+    fxc_error err = FXC_ERROR_INIT;
+    fxc_program *program;
+    fxc_analysis *analysis;
+    struct fxc_arena arena = {0};
+    struct fxc_reuse reuse;
+    assert_int_equal(fxc_program_from_memory(orders, strlen(orders), "orders", &program, &err), FXC_OK);
+    assert_int_equal(fxc_analysis_new(program, &analysis, &err), FXC_OK);
+    assert_int_equal(fxc_require(analysis, "traffic", &err), FXC_OK);
+    assert_int_equal(fxc_find_reuse(analysis, &arena, &reuse, &err), FXC_OK);
+    const fxc_operand *a = reuse.operand + reuse.begin[1], *b = reuse.operand + reuse.begin[2];
+    const fxc_operand *c = reuse.operand + reuse.begin[3], *d = reuse.operand + reuse.begin[4];
+    assert_true(!a[0].strided);                  /* input and result lie alike */
+    assert_true(!b[0].strided && b[1].strided);  /* y lies in the usual order, the result does not */
+    assert_true(!c[0].strided && !c[1].strided); /* one number for every row */
+    assert_true(d[0].strided);
+    fxc_arena_free(&arena);
+    fxc_analysis_free(analysis);
+    fxc_program_free(program);
+}
+
+/* ---- classes --------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t class_of(const fxc_work *work, double feature[FXC_CPU_FEATURE_COUNT]) {
+    const fxc_device device = {.struct_size = sizeof device, .units = 1, .cache_bytes = {48e3, 1e6, 32e6}};
+    return fxc_cpu_describe(&device, work, feature);
+}
+
+/* Which of torch's kernels convolutions of groups take. */
+static void test_groups(void **state) {
+    (void)state;
+    double feature[FXC_CPU_FEATURE_COUNT];
+    fxc_operand image = {.bytes = 4};
+    fxc_work work = {.struct_size = sizeof work, .kind = FXC_WORK_CONVOLUTION, .operand = &image, .operand_count = 1};
+    fxc_convolution_shape *s = &work.shape.convolution;
+    *s = (fxc_convolution_shape){1, 64, 64, 64, {14, 14, 1}, {14, 14, 1}, {3, 3, 1}, {1, 1, 1}, 0, 0};
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_depthwise);
+    image.strided = 1;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_depthwise_last);
+    image.strided = 0;
+    s->groups = 4;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_grouped);
+    s->groups = 8; /* of eight channels */
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_grouped_unfold);
+    assert_close(feature[FXC_CPU_MAC], 14. * 14 * 9 * 8 * 16 * 8, 0);
+    assert_close(feature[FXC_CPU_BATCH], 8, 0);
+    s->kernel[0] = s->kernel[1] = 1; /* oneDNN takes no 1x1 of one image with one thread */
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_grouped_apart);
+    *s = (fxc_convolution_shape){1, 64, 64, 64, {100, 1, 1}, {100, 1, 1}, {13, 1, 1}, {1, 1, 1}, 0, 0};
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_depthwise); /* six of padding on each side */
+    s->kernel[0] = 15;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_conv_depthwise_wide);
+}
+
+/* Operators with several kernels. */
+static void test_kernels_by_size(void **state) {
+    (void)state;
+    double feature[FXC_CPU_FEATURE_COUNT];
+    fxc_work work = {.struct_size = sizeof work, .kind = FXC_WORK_REDUCTION, .op = "aten.amax.default"};
+    work.shape.rows = (fxc_rows_shape){64, 32, 0};
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_extreme);
+    work.shape.rows.across = 1;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_extreme_across);
+    work.op = "aten.upsample_nearest2d.vec";
+    work.shape.rows = (fxc_rows_shape){64, 64, 0}; /* height and width are 128 together */
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_nearest_small);
+    work.shape.rows.length = 66;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_nearest);
+    work.op = "aten.adaptive_avg_pool1d.default";
+    work.shape.rows = (fxc_rows_shape){64, 49, 0};
+    work.results = 64;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_global_pool);
+    work.results = 4 * 64;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_adaptive_pool);
+}
+
 /* ---- the fit --------------------------------------------------------------------------------------------------------
  */
 
@@ -370,6 +462,9 @@ static void test_operators_are_sorted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distances),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_kernels_by_size),
         cmocka_unit_test(test_fit_finds_the_constants),
         cmocka_unit_test(test_fit_bears_outliers),
         cmocka_unit_test(test_calibration_gives_a_device),

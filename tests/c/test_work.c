@@ -37,9 +37,12 @@ static const char text[] =
     "bf16[1024, 128] @14\n"
     "  %reduce = _c10d_functional.all_reduce.default(input=%w, reduce_op=\"sum\", group_name=\"none\") -> "
     "bf16[256, 128] @15\n"
+    "  %sum = aten.sum.dim_IntList(self=%linear, dim=[0, 1]) -> bf16[256] @16\n"
+    "  %mean = aten.mean.dim(self=%linear, dim=[0, 2]) -> bf16[64] @17\n"
+    "  %cumsum = aten.cumsum.default(self=%linear, dim=1) -> bf16[2, 64, 256] @18\n"
     "  return %relu\n";
 
-enum { LINEAR, BMM, SDPA, CONV, SOFTMAX, VIEW, RELU, ALL_GATHER, ALL_REDUCE };
+enum { LINEAR, BMM, SDPA, CONV, SOFTMAX, VIEW, RELU, ALL_GATHER, ALL_REDUCE, SUM, MEAN, CUMSUM };
 
 struct setup {
     fxc_program *program;
@@ -119,6 +122,10 @@ static void streams(void **state) {
     assert_int_equal(softmax.kind, FXC_WORK_NORM);
     assert_int_equal(softmax.shape.rows.rows, 128);
     assert_int_equal(softmax.shape.rows.length, 256);
+    assert_false(softmax.shape.rows.across);
+    fxc_work sum = work_of(*state, SUM), mean = work_of(*state, MEAN), cumsum = work_of(*state, CUMSUM);
+    assert_int_equal(sum.kind, FXC_WORK_REDUCTION);
+    assert_true(sum.shape.rows.across && !mean.shape.rows.across && cumsum.shape.rows.across);
     assert_int_equal(work_of(*state, VIEW).kind, FXC_WORK_NOTHING);
     assert_int_equal(work_of(*state, RELU).kind, FXC_WORK_POINTWISE);
 }

@@ -101,7 +101,7 @@ def compiler_runtimes(folder: Path) -> Iterator[Result]:
     device = host_device(folder)
     good = 0
     for name in KERNELS:
-        measured = run_json("compiled_measure.py", name, device)
+        measured = run_json("compiled_measure.py", name, "--kernels", device)
         steps, unpredicted = measured["steps"], measured["unpredicted"]
         loops = [step for step in steps if not step[0]]
         all_ranks, own_ranks = (_rank_correlation(rows) for rows in (steps, loops))

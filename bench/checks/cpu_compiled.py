@@ -11,24 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from models_compiled import WHOLE
 
 from checks import NATIVE, ROOT, Result
 from fxcost.binding import Analysis, Program
 from fxcost.calibrating import ALLOCATOR
-from fxcost.measuring import Repetitions, measure
 
 PROFILE = "inductor-cpu"
 
 
 def cpu_compiled(folder: Path) -> Iterator[Result]:
-    """Six models, eager and by torch.compile, one thread, medians of 9 runs in turns. Constants come from the host's
-    calibration alone (FXCOST_HOST_DEVICE names its file, else it is calibrated first), which compiles nothing."""
+    """Six models, eager and by torch.compile, one thread, medians of 9 runs in turns, a process each. Constants come
+    from the host's calibration alone (FXCOST_HOST_DEVICE names its file, else it is calibrated first)."""
     device = host_device(folder)
     errors, ratios = [], []
-    for name, build in WHOLE.items():
-        program = _measured(name, *build())
+    for name in WHOLE:
+        program = Program.open(run_json("compiled_measure.py", name, "--whole", str(folder / f"{name}.fxir")))
         whole = Analysis(program).report("module")["measured"]
         found = json.loads(Analysis(program, device=device, profile=PROFILE).render(format="json", by="kernel"))
         totals = found["totals"]
@@ -44,14 +42,6 @@ def cpu_compiled(folder: Path) -> Iterator[Result]:
     mean, worst = statistics.mean(errors), max(ratios)
     yield Result("error of compiled time, on average", f"{100 * mean:.1f} %", "at most 10 %", mean <= 0.10)
     yield Result("error of eager / compiled, worst", f"{100 * worst:.1f} %", "within 12 %", worst <= 0.12)
-
-
-def _measured(name: str, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Program:
-    torch._dynamo.reset()
-    with torch.no_grad():
-        repetitions = Repetitions(counted=9, warmup=3, compiled=True)
-        captured = measure(module, inputs, lowered=True, repetitions=repetitions, name=name)
-    return Program.from_bytes(captured.to_bytes())
 
 
 def run_json(script: str, *arguments: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 NONE = 0xFFFFFFFF
-VERSION = (1, 2)
+VERSION = (1, 3)
 
 _TYPES = {
     "u1": """

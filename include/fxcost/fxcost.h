@@ -33,7 +33,7 @@ extern "C" {
 
 /* Version of the .fxir format that this library reads: the major must match, a newer minor is read as far as known. */
 #define FXC_FORMAT_MAJOR 1
-#define FXC_FORMAT_MINOR 2
+#define FXC_FORMAT_MINOR 3
 
 /* "No such row" in every optional index. */
 #define FXC_NONE UINT32_MAX

@@ -26,6 +26,7 @@ import torch  # noqa: E402
 from checks import (
     ROOT,
     Result,
+    choices,
     compiler,
     conventions,
     counts,
@@ -61,7 +62,7 @@ CHECKS = {
         *(cpu_models.cpu_models_two_threads, cpu_models.cpu_models_frozen),
         *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu),
         *(other_compilers.other_compilers, compiler.compiler_backend, compiler.compiler_runtimes),
-        compiler.neutral_choices,
+        *(choices.neutral_choices, choices.cost_schedules, choices.compiler_choices),
         partition.llama_stages,
     )
 }

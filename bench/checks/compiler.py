@@ -23,7 +23,6 @@ from checks.cpu_compiled import host_device, run_json
 sys.path += [str(ROOT / "tests" / "inductor"), str(ROOT / "tests" / "python")]
 import fused_models  # noqa: E402
 from compiled_models import counted_by_flop_counter, run  # noqa: E402
-from truth import truth  # noqa: E402
 
 _TRAINED = ("bert", "llama", "vit", "resnet")
 _INFERRED = ("t5", "unet")
@@ -74,24 +73,6 @@ def _timed(model: torch.nn.Module, inputs: Any, train: bool, backend: Any) -> tu
         start = time.perf_counter()
         results = run(model, inputs, train, torch.compile(model, backend=backend))
         return results, time.perf_counter() - start
-
-
-def neutral_choices(_: Path) -> Iterator[Result]:
-    """Inductor's kernels with the neutral subclass of its choices beside those without: kinds, members and bytes in
-    the order of the schedule."""
-    for name, build in fused_models.MODELS.items():
-        yield _decides_alike(name, *build(), train=False)
-    for name, build in fused_models.TRAINED.items():
-        yield _decides_alike(f"{name}, a training step", *build(), train=True)
-
-
-def _decides_alike(what: str, model: torch.nn.Module, inputs: Any, train: bool) -> Result:
-    model.train(train)
-    stock = truth(model, inputs, train=train).kernels()
-    with fxcost.compiler.fusion_choices(fxcost.compiler.choices_class()):
-        ours = truth(model, inputs, train=train).kernels()
-    differ = sum(one != other for one, other in zip(ours, stock, strict=False)) + abs(len(ours) - len(stock))
-    return Result(what, f"{differ} of {len(stock)} kernels differ", "none", bool(stock) and differ == 0)
 
 
 def compiler_runtimes(folder: Path) -> Iterator[Result]:

@@ -50,6 +50,18 @@ FXC_API fxc_status fxc_device_print(const fxc_device *device, fxc_write_fn write
 FXC_API fxc_status fxc_device_parse(const char *text, size_t size, const char *name, fxc_device **out, fxc_error *err);
 FXC_API void fxc_device_free(fxc_device *device);
 
+/* Two kernels that a compiler could run as one, as the compiler knows them. `operations` and `calls` are of loops that
+ * would no longer be vectorised: instructions, accesses to memory among them, and functions of the mathematical library
+ * (exp, tanh, ...), over all elements; 0 where nothing changes. */
+typedef struct fxc_merge {
+    size_t struct_size;
+    int64_t bytes_saved; /* that need not be read or written any more */
+    int64_t operations, calls;
+} fxc_merge;
+/* The seconds that one kernel takes less than two: traffic and the overhead of a kernel, less what scalar code costs.
+ * Negative where two are faster. FXC_DEVICE when the device lacks a figure that this needs. */
+FXC_API fxc_status fxc_merge_seconds(const fxc_device *device, const fxc_merge *merge, double *seconds, fxc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fxcost/backend.h"
+#include "fxcost/device.h"
 
 static const char text[] = "fxir 1.0\n"
                            "graph \"main\" captured\n"
@@ -179,6 +179,30 @@ static void measured(void **state) {
     }
 }
 
+/* The figures of the device are round, so that seconds can be told by hand. */
+static void merging(void **state) {
+    static const char figures[] = "device = round\nunits = 4\nclock_hz = 1e9\nmemory_bytes = 1e9\n"
+                                  "memory_bytes_per_second = 1e9\nmatrix_f32 = 1e12\nkernel_overhead_seconds = 1e-6\n";
+    (void)state;
+    fxc_error err = FXC_ERROR_INIT;
+    fxc_device *device = NULL;
+    double seconds = 0;
+    assert_int_equal(fxc_device_parse(figures, strlen(figures), "round", &device, &err), FXC_OK);
+    fxc_merge merge = {.struct_size = sizeof merge, .bytes_saved = 4000};
+    assert_int_equal(fxc_merge_seconds(device, &merge, &seconds, &err), FXC_OK);
+    assert_close(seconds, 4e-6 + 1e-6, 1e-15);
+    merge.operations = 8000; /* 2 us on 4 units; each call is 20 cycles of one */
+    merge.calls = 4000;
+    assert_int_equal(fxc_merge_seconds(device, &merge, &seconds, &err), FXC_OK);
+    assert_close(seconds, 5e-6 - 2e-6 - 20e-6, 1e-15);
+    device->clock_hz = FXC_NO_FIGURE;
+    assert_int_equal(fxc_merge_seconds(device, &merge, &seconds, &err), FXC_DEVICE);
+    assert_string_equal(err.expected, "a device with units and clock_hz");
+    merge.struct_size = 0;
+    assert_int_equal(fxc_merge_seconds(device, &merge, &seconds, &err), FXC_USAGE);
+    fxc_device_free(device);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(example, set_up, tear_down),
@@ -187,6 +211,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older, set_up, tear_down),
         cmocka_unit_test_setup_teardown(measured, set_up, tear_down),
+        cmocka_unit_test(merging),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

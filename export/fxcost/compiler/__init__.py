@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backend import Backend, forget, fxcost, register, report
 from .choices import choices_class, fusion_choices
+from .cost_choices import cost_choices
 from .flops import FlopFormulas, register_flop_formulas
 from .memory_budget import knapsack_solver, runtime_estimator, use_memory_budget
 from .partitions import fuse_by_partitions
@@ -18,6 +19,7 @@ __all__ = [
     "forget",
     "NodeRuntime",
     "choices_class",
+    "cost_choices",
     "fuse_by_partitions",
     "fusion_choices",
     "fxcost",

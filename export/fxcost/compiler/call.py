@@ -69,7 +69,13 @@ def _bare(leaf: Any) -> Any:
     return leaf
 
 
+def counts(program: Program) -> Any:
+    """``fxc_counts`` of one run; None where the library has no formula."""
+    totals = Analysis(program).totals()
+    return None if totals.unknown_nodes else totals.counts
+
+
 def matrix_flops(program: Program) -> int | None:
     """FLOPs of matrix products and convolutions, 2 a multiply-add; None where the library has no formula."""
-    totals = Analysis(program).totals()
-    return None if totals.unknown_nodes else int(totals.counts.matrix_flops)
+    found = counts(program)
+    return None if found is None else int(found.matrix_flops)

@@ -82,6 +82,7 @@ def _difference(what: str, stock: Truth, ours: Truth) -> Result:
 
 def _timed(model: Any, inputs: Any, runs: int) -> tuple[list[float], bool]:
     """Least seconds with Inductor's choices and with fxcost's, and whether results are the same."""
+    torch.compiler.reset()  # which compiles no more of one function than a limit
     compiled = [_compiled(model, inputs, choices) for choices in (None, fxcost.compiler.cost_choices())]
     with torch.no_grad():
         results = [pytree.tree_leaves(run(*inputs)) for run in compiled]

@@ -86,6 +86,7 @@
 #define TENSORDOT FXC_FLOPS(tensordot, "tensordot", 0, 0, 0)
 #define EINSUM FXC_FLOPS(einsum, "einsum", 0, 0, 0)
 #define BILINEAR FXC_FLOPS(bilinear, "bilinear", 0, 0, 0)
+#define TRILINEAR FXC_FLOPS(trilinear, "trilinear", 0, 0, 0)
 #define GROUPED_MM FXC_FLOPS(grouped_mm, "grouped_mm", 0, 0, 0)
 #define MULTI_DOT FXC_FLOPS(multi_dot, "multi_dot", 0, 0, 0)
 #define CONV(form) FXC_FLOPS(conv, "conv(" #form ")", FXC_CONV_##form, 0, 0)

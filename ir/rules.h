@@ -152,6 +152,7 @@
     X(tensordot, common, contiguous)                                                                                   \
     X(kron, promote, untold)                                                                                           \
     X(bilinear, common, contiguous)                                                                                    \
+    X(trilinear, common, contiguous)                                                                                   \
     X(multi_dot, common_list, contiguous)                                                                              \
     X(vecdot, common, untold)                                                                                          \
     X(similarity, promote, untold)                                                                                     \
@@ -255,6 +256,7 @@
     X(vecdot)                                                                                                          \
     X(tensordot)                                                                                                       \
     X(bilinear)                                                                                                        \
+    X(trilinear)                                                                                                       \
     X(grouped_mm)                                                                                                      \
     X(conv)                                                                                                            \
     X(conv_backward)                                                                                                   \

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "passes/shapes/rules.h"
+#include "passes/trilinear.h"
 
 /* addbmm: the products of a batch, added up. */
 fxc_status fxc_shape_batch_sum(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
@@ -121,6 +122,20 @@ fxc_status fxc_shape_bilinear(const struct fxc_rule *rule, struct fxc_shape *out
     FXC_NEED(a.rank > 0 && weight.rank == 3);
     fxc_shape_of(&a, out);
     out->size[out->rank - 1] = weight.size[0];
+    return FXC_OK;
+}
+
+/* trilinear: the dimensions that are not summed. */
+fxc_status fxc_shape_trilinear(const struct fxc_rule *rule, struct fxc_shape *out, fxc_error *err) {
+    struct fxc_trilinear product;
+    (void)err;
+    FXC_NEED(fxc_trilinear_read(rule, &product));
+    out->rank = 0;
+    for (uint32_t dim = 0; dim < product.dims; dim++) {
+        if ((product.summed >> dim & 1) == 0) {
+            out->size[out->rank++] = fxc_trilinear_size(&product, dim);
+        }
+    }
     return FXC_OK;
 }
 

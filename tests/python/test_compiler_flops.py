@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from real_products import products_run
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import flop_counter
 from torch.utils.flop_counter import FlopCounterMode
@@ -87,6 +88,28 @@ def test_small_products_and_convolutions() -> None:
         assert counted(lambda: torch.addbmm(torch.zeros(5, 3), a[None], torch.randn(1, 4, 3))) == 2 * 5 * 4 * 3
         assert counted(lambda: a.t().clone().addmm_(torch.randn(4, 3), torch.randn(3, 5))) == 2 * 4 * 3 * 5
         assert counted(lambda: a @ a.t()) == 2 * 5 * 4 * 5  # torch's own formula, as before
+
+
+def test_bilinear() -> None:
+    """As einsum's two products, which torch counts, and as the products that ATen really runs, in the profiler."""
+    layer = torch.nn.Bilinear(5, 6, 7)
+    x, y = torch.randn(3, 4, 5, requires_grad=True), torch.randn(3, 4, 6, requires_grad=True)
+
+    def products() -> None:
+        rows = torch.einsum("bi,oij->boj", x.flatten(0, 1), layer.weight)
+        torch.einsum("boj,bj->bo", rows, y.flatten(0, 1))
+
+    def step() -> None:
+        layer(x, y).sum().backward()
+
+    with torch.no_grad():
+        complete = counted(products)
+        assert counted(lambda: layer(x, y)) == 0
+        with fxcost.compiler.register_flop_formulas():
+            assert counted(lambda: layer(x, y)) == complete == 2 * 12 * 7 * (5 * 6 + 6)
+        assert products_run(lambda: layer(x, y)) == complete
+    with fxcost.compiler.register_flop_formulas():
+        assert counted(step) == products_run(step) > 3 * complete
 
 
 def test_on_fake_tensors_and_at_other_sizes() -> None:

@@ -312,7 +312,7 @@ static void code(const fxc_device *device, int64_t touched, double *second, doub
     *second = missing((double)touched, device->cache_bytes[1]) - *third;
 }
 
-void fxc_cpu_memory(const fxc_device *device, const fxc_work *work, double *x) {
+void fxc_cpu_memory(const fxc_device *device, const fxc_work *work, double x[FXC_CPU_FEATURE_COUNT]) {
     if (work->operand == NULL) { /* all there is to know: what is larger than a cache is not in it */
         double bytes = x[FXC_CPU_BYTE], beyond = missing(bytes, device->cache_bytes[2]);
         x[FXC_CPU_L3] = beyond * bytes;

@@ -17,6 +17,7 @@ from .captured import Capture
 from .columns import NONE
 from .compiling import converter_of
 from .convert import Converter
+from .errors import FxcostError, first_line
 from .exporter import ambient, finish
 from .kernel_profile import Step, profile, steps_of
 from .lowered import copied, unrun
@@ -270,7 +271,14 @@ def measure_loops(head: dict[str, Any], made: Loops) -> Capture:
     torch._dynamo.reset()
     with torch.no_grad(), steps_of(nests=True) as steps, config.patch(_post_fusion_custom_pass=note):
         compiled = torch.compile(made.run, fullgraph=True)
-        compiled(*made.inputs)
+        try:
+            compiled(*made.inputs)
+        except Exception as error:  # torch has many classes for what its compiler meets
+            raise FxcostError(
+                "calibrate --compiled\n  expected: torch.compile to work here, for which it needs a C++ compiler\n"
+                f"  found: {type(error).__name__}: {first_line(error)}\n  try: without --compiled",
+                status="CAPTURE",
+            ) from error
     with torch.no_grad():
         for _ in range(WARMUP):
             compiled(*made.inputs)

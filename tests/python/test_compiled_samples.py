@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Run
+from torch._inductor import config
 
 from fxcost import FxcostError, compiled_samples, samples
 from fxcost.binding import Analysis, Program
@@ -57,6 +58,14 @@ def test_loops_are_timed_by_their_own_constants(measured: Path, run: Run, tmp_pa
         )
         sources = {row["time_source"] for row in found["kernels"] if row["kind"] == "pointwise"}
         assert sources == {"fitted" if loops else "predicted"}
+
+
+def test_a_host_without_a_compiler_is_told_so() -> None:
+    few = compiled_samples.Loops(2)
+    few.add(torch.sin, torch.randn(8, 5))
+    nowhere = config.patch({"cpp.cxx": ("no-such-compiler",)})
+    with nowhere, pytest.raises(FxcostError, match="it needs a C.. compiler\n  found: .*\n  try: without --compiled"):
+        compiled_samples.measure_loops({}, few)
 
 
 def test_steps_are_timed_in_order() -> None:

@@ -98,6 +98,9 @@ fxc_status fxc_cpu(const fxc_device *device, const fxc_work *work, fxc_time *out
     double python = device->cpu->module_seconds * (double)work->calls;
     part[FXC_BOUND_OVERHEAD] += python;
     seconds += python;
+    double draws = fxc_seconds_of(fxc_draw_work(work), fxc_vector_peak(device, FXC_DTYPE_FLOAT32));
+    part[FXC_BOUND_COMPUTE] += draws;
+    seconds += draws;
     double pages = fresh_pages(device->cpu, work) * device->cpu->page_seconds;
     part[FXC_BOUND_MEMORY] += pages;
     seconds += pages;

@@ -86,6 +86,7 @@ fxc_status fxc_cpu_loops(const fxc_device *device, const fxc_work *work, fxc_tim
     double start = known(c, FXC_CPU_CLASS_view, FXC_CPU_CALL);
     double compute = light[FXC_CPU_ELEMENT] * (double)work->counts.vector_flops +
                      known(c, FXC_CPU_CLASS_gelu, FXC_CPU_ELEMENT) * (double)work->counts.transcendentals;
+    compute += fxc_seconds_of(fxc_draw_work(work), fxc_vector_peak(device, FXC_DTYPE_FLOAT32));
     double memory = light[FXC_CPU_BYTE] * feature[FXC_CPU_BYTE] + light[FXC_CPU_L2] * feature[FXC_CPU_L2] +
                     light[FXC_CPU_L3] * feature[FXC_CPU_L3];
     bool overhead = start > compute && start > memory;

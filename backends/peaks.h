@@ -26,4 +26,13 @@ static inline double fxc_vector_work(const fxc_counts *counts) {
     return (double)counts->vector_flops + (double)counts->transcendentals + (double)counts->int_ops;
 }
 
+/* The same for random numbers that loops make. Each is a Philox4x32-10 of its own (Salmon et al., "Parallel random
+ * numbers", SC 2011): ten rounds of two wide products, four exclusive ors and two additions, of whose four results one
+ * is used (normalized_rand_cpu of Inductor's cpp_prefix.h). As gcc 12 compiles Inductor's loops with AVX-512, a number
+ * takes 26 cycles of a core, and 54 in loops that also write booleans, where it puts none side by side; its vector
+ * units at their peak would do 64 FLOPs in each. */
+static inline double fxc_draw_work(const fxc_work *work) {
+    return (work->writes_bool ? 54.0 : 26.0) * 64.0 * (double)work->draws;
+}
+
 #endif

@@ -9,7 +9,7 @@ fxc_status fxc_roofline(const fxc_device *device, const fxc_work *work, fxc_time
     double bytes = (double)c->bytes_read + (double)c->bytes_written;
     double memory = fxc_seconds_of(bytes, device->memory_bytes_per_second);
     double compute = fxc_seconds_of((double)c->matrix_flops, fxc_matrix_peak(device, work->dtype)) +
-                     fxc_seconds_of(fxc_vector_work(c), fxc_vector_peak(device, work->dtype));
+                     fxc_seconds_of(fxc_vector_work(c) + fxc_draw_work(work), fxc_vector_peak(device, work->dtype));
     double overhead = (double)c->kernels * device->kernel_overhead_seconds;
     if (isnan(memory) || (work->counted && isnan(compute))) {
         return FXC_DEVICE;

@@ -38,6 +38,7 @@ from checks import (
     kernel_memory,
     measured,
     memory,
+    memory_budget,
     other_compilers,
     partition,
     recording,
@@ -63,6 +64,7 @@ CHECKS = {
         *(fusion.fusion_unseen, fusion.fusion_speed, fusion.fusion_gpu),
         *(other_compilers.other_compilers, compiler.compiler_backend, compiler.compiler_runtimes),
         *(choices.neutral_choices, choices.cost_schedules, choices.compiler_choices),
+        memory_budget.memory_budget,
         partition.llama_stages,
     )
 }

@@ -1,6 +1,7 @@
 """Activation checkpointing chosen by torch and by fxcost, measured: python bench/memory_budget.py [MODEL ...].
 
-What is compared, how and what counts as a win is in memory_budget_models.py."""
+What is compared, how and what counts as a win is in memory_budget_models.py. FXCOST_HOST_DEVICE names the device file
+that `fxcost calibrate` wrote of this host; without it, fxcost decides by the data sheet that is its default."""
 
 from __future__ import annotations
 
@@ -10,15 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
 from memory_budget_models import BUDGETS, MODELS, ROUNDS  # noqa: E402
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "python"))
+from saved_bytes import saved_storages  # noqa: E402
 from torch._functorch import config  # noqa: E402
 
 import fxcost.compiler  # noqa: E402
+from fxcost.compiler.seconds import DEVICE  # noqa: E402
 
 
 @dataclass
@@ -44,10 +50,19 @@ class Cell:
     flops: int  # with budget 1
 
     @property
+    def same(self) -> bool:
+        return (self.ours.saved, self.ours.flops) == (self.theirs.saved, self.theirs.flops)
+
+    @property
+    def time_ratio(self) -> float:
+        """Of the same choice, 1: what differs is noise."""
+        return 1.0 if self.same else self.ours.seconds / self.theirs.seconds
+
+    @property
     def verdict(self) -> str:
-        if (self.ours.saved, self.ours.flops) == (self.theirs.saved, self.theirs.flops):
-            return "the same choice"  # what differs is noise
-        time_ratio, ours, theirs = self.ours.seconds / self.theirs.seconds, self.ours.peak, self.theirs.peak
+        if self.same:
+            return "the same choice"
+        time_ratio, ours, theirs = self.time_ratio, self.ours.peak, self.theirs.peak
         if time_ratio > 1.02:
             return "loss"
         if (
@@ -67,13 +82,13 @@ class Cell:
         return f"{self.model} at {self.budget}: {'; '.join(sides)}: {self.verdict}"
 
 
-def cells(name: str) -> Iterator[Cell]:
+def cells(name: str, device: str) -> Iterator[Cell]:
     """Of one model, budget by budget."""
     for budget in BUDGETS:
         torch.compiler.reset()
         whole = _side(name, config.patch(activation_memory_budget=1.0))
         theirs = _side(name, config.patch(activation_memory_budget=budget))
-        ours = _side(name, fxcost.compiler.use_memory_budget(budget))
+        ours = _side(name, fxcost.compiler.use_memory_budget(budget, device=device))
         for number in range(ROUNDS + 3):
             for side in (theirs, ours):
                 start = time.perf_counter()
@@ -91,14 +106,6 @@ def _side(name: str, settings: Any) -> Side:
     model = copy.deepcopy(model).train()
     backend = fxcost.compiler.Backend()
     compiled = torch.compile(model, backend=backend)
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers(), *inputs)}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
     def step() -> None:
         compiled(*inputs).square().sum().backward()
@@ -108,7 +115,7 @@ def _side(name: str, settings: Any) -> Side:
     with settings:
         step()
     seconds = time.perf_counter() - start
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with saved_storages((*model.parameters(), *model.buffers(), *inputs)) as kept:
         result = compiled(*inputs)
     del result
     return Side(step, sum(kept.values()), backend.report().flops, seconds)
@@ -131,7 +138,7 @@ def _peak(step: Callable[[], None]) -> int:
 def main() -> None:
     torch.set_num_threads(1)
     for name in sys.argv[1:] or MODELS:
-        for cell in cells(name):
+        for cell in cells(name, os.environ.get("FXCOST_HOST_DEVICE", DEVICE)):
             print(cell, flush=True)
 
 

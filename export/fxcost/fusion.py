@@ -91,7 +91,8 @@ class Buffer:
 @dataclass(frozen=True)
 class Kernel:
     """What runs as one. ``nodes`` are names; a node that is recomputed is in several kernels. ``seconds`` and ``bound``
-    are predictions, None without a device."""
+    are predictions, None without a device. ``live_before`` bytes are alive before it runs, inputs and parameters among
+    them, ``peak_bytes`` while it does."""
 
     kind: str
     nodes: tuple[str, ...]
@@ -111,6 +112,8 @@ class Kernel:
     transcendentals: int
     executed_flops: int
     executed_transcendentals: int
+    live_before: int
+    peak_bytes: int
     intensity: float
     seconds: float | None
     bound: str | None
@@ -150,6 +153,7 @@ def _kernel(analysis: Analysis, index: int) -> Kernel:
         "bytes_saved",
     )
     numbers += ("matrix_flops", "vector_flops", "transcendentals", "executed_flops", "executed_transcendentals")
+    numbers += ("live_before", "peak_bytes")
     return Kernel(
         kind=info.kind_text.decode(),
         nodes=_node_names(analysis, info),

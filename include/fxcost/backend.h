@@ -161,6 +161,8 @@ typedef struct fxc_work {
     uint32_t loops;
     const fxc_executed *executed; /* what they compute; NULL: only the counts are known */
     uint32_t executed_count;
+    int64_t draws;    /* random numbers that they make, each by itself from its place in the tensor */
+    bool writes_bool; /* they write booleans */
 } fxc_work;
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
  * compiler makes have no operator: they are described by their bytes, what they execute, and the loops. */
 #include "passes/kernel_cost/describe.h"
 
+#include <string.h>
+
 #include "ir/ops.h"
 #include "passes/kernel_cost/operands.h"
 
@@ -124,6 +126,28 @@ static void describe_loops(const struct fxc_analysis *analysis, const struct fxc
     }
 }
 
+static bool is_draw(const char *op) {
+    return strcmp(op, "prims.inductor_random.default") == 0 || strcmp(op, "prims.inductor_randint.default") == 0;
+}
+
+/* Random numbers are no FLOPs, but most of the time of loops that make them. The points of a run that overflowed were
+ * refused before. */
+static void describe_draws(const struct fxc_analysis *analysis, const struct fxc_kernel_row *k, fxc_work *work) {
+    const struct fxc_fusion *f = analysis->fusion;
+    for (uint32_t i = 0; f->run != NULL && i < k->member_count; i++) {
+        const struct fxc_kernel_run *run = &f->run[k->member_begin + i];
+        if (is_draw(fxc_node_op_name(analysis->program, run->node)) &&
+            fxc_add(work->draws, run->points, &work->draws)) {
+            work->draws = INT64_MAX;
+        }
+    }
+    for (uint32_t i = 0; work->draws > 0 && i < k->access_count; i++) {
+        const struct fxc_kernel_access *access = &f->access[k->access_begin + i];
+        bool is_bool = access->value != FXC_NONE && analysis->shapes->dtype[access->value] == FXC_DTYPE_BOOL;
+        work->writes_bool |= access->written && is_bool;
+    }
+}
+
 /* What the loops of every kernel compute, by operator. */
 static fxc_status describe_runs(const struct fxc_analysis *analysis, struct fxc_arena *arena, fxc_executed **out,
                                 fxc_error *err) {
@@ -178,6 +202,7 @@ fxc_work fxc_describe_kernel(struct fxc_kernel_describing *d, const struct fxc_k
         describe_loops(analysis, k, &work);
         work.executed = d->executed == NULL ? NULL : d->executed + k->member_begin;
         work.executed_count = d->executed == NULL ? 0 : k->member_count;
+        describe_draws(analysis, k, &work);
     }
     return work;
 }

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from . import call
-from .flops import is_anchor
 from .hooks import cache_key, seam, setting
-from .recompute import Outcome, Split, keep
+from .recompute import Saved, Split
+from .search import Search
 from .seconds import DEVICE, PROFILE, program_seconds
 
 _PURPOSE = "a memory budget"
-# Cuts that one graph is evaluated at, each a minimum cut and a fusion of both halves: the time that compiling may take.
-_EVALUATIONS = 40
+# Torch asks a solver only where none of its own cuts is within the budget: with this one always.
+_ASK = 1e-9
 
 
 @contextlib.contextmanager
 def use_memory_budget(budget: float, *, device: str = DEVICE, profile: str = PROFILE) -> Iterator[None]:
     """What is compiled for training inside the block keeps at most about ``budget`` of the activations (0 keeps none,
-    1 all that is worth it), and fxcost chooses what is recomputed: never more bytes than torch's own choice would
-    keep, in the least time of both passes. Settings are put back at the end; compile inside, run anywhere::
+    1 all that is worth it), and fxcost chooses what is recomputed: with no higher peak of memory than torch's own
+    choice, in the least time of both passes. Settings are put back at the end; compile inside, run anywhere::
 
         with fxcost.compiler.use_memory_budget(0.3):
             step = torch.compile(model)
@@ -35,9 +33,9 @@ def use_memory_budget(budget: float, *, device: str = DEVICE, profile: str = PRO
     setting("torch._functorch.config", "activation_memory_budget_solver", _PURPOSE)
     setting("torch._functorch.config", "activation_memory_budget_runtime_estimator", _PURPOSE)
     with config.patch(
-        activation_memory_budget=budget,
+        activation_memory_budget=_ASK if 0 < budget < 1 else budget,
         activation_memory_budget_runtime_estimator=runtime_estimator(device, profile),
-        activation_memory_budget_solver=knapsack_solver(device, profile),
+        activation_memory_budget_solver=knapsack_solver(device, profile, budget),
     ):
         yield
 
@@ -57,134 +55,51 @@ def runtime_estimator(device: str = DEVICE, profile: str = PROFILE) -> Any:
     return RuntimeEstimator()
 
 
-def knapsack_solver(device: str = DEVICE, profile: str = PROFILE) -> Any:
-    """A ``CustomKnapsackSolver`` that evaluates choices as a whole: what must be kept for them, and what the fused
-    kernels of both passes then take."""
+def knapsack_solver(device: str = DEVICE, profile: str = PROFILE, budget: float | None = None) -> Any:
+    """A ``CustomKnapsackSolver`` that evaluates choices as a whole: what is saved for them, what the fused kernels of
+    both passes then take, and the memory that they need. Torch asks it only where each of its own cuts keeps more than
+    torch's budget; a ``budget`` given here is the one that counts where torch's is as good as none."""
     base: Any = seam("torch._inductor.custom_graph_pass", "CustomKnapsackSolver", _PURPOSE)
 
     class KnapsackSolver(base):  # type: ignore[misc]
         def __call__(
             self, memory: list[float], joint_graph: torch.fx.Graph, max_memory: float, node_info: Any, nodes: list[Any]
         ) -> tuple[list[int], list[int]]:
-            theirs = _torch_choice(memory, max_memory, nodes)
-            split = Split(joint_graph, node_info, profile, device)
-            return _Search(split, nodes, theirs, _dear(joint_graph, node_info, nodes)).result()
+            share = budget if budget is not None and max_memory <= _ASK else max_memory
+            split = Split(joint_graph, node_info, nodes, profile, device)
+            theirs = _torch_choice(split, share)
+            search = Search(split, theirs, split.candidates(theirs), _limit(split, memory, share))
+            kept = split.mark(search.best())
+            numbers = range(len(nodes))
+            return [i for i in numbers if nodes[i] in kept], [i for i in numbers if nodes[i] not in kept]
 
         def uuid(self) -> str:
-            return cache_key("knapsack solver", profile, device)
+            return cache_key("knapsack solver", profile, device, str(budget))
 
     return KnapsackSolver()
 
 
-def _torch_choice(memory: list[float], max_memory: float, nodes: list[torch.fx.Node]) -> frozenset[int]:
-    """What torch recomputes by default: FLOPs of products, one unit for anything else, an exact knapsack."""
-    from torch._functorch import config
-
-    estimate: Any = seam("torch._functorch.partitioners", "estimate_runtime", _PURPOSE)
-    solve: Any = seam("torch._functorch._activation_checkpointing.knapsack", "dp_knapsack", _PURPOSE)
-    mode: Any = torch._guards.detect_fake_mode([node.meta.get("val") for node in nodes])
-    with (
-        config.patch(activation_memory_budget_runtime_estimator="flops"),
-        torch.utils._mode_utils.no_dispatch(),
-        mode or contextlib.nullcontext(),
-    ):
-        runtimes = [estimate(node) for node in nodes]
-    _, _, recomputed = solve(memory, runtimes, max_memory)
-    return frozenset(recomputed)
+def _limit(split: Split, memory: list[float], share: float) -> int:
+    """Bytes of a share of the activations; torch tells them by the shares that nodes have."""
+    part, node = max(zip(memory, split.asked, strict=True), key=lambda pair: pair[0])
+    return int(share * int(split.size_of(node)) / part) if part > 0 else 0
 
 
-class _Search:
-    """Which nodes are kept: of those that the partitioner leaves to the solver, and of those that it recomputes as if
-    that were free."""
+def _torch_choice(split: Split, share: float) -> Saved:
+    """What torch saves by default: FLOPs of products, one unit for anything else, an exact knapsack."""
+    choose: Any = seam("torch._functorch.partitioners", "choose_saved_values_set", _PURPOSE)
+    base: Any = seam("torch._inductor.custom_graph_pass", "CustomRuntimeEstimator", _PURPOSE)
+    config = setting("torch._functorch.config", "activation_memory_budget", _PURPOSE)
 
-    def __init__(self, split: Split, nodes: list[torch.fx.Node], theirs: frozenset[int], extras: list[Any]) -> None:
-        self.split, self.nodes = split, [*nodes, *extras]
-        self.asked = len(nodes)
-        self.theirs = frozenset(range(len(nodes))) - theirs
-        order = {node: place for place, node in enumerate(split.joint.nodes)}
-        # Equal calls of equal layers, the last layer's first: what it keeps is given back first.
-        self.groups: dict[Any, list[int]] = {}
-        for number in sorted(range(len(self.nodes)), key=lambda number: -order[self.nodes[number]]):
-            self.groups.setdefault(_kind(self.nodes[number]), []).append(number)
+    class Flops(base):  # type: ignore[misc]
+        """Torch's "flops", whose counter counts nothing where a solver is called."""
 
-    def result(self) -> tuple[list[int], list[int]]:
-        kept = self._best()
-        keep(self.nodes[number] for number in kept if number >= self.asked)
-        asked = range(self.asked)
-        return [number for number in asked if number in kept], [number for number in asked if number not in kept]
+        def __call__(self, node: torch.fx.Node) -> float:
+            return max(call.matrix_flops(call.of_node(node)) or 0, 1)
 
-    def _outcome(self, kept: frozenset[int]) -> Outcome:
-        recomputed = (self.nodes[number] for number in range(self.asked) if number not in kept)
-        return self.split.outcome(recomputed, (self.nodes[number] for number in kept if number >= self.asked))
+        def uuid(self) -> str:
+            return cache_key("flops")
 
-    def _best(self) -> frozenset[int]:
-        limit = self._outcome(self.theirs)
-        best, found = self.theirs, limit
-        for choice in self._choices(limit.saved):
-            outcome = self._outcome(choice)
-            if outcome.saved <= limit.saved and (outcome.seconds, outcome.saved) < (found.seconds, found.saved):
-                best, found = choice, outcome
-            if self.split.evaluated >= _EVALUATIONS:
-                break
-        return best
-
-    def _choices(self, limit: int) -> Iterator[frozenset[int]]:
-        """Kinds in the order of the seconds that a kept byte is worth, as many nodes as fit; then what is near it."""
-        worth = self._worth()
-        order = [number for kind in sorted(worth, key=worth.__getitem__, reverse=True) for number in self.groups[kind]]
-        low, high = 0, len(order)
-        while low < high:  # the longest beginning that fits
-            middle = (low + high + 1) // 2
-            yield frozenset(order[:middle])
-            low, high = (middle, high) if self._outcome(frozenset(order[:middle])).saved <= limit else (low, middle - 1)
-        fitting = frozenset(order[:low])
-        for number in order[low:]:  # and what else fits behind it
-            with_it = fitting | {number}
-            yield with_it
-            if self._outcome(with_it).saved <= limit:
-                fitting = with_it
-        for start in (fitting, self.theirs):
-            for kind in self.groups:
-                yield start - frozenset(self.groups[kind])
-            for first, second in itertools.permutations(self.groups.values(), 2):
-                yield (start - frozenset(first)) | frozenset(second)
-
-    def _worth(self) -> dict[Any, float]:
-        """Seconds for a byte that a kind takes when it is kept: with nothing else kept, and with all else."""
-        nothing, everything = frozenset[int](), frozenset(range(len(self.nodes)))
-        worth = {}
-        for kind, group in self.groups.items():
-            alone, last = self._outcome(frozenset(group)), self._outcome(everything - frozenset(group))
-            seconds = self._outcome(nothing).seconds - alone.seconds + last.seconds - self._outcome(everything).seconds
-            taken = alone.saved - self._outcome(nothing).saved + self._outcome(everything).saved - last.saved
-            if seconds > 0:
-                worth[kind] = seconds / taken if taken > 0 else math.inf
-        return worth
-
-
-def _dear(joint: torch.fx.Graph, info: Any, nodes: list[torch.fx.Node]) -> list[torch.fx.Node]:
-    """Nodes of the forward pass that torch recomputes freely though they are no pointwise work: fused attention of a
-    CPU, recurrences, products that its list lacks."""
-    given = set(nodes)
-    return [
-        node
-        for node in joint.nodes
-        if node.op == "call_function"
-        and isinstance(node.target, torch._ops.OpOverload)
-        and info.is_required_fw(node)
-        and node not in given
-        and is_anchor(node.target)
-    ]
-
-
-def _kind(node: torch.fx.Node) -> Any:
-    """Calls that cost the same in equal layers."""
-    shapes = tuple(str(tuple(value.shape)) for value in _tensors(node))
-    return str(node.target), shapes
-
-
-def _tensors(node: torch.fx.Node) -> Iterator[torch.Tensor]:
-    for value in (node, *node.all_input_nodes):
-        val = value.meta.get("val")
-        if isinstance(val, torch.Tensor):
-            yield val
+    with config.patch(activation_memory_budget_runtime_estimator=Flops(), activation_memory_budget_solver="dp"):
+        chosen = choose(split.joint, split.info, share)
+    return Saved(node for node in chosen if node not in split.inputs and isinstance(node.meta.get("val"), torch.Tensor))

@@ -44,6 +44,7 @@ def cost_choices(device: str = DEVICE) -> Any:
     CPU by the seconds that a merge saves on the device: what saves most is merged first, and what costs more than it
     saves is not. Merges between which it is the order alone that decides, and other devices, are left to torch."""
     base: Any = choices_class()
+    seam("torch._inductor.choices", "FusionScore", _PURPOSE)  # what score_fusion gives; older torch has tuples
     costs = _Costs(device)
 
     class CostChoices(base):  # type: ignore[misc]

@@ -62,7 +62,8 @@ def test_keeps_no_more_than_torch_and_computes_the_same() -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
     assert 0 < ours <= theirs < everything
     assert (config.activation_memory_budget_solver, config.activation_memory_budget) == before
-    assert backend.report().matrix_flops <= theirs_backend.report().matrix_flops
+    # More products may be worth a lower peak, but not all of the forward pass again.
+    assert backend.report().matrix_flops < theirs_backend.report().matrix_flops * 1.1
 
 
 class Dropped(nn.Module):

@@ -85,13 +85,14 @@ class Split:
             while node.target is operator.getitem or self._ops.is_view(node):
                 node = node.all_input_nodes[0]
             kept.add(node)
-        reached = _reached(self._second, {*needed, *self.inputs})
+        # What some part of is recomputed cannot be kept for another part: there would be no cut.
+        recomputed = _reached(self._second, {*needed, *self.inputs}) - needed
         for node in self._forward_nodes:
-            if node in kept:
-                node.meta["recompute"] = _policy().MUST_SAVE
-            elif node in reached and node not in needed:
+            if node in recomputed:
                 node.meta["recompute"] = _policy().MUST_RECOMPUTE
-        return kept
+            elif node in kept:
+                node.meta["recompute"] = _policy().MUST_SAVE
+        return kept - recomputed
 
     def _cut(self, free: bool) -> list[torch.fx.Node]:
         """What torch saves when it may recompute what it leaves to the solver, or with all of its rules of thumb."""

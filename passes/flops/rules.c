@@ -30,6 +30,21 @@ void fxc_tally_macs(struct fxc_tally *tally, uint8_t dtype, int64_t macs) {
     out->matrix_flops = fxc_plus(tally, out->matrix_flops, fxc_times(tally, 2, macs));
 }
 
+int64_t fxc_tally_elements(struct fxc_tally *tally, const int64_t *size, uint32_t count) {
+    int64_t product = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        product = fxc_times(tally, product, size[i]);
+    }
+    return product;
+}
+
+void fxc_tally_sum(struct fxc_tally *tally, uint8_t dtype, int64_t *size, uint32_t count, uint32_t dim) {
+    int64_t before = fxc_tally_elements(tally, size, count);
+    size[dim] = 1;
+    int64_t after = fxc_tally_elements(tally, size, count);
+    fxc_tally_work(tally, dtype, before > after ? before - after : 0, 0);
+}
+
 fxc_status fxc_tally_end(const struct fxc_tally *tally, const struct fxc_rule *rule, fxc_error *err) {
     if (!tally->overflow) {
         return FXC_OK;

@@ -47,6 +47,10 @@ static inline int64_t fxc_linear(struct fxc_tally *tally, int64_t a, int64_t n, 
 void fxc_tally_work(struct fxc_tally *tally, uint8_t dtype, int64_t flops, int64_t transcendentals);
 /* Adds multiply-adds of a matrix product on data of this type; a complex one is four real ones. */
 void fxc_tally_macs(struct fxc_tally *tally, uint8_t dtype, int64_t macs);
+/* The product of sizes. */
+int64_t fxc_tally_elements(struct fxc_tally *tally, const int64_t *size, uint32_t count);
+/* Adds the additions that sum dimension `dim` of a tensor of these sizes, which becomes 1. */
+void fxc_tally_sum(struct fxc_tally *tally, uint8_t dtype, int64_t *size, uint32_t count, uint32_t dim);
 /* FXC_OK, or FXC_OVERFLOW that names the node. */
 fxc_status fxc_tally_end(const struct fxc_tally *tally, const struct fxc_rule *rule, fxc_error *err);
 

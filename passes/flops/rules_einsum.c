@@ -12,22 +12,6 @@ struct contraction {
     uint32_t holders[FXC_EINSUM_LABELS];
 };
 
-static int64_t elements(struct fxc_tally *tally, const int64_t *size, uint32_t labels) {
-    int64_t product = 1;
-    for (uint32_t i = 0; i < labels; i++) {
-        product = fxc_times(tally, product, size[i]);
-    }
-    return product;
-}
-
-/* Sums one dimension of an operand: the additions. */
-static void sum_away(struct fxc_tally *tally, const struct fxc_einsum *equation, int64_t *size, uint32_t label) {
-    int64_t before = elements(tally, size, equation->labels);
-    size[label] = 1;
-    int64_t after = elements(tally, size, equation->labels);
-    fxc_tally_work(tally, equation->dtype, before > after ? before - after : 0, 0);
-}
-
 /* Contracts operand b into operand a. */
 static void contract(struct contraction *c, struct fxc_tally *tally, int64_t *a, const int64_t *b_sizes) {
     struct fxc_einsum *equation = &c->equation;
@@ -43,7 +27,7 @@ static void contract(struct contraction *c, struct fxc_tally *tally, int64_t *a,
                 c->holders[i] = 0;
             }
         } else if (c->holders[i] == 1 && (a[i] != 1 || b[i] != 1)) {
-            sum_away(tally, equation, a[i] != 1 ? a : b, i);
+            fxc_tally_sum(tally, equation->dtype, a[i] != 1 ? a : b, equation->labels, i);
             c->holders[i] = 0;
         }
     }
@@ -102,7 +86,7 @@ fxc_status fxc_flops_einsum(const struct fxc_rule *rule, const int32_t params[3]
     }
     if (c.left == 1) {
         for (uint32_t i = c.equation.out_rank; i < c.equation.labels; i++) {
-            sum_away(&tally, &c.equation, c.equation.size[0], i);
+            fxc_tally_sum(&tally, c.equation.dtype, c.equation.size[0], c.equation.labels, i);
         }
     }
     for (uint32_t step = 0; c.left > 1; step++) {

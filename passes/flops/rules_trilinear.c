@@ -3,33 +3,17 @@
 #include "passes/flops/rules.h"
 #include "passes/trilinear.h"
 
-static int64_t elements(struct fxc_tally *tally, const int64_t *size, uint32_t dims) {
-    int64_t product = 1;
-    for (uint32_t i = 0; i < dims; i++) {
-        product = fxc_times(tally, product, size[i]);
-    }
-    return product;
-}
-
-/* The additions that sum a dimension of these sizes. */
-static void sum_away(struct fxc_tally *tally, const struct fxc_trilinear *p, int64_t *size, uint32_t dim) {
-    int64_t before = elements(tally, size, p->dims);
-    size[dim] = 1;
-    int64_t after = elements(tally, size, p->dims);
-    fxc_tally_work(tally, p->dtype, before > after ? before - after : 0, 0);
-}
-
 /* Multiplies operand b into a, and sums. */
 static void multiply(struct fxc_tally *tally, const struct fxc_trilinear *p, int64_t *a, int64_t *b, uint64_t summed) {
     for (uint32_t dim = 0; dim < p->dims; dim++) {
         if ((summed >> dim & 1) != 0 && (a[dim] == 1) != (b[dim] == 1)) {
-            sum_away(tally, p, a[dim] != 1 ? a : b, dim);
+            fxc_tally_sum(tally, p->dtype, a[dim] != 1 ? a : b, p->dims, dim);
         }
     }
     for (uint32_t dim = 0; dim < p->dims; dim++) {
         a[dim] = a[dim] != 1 ? a[dim] : b[dim];
     }
-    int64_t work = elements(tally, a, p->dims);
+    int64_t work = fxc_tally_elements(tally, a, p->dims);
     if (summed == 0) {
         fxc_tally_work(tally, p->dtype, work, 0);
         return;
@@ -49,7 +33,7 @@ fxc_status fxc_flops_trilinear(const struct fxc_rule *rule, const int32_t params
     multiply(&tally, &product, product.size[0], product.size[2], product.summed_second);
     for (uint32_t dim = 0; dim < product.dims; dim++) {
         if ((product.summed >> dim & 1) != 0) { /* what is left of them is the unrolled one */
-            sum_away(&tally, &product, product.size[0], dim);
+            fxc_tally_sum(&tally, product.dtype, product.size[0], product.dims, dim);
         }
     }
     return fxc_tally_end(&tally, rule, err);

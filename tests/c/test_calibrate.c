@@ -1,4 +1,4 @@
-/* Calibration: reuse distances and the fit against numbers that are known here, bad measurements, and device files. */
+/* Calibration: classes and the fit against numbers that are known here, bad measurements, and device files. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,6 @@
 #include "backends/models.h"
 #include "fxcost/calibrate.h"
 #include "fxcost/device.h"
-#include "passes/cost/reuse.h"
 
 static void assert_close(double found, double expected, double share) {
     if (!(fabs(found - expected) <= share * fabs(expected))) {
@@ -26,88 +25,6 @@ static void assert_close(double found, double expected, double share) {
 static double drawn(uint64_t *state) {
     *state = *state * 48271 % 2147483647;
     return (double)*state / 2147483647.0;
-}
-
-/* ---- reuse ----------------------------------------------------------------------------------------------------------
- */
-
-/* x and y are 4,096 bytes, w is 8,192; runs follow one another, so that w was last used by b of the run before. */
-static const char chain[] = "fxir 1.2\n"
-                            "graph \"main\" captured\n"
-                            "  input %x: f32[1024] @0\n"
-                            "  input %w: f32[2048] @1\n"
-                            "  %a = aten.relu.default(self=%x) -> f32[1024] @2\n"
-                            "  %b = aten.relu.default(self=%w) -> f32[2048] @3\n"
-                            "  %c = aten.add.Tensor(self=%a, other=%x) -> f32[1024] @4\n"
-                            "  return %c\n";
-
-static void test_distances(void **state) {
-    (void)state;
-    fxc_error err = FXC_ERROR_INIT;
-    fxc_program *program;
-    fxc_analysis *analysis;
-    struct fxc_arena arena = {0};
-    struct fxc_reuse reuse;
-    assert_int_equal(fxc_program_from_memory(chain, strlen(chain), "chain", &program, &err), FXC_OK);
-    assert_int_equal(fxc_analysis_new(program, &analysis, &err), FXC_OK);
-    assert_int_equal(fxc_require(analysis, "traffic", &err), FXC_OK);
-    assert_int_equal(fxc_find_reuse(analysis, &arena, &reuse, &err), FXC_OK);
-    assert_int_equal(reuse.begin[3], 7);
-    /* c reads a: since then w and what b makes of it, 8,192 bytes each. It reads x, which a read just before it wrote.
-     */
-    const fxc_operand *c = reuse.operand + reuse.begin[2];
-    assert_int_equal(c[0].bytes, 4096);
-    assert_int_equal(c[0].distance, 16384);
-    assert_int_equal(c[1].distance, 4096 + 16384);
-    assert_true(c[2].written && c[2].fresh && !c[0].written && !c[0].fresh);
-    /* b's result is of no use to anybody, and its memory is what c's result is made of: touched just before. */
-    assert_int_equal(c[2].distance, 0);
-    /* w: since b of the run before, x and a again, and c: a, x, and what it wrote on what b had left. */
-    const fxc_operand *b = reuse.operand + reuse.begin[1];
-    assert_true(b[0].distance > 8192 && b[0].distance < 8192 + 4 * 4096);
-    assert_int_equal(reuse.since_op[1], 0);               /* a relu ran just before, */
-    assert_int_equal(reuse.since_node[1], 8192);          /* and touched x and its result */
-    assert_true(reuse.since_op[2] > reuse.since_node[2]); /* an addition in the run before */
-    assert_true(reuse.since_same[1] > reuse.since_op[1]); /* that of a had other sizes */
-    fxc_arena_free(&arena);
-    fxc_analysis_free(analysis);
-    fxc_program_free(program);
-}
-
-/* An operator on elements goes along its result: what lies in another order is read across, be it the usual one. Other
- * operators go along the last dimension. */
-static const char orders[] = "fxir 1.2\n"
-                             "graph \"main\" captured\n"
-                             "  input %x: f32[32, 64] @0\n"
-                             "  input %y: f32[64, 32] @1\n"
-                             "  input %bias: f32[64, 1] @2\n"
-                             "  %t = aten.permute.default(self=%x, dims=[1, 0]) -> f32[64, 32]{1, 64} @0\n"
-                             "  %a = aten.relu.default(self=%t) -> f32[64, 32]{1, 64} @3\n"
-                             "  %b = aten.add.Tensor(self=%a, other=%y) -> f32[64, 32]{1, 64} @4\n"
-                             "  %c = aten.mul.Tensor(self=%y, other=%bias) -> f32[64, 32] @5\n"
-                             "  %d = aten.softmax.int(self=%b, dim=-1) -> f32[64, 32]{1, 64} @6\n"
-                             "  return [%c, %d]\n";
-
-static void test_orders(void **state) {
-    (void)state;
-    fxc_error err = FXC_ERROR_INIT;
-    fxc_program *program;
-    fxc_analysis *analysis;
-    struct fxc_arena arena = {0};
-    struct fxc_reuse reuse;
-    assert_int_equal(fxc_program_from_memory(orders, strlen(orders), "orders", &program, &err), FXC_OK);
-    assert_int_equal(fxc_analysis_new(program, &analysis, &err), FXC_OK);
-    assert_int_equal(fxc_require(analysis, "traffic", &err), FXC_OK);
-    assert_int_equal(fxc_find_reuse(analysis, &arena, &reuse, &err), FXC_OK);
-    const fxc_operand *a = reuse.operand + reuse.begin[1], *b = reuse.operand + reuse.begin[2];
-    const fxc_operand *c = reuse.operand + reuse.begin[3], *d = reuse.operand + reuse.begin[4];
-    assert_true(!a[0].strided);                  /* input and result lie alike */
-    assert_true(!b[0].strided && b[1].strided);  /* y lies in the usual order, the result does not */
-    assert_true(!c[0].strided && !c[1].strided); /* one number for every row */
-    assert_true(d[0].strided);
-    fxc_arena_free(&arena);
-    fxc_analysis_free(analysis);
-    fxc_program_free(program);
 }
 
 /* ---- classes --------------------------------------------------------------------------------------------------------
@@ -461,8 +378,6 @@ static void test_operators_are_sorted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distances),
-        cmocka_unit_test(test_orders),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_kernels_by_size),
         cmocka_unit_test(test_fit_finds_the_constants),

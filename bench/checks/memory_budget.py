@@ -21,7 +21,7 @@ def memory_budget(folder: Path) -> Iterator[Result]:
             what, _, figure = str(cell).partition(": ")
             verdicts.append(cell.verdict)
             worst = max(worst, cell.time_ratio)
-            yield Result(f"{what}: {cell.verdict}", figure, "stated", True)
+            yield Result(what, figure, "stated", True)
     wins = verdicts.count("win")
     yield Result("wins", f"{wins} of {len(verdicts)}", "at least 3", wins >= 3)
     yield at_most("longest step, against torch's choice", 100 * (worst - 1), 2, "%")

@@ -9,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 from ..binding import Analysis, Program
 from ..compiling import program_of
-from ..exporter import ambient
+from ..exporter import ambient, constant_argument
 from ..lowered import unrun
 
 # Sizes repeat in a model; a program with many different ones must not fill the memory.
@@ -21,6 +21,15 @@ def of_node(node: torch.fx.Node) -> Program:
     """The call that a node of a graph of operators is, its tensors being those of ``meta["val"]``."""
     args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda argument: argument.meta.get("val"))
     return of_call(node.target, args, kwargs, node.meta.get("val"))
+
+
+def draws(node: torch.fx.Node) -> bool:
+    """Whether a node takes from a generator of random numbers. Attention has the tag for a dropout that may be 0."""
+    if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
+        return False
+    schema: Any = getattr(node.target, "_schema", None)
+    drops = any(argument.name == "dropout_p" for argument in schema.arguments)
+    return not drops or constant_argument(node, "dropout_p") not in (None, 0.0)
 
 
 def of_call(target: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Program:

@@ -14,9 +14,10 @@ from torch.fx.passes.fake_tensor_prop import FakeTensorProp
 from ..binding import Program
 from ..compiling import program_of
 from ..errors import FxcostError, usage
-from ..exporter import ambient, constant_argument
+from ..exporter import ambient
 from ..fusion import Kernel, kernels
 from ..lowered import copied, unrun
+from . import call
 from .hooks import seam
 from .seconds import PROFILE
 
@@ -140,16 +141,7 @@ def _stays_outside(node: Node) -> bool:
     target = node.target
     if node.op != "call_function" or isinstance(target, torch._ops.HigherOrderOperator):
         return True
-    return _writes(node) or _is_random(node)
-
-
-def _is_random(node: Node) -> bool:
-    """Attention is only where it drops something."""
-    if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
-        return False
-    schema: Any = getattr(node.target, "_schema", None)
-    drops = any(argument.name == "dropout_p" for argument in schema.arguments)
-    return not (drops and constant_argument(node, "dropout_p") in (None, 0.0))
+    return _writes(node) or call.draws(node)
 
 
 # ---- the order of groups --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ..compiling import program_of
 from ..exporter import ambient
 from ..fusion import Kernel, kernels
 from ..lowered import unrun
+from . import call
 from .hooks import seam
 from .seconds import total
 
@@ -53,7 +54,9 @@ class Split:
             node for node in joint.nodes if node.op == "call_function" and node not in info.required_bw_nodes
         ]
         fixed = (
-            node for node in self._forward_nodes if _is_drawn(node) or node.meta.get("recompute") == _policy().MUST_SAVE
+            node
+            for node in self._forward_nodes
+            if call.draws(node) or node.meta.get("recompute") == _policy().MUST_SAVE
         )
         self.fixed = Saved(value for node in fixed for value in _tensors(node))
         self._outcomes: dict[Saved, Outcome] = {}
@@ -138,17 +141,6 @@ class Split:
 
 def _policy() -> Any:
     return seam("torch.utils.checkpoint", "CheckpointPolicy", _PURPOSE)
-
-
-def _is_drawn(node: torch.fx.Node) -> bool:
-    """Whether a node takes from a generator of random numbers. Attention has the tag for a dropout that may be 0."""
-    if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
-        return False
-    for place, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
-        if argument.name == "dropout_p":
-            given = node.args[place] if place < len(node.args) else node.kwargs.get("dropout_p", argument.default_value)
-            return bool(given != 0)
-    return True
 
 
 def _tensors(node: torch.fx.Node) -> list[torch.fx.Node]:

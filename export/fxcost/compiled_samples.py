@@ -21,6 +21,7 @@ from .errors import FxcostError, first_line
 from .exporter import ambient, finish
 from .kernel_profile import Step, profile, steps_of
 from .lowered import copied, unrun
+from .sample_builder import evenly
 from .timing import add_times, quieter_half
 
 PROFILE = "inductor-cpu"
@@ -46,8 +47,7 @@ class Loops:
         self.inputs += tensors
 
     def size(self, low: float, high: float) -> int:
-        """An integer between, evenly in the logarithm."""
-        return round(low * (high / low) ** self.random.random())
+        return evenly(self.random, low, high)
 
     def width(self, *choices: int) -> int:
         return self.random.choice(choices)

@@ -44,17 +44,16 @@ class Builder:
             "causal": lambda: torch.ones(size, dtype=torch.bool).tril(),
             "one": lambda: torch.ones(size),
         }[kind]
-        node = self._graph.placeholder(f"given_{len(self._made)}")
-        with self._mode:
-            node.meta["val"] = torch.empty(size, dtype=torch.bool if kind == "causal" else torch.float32)
-        self._made.append((node, make))
-        return node
+        return self._input(size, torch.bool if kind == "causal" else torch.float32, make)
 
     def indices(self, most: int, *size: int) -> fx.Node:
+        return self._input(size, torch.int64, lambda: torch.randint(0, most, size))
+
+    def _input(self, size: tuple[int, ...], dtype: torch.dtype, make: Callable[[], torch.Tensor]) -> fx.Node:
         node = self._graph.placeholder(f"given_{len(self._made)}")
         with self._mode:
-            node.meta["val"] = torch.empty(size, dtype=torch.int64)
-        self._made.append((node, lambda: torch.randint(0, most, size)))
+            node.meta["val"] = torch.empty(size, dtype=dtype)
+        self._made.append((node, make))
         return node
 
     def base(self, *size: int) -> fx.Node:
@@ -111,9 +110,9 @@ def _noise(size: tuple[int, ...], scale: float) -> torch.Tensor:
     return result
 
 
-def evenly(builder: Builder, low: float, high: float) -> int:
+def evenly(drawn: random.Random, low: float, high: float) -> int:
     """An integer between, evenly in the logarithm."""
-    return round(low * (high / low) ** builder.random.random())
+    return round(low * (high / low) ** drawn.random())
 
 
 def feature_map(builder: Builder, most: float = 3e6) -> fx.Node:

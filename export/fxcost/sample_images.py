@@ -113,11 +113,11 @@ def conv1d(builder: Builder) -> None:
     """Convolutions of sequences, of all channels and of groups."""
     r = builder.random
     c, k, groups = r.choice((1, 16, 64, 80, 128, 256, 512)), r.choice((64, 128, 256, 384, 512)), 1
-    length, (window, stride) = evenly(builder, 200, 3000), r.choice(((3, 1), (3, 2), (5, 1), (10, 5), (2, 2), (1, 1)))
+    length, (window, stride) = evenly(r, 200, 3000), r.choice(((3, 1), (3, 2), (5, 1), (10, 5), (2, 2), (1, 1)))
     if r.random() < 0.5:
         c = k = r.choice((64, 128, 256, 384, 512, 768))
         groups, window, stride = r.choice((4, 8, 16)), r.choice((3, 4, 7, 15, 31, 64, 128)), 1
-        length = evenly(builder, 40, 800)
+        length = evenly(r, 40, 800)
     while c * k * length * window > 3e8 * groups:
         length //= 2
     x = builder.written(1, c, length)
@@ -131,7 +131,7 @@ def conv1d(builder: Builder) -> None:
 def sequences(builder: Builder) -> None:
     """Each channel of a sequence by itself: with windows that oneDNN has a kernel for, and wider ones."""
     r = builder.random
-    c, window, length = r.choice(CHANNELS[4:18]), r.choice((3, 5, 9, 15, 31, 64)), evenly(builder, 16, 600)
+    c, window, length = r.choice(CHANNELS[4:18]), r.choice((3, 5, 9, 15, 31, 64)), evenly(r, 16, 600)
     while c * window * length > 3e6:
         length //= 2
     x = builder.written(1, c, length)
@@ -155,7 +155,7 @@ def transposed(builder: Builder) -> None:
     bias = r.choice((None, builder.given(k)))
     if r.random() < 0.25:
         window, stride = r.choice(((4, 2), (8, 4), (16, 8)))
-        x, weight = builder.written(1, c, evenly(builder, 30, 600)), builder.given(c, k, window)
+        x, weight = builder.written(1, c, evenly(r, 30, 600)), builder.given(c, k, window)
         builder.call(aten.conv_transpose1d.default, x, weight, bias, [stride], [(window - stride) // 2])
         return
     window, stride, edge = r.choice(((2, 2, 0), (2, 2, 0), (4, 2, 1), (3, 2, 1), (3, 1, 1), (4, 4, 0)))

@@ -37,7 +37,7 @@ def linear(builder: Builder) -> None:
     r = builder.random
     rows, k, n = 1, 1, 1
     while not 2e4 < rows * k * n < 4e8:
-        rows = r.choice((1, 1, 1, 2, 4, evenly(builder, 5, 64), evenly(builder, 16, 4096), evenly(builder, 64, 1024)))
+        rows = r.choice((1, 1, 1, 2, 4, evenly(r, 5, 64), evenly(r, 16, 4096), evenly(r, 64, 1024)))
         k, n = r.choice(WIDTHS), r.choice(WIDTHS)
         n = r.choice((n, n, n, n, n, n, n, 1000, 8000, 32000))
     weight, bias = builder.given(n, k), r.choice((builder.given(n), None))
@@ -53,7 +53,7 @@ def addmm(builder: Builder) -> None:
     r = builder.random
     rows, k, n = 1, 1, 1
     while not 1e5 < rows * k * n < 3e8:
-        rows, k, n = evenly(builder, 1, 1024), r.choice(WIDTHS), r.choice(WIDTHS)
+        rows, k, n = evenly(r, 1, 1024), r.choice(WIDTHS), r.choice(WIDTHS)
     builder.call(aten.addmm.default, builder.given(n), builder.written(rows, k), builder.given(k, n))
 
 
@@ -62,7 +62,7 @@ def matmul(builder: Builder) -> None:
     r = builder.random
     heads, depth = r.choice((2, 4, 6, 8, 12, 16, 24)), r.choice((32, 40, 64, 64, 96, 128))
     batch = r.choice((1, 1, 1, 2, 4, 16, 64))
-    queries = evenly(builder, 16, 384)
+    queries = evenly(r, 16, 384)
     while batch * heads * queries * queries * depth > 2e8:
         batch, queries = max(1, batch // 2), max(8, queries // 2)
     q, k, v = (_heads(builder, batch, queries, heads, depth, r.random() < 0.7) for _ in range(3))
@@ -94,8 +94,8 @@ def attention(builder: Builder) -> None:
     r = builder.random
     heads, depth = r.choice((1, 2, 3, 4, 6, 8, 12, 12, 16, 24)), r.choice((32, 40, 64, 64, 64, 80, 96, 128))
     batch = r.choice((1, 1, 1, 2, 4, 16))
-    queries = r.choice((evenly(builder, 16, 190), evenly(builder, 192, 760), evenly(builder, 768, 1500)))
-    keys = r.choice((queries, queries, queries, evenly(builder, 32, 1500)))
+    queries = r.choice((evenly(r, 16, 190), evenly(r, 192, 760), evenly(r, 768, 1500)))
+    keys = r.choice((queries, queries, queries, evenly(r, 32, 1500)))
     causal = keys == queries and r.random() < 0.35
     while batch * heads * queries * keys * depth > 3e8:
         batch, heads, keys = batch // 2 or 1, heads // 2 or 1, keys // 2 if heads < 3 and keys != queries else keys
@@ -127,7 +127,7 @@ def words(builder: Builder) -> None:
     """A few layers of a transformer of one width, each with weights of its own."""
     r = builder.random
     heads, depth = r.choice((3, 4, 6, 8, 12)), r.choice((32, 64, 64, 96))
-    width, length, batch = heads * depth, evenly(builder, 12, 400), r.choice((1, 1, 1, 2))
+    width, length, batch = heads * depth, evenly(r, 12, 400), r.choice((1, 1, 1, 2))
     inner = r.choice((2, 3, 4, 4)) * width
     while batch * length * width * inner > 4e8:
         batch, length = 1, length // 2
@@ -169,9 +169,9 @@ BINARY = (
 def pointwise(builder: Builder) -> None:
     """Operators of one and two tensors, in place and with a number, small and larger than the caches."""
     r = builder.random
-    rows, length = evenly(builder, 4, 1500), r.choice(WIDTHS)
+    rows, length = evenly(r, 4, 1500), r.choice(WIDTHS)
     rows = rows // 4 if rows * length > 6e6 else rows
-    size: tuple[int, ...] = r.choice(((evenly(builder, 8, 5e6),), (1, rows, length)))
+    size: tuple[int, ...] = r.choice(((evenly(r, 8, 5e6),), (1, rows, length)))
     x = builder.written(*size)
     for _ in range(2):
         x = builder.call(r.choice(UNARY), x)
@@ -189,7 +189,7 @@ def pointwise(builder: Builder) -> None:
 def logical(builder: Builder) -> None:
     """Comparisons, masks and other types."""
     r = builder.random
-    rows, length = evenly(builder, 1, 600), evenly(builder, 8, 1500)
+    rows, length = evenly(r, 1, 600), evenly(r, 8, 1500)
     x = builder.written(1, rows, length)
     test = builder.call(r.choice((aten.gt.Scalar, aten.ne.Scalar, aten.le.Scalar)), x, 0.5)
     for mask in (builder.given(rows, length, kind="causal"), builder.given(1, length, kind="causal")):
@@ -206,7 +206,7 @@ def logical(builder: Builder) -> None:
 def rows(builder: Builder) -> None:
     """Normalisations and softmax over rows."""
     r = builder.random
-    count, length = evenly(builder, 1, 4000), r.choice((*WIDTHS, 32, 80, 197, 577, 1500))
+    count, length = evenly(r, 1, 4000), r.choice((*WIDTHS, 32, 80, 197, 577, 1500))
     while count * length > 3e6:
         count //= 2
     x = builder.written(1, count, length)
@@ -226,7 +226,7 @@ def reductions(builder: Builder) -> None:
     dims = r.choice(([1], [-1], [2, 3], [0, 2, 3]))
     builder.call(r.choice((aten.mean.dim, aten.sum.dim_IntList)), x, dims, r.random() < 0.5)
     builder.call(r.choice((aten.amax.default, aten.amin.default)), x, r.choice(([1], [-1], [2, 3])), False)
-    rows = builder.written(evenly(builder, 4, 2000), r.choice((*WIDTHS[:10], 32, 48, 197)))
+    rows = builder.written(evenly(r, 4, 2000), r.choice((*WIDTHS[:10], 32, 48, 197)))
     for dim in (0, 1):
         builder.call(r.choice((aten.mean.dim, aten.sum.dim_IntList)), rows, [dim], r.random() < 0.5)
         builder.call(r.choice((aten.amax.default, aten.amin.default)), rows, [dim], r.random() < 0.5)
@@ -242,7 +242,7 @@ def copies(builder: Builder) -> None:
     r = builder.random
     batch, length, heads, depth = (
         r.choice((1, 1, 2, 8)),
-        evenly(builder, 8, 800),
+        evenly(r, 8, 800),
         r.choice((2, 4, 8, 12)),
         r.choice((16, 32, 64, 128)),
     )
@@ -269,14 +269,14 @@ def copies(builder: Builder) -> None:
 
 def gathers(builder: Builder) -> None:
     r = builder.random
-    count, width, table = evenly(builder, 1, 1500), r.choice(WIDTHS[:12]), r.choice((64, 512, 2000, 8000))
+    count, width, table = evenly(r, 1, 1500), r.choice(WIDTHS[:12]), r.choice((64, 512, 2000, 8000))
     found = builder.call(aten.embedding.default, builder.given(table, width), builder.indices(table, 1, count))
     builder.call(aten.add.Tensor, found, found)
     index = builder.indices(count, count)
     builder.call(aten.index_select.default, found, 1, index)
     builder.call(aten.index.Tensor, found, [None, index])
     table2 = builder.given(r.choice((64, 512, 2000)), r.choice((1, 4, 12, 64, 256)), kind="noise")
-    builder.call(aten.index.Tensor, table2, [builder.indices(64, evenly(builder, 10, 3000))])
+    builder.call(aten.index.Tensor, table2, [builder.indices(64, evenly(r, 10, 3000))])
     near = builder.indices(width, 1, count, 16)
     builder.call(aten.gather.default, found, 2, near)
     builder.call(aten.cumsum.default, near, r.choice((1, 2)))

@@ -10,7 +10,7 @@ import torch
 from ..args import Pair
 from ..columns import NONE, Columns
 from ..enums import bits, enum
-from ..modules import Modules, named_modules
+from ..modules import Modules
 from ..ops import Operator, Operators
 from ..params import Params, named_tensors
 from ..symbols import Symbols
@@ -58,7 +58,7 @@ class Writer:
         if model is None:
             self.modules.add("", "")
         else:
-            named = named_modules(model)
+            named = list(model.named_modules(remove_duplicate=False))
             for path, module in named:
                 self._paths.setdefault(id(module), path)
             self.modules.add_named(named)

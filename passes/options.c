@@ -15,6 +15,7 @@
 #include "passes/flops/rules.h"
 #include "passes/fusion/profile.h"
 #include "passes/optimizer.h"
+#include "passes/settings.h"
 
 static fxc_status one_of(fxc_error *err, const char *option, const char *expected, const char *found) {
     fxc_status status = fxc_fail(err, FXC_USAGE, "option %s", option);
@@ -25,9 +26,7 @@ static fxc_status one_of(fxc_error *err, const char *option, const char *expecte
 
 static fxc_status set_device(struct fxc_analysis *analysis, const char *value, fxc_error *err) {
     fxc_device *own = NULL;
-    size_t length = strlen(value);
-    bool path = strchr(value, '/') != NULL || (length > 7 && strcmp(value + length - 7, ".device") == 0);
-    if (path) {
+    if (fxc_settings_is_path(value, ".device")) {
         FXC_TRY(fxc_device_open(value, &own, err));
     }
     const fxc_device *device = own != NULL ? own : value[0] == '\0' ? NULL : fxc_analysis_device(analysis, value);

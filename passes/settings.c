@@ -7,6 +7,11 @@
 
 enum { MOST_BYTES = 1 << 20 };
 
+bool fxc_settings_is_path(const char *word, const char *suffix) {
+    size_t length = strlen(word), end = strlen(suffix);
+    return strchr(word, '/') != NULL || (length > end && strcmp(word + length - end, suffix) == 0);
+}
+
 fxc_status fxc_settings_fail(const struct fxc_settings *settings, const char *expected, const char *found,
                              fxc_error *err) {
     fxc_status status = fxc_fail(err, settings->kind->refused, "%s: line %u", settings->name, settings->line);

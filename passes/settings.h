@@ -19,6 +19,9 @@ struct fxc_settings {
     uint32_t line;
 };
 
+/* Whether a word names a file of settings rather than what is built in: it has a '/', or ends in `suffix`. */
+bool fxc_settings_is_path(const char *word, const char *suffix);
+
 /* Refuses the line that is read, or the file, which lacks something. */
 fxc_status fxc_settings_fail(const struct fxc_settings *settings, const char *expected, const char *found,
                              fxc_error *err);

@@ -209,27 +209,29 @@ static fxc_status read_host(struct calibration *c, const struct fxc_program *p, 
     return FXC_OK;
 }
 
+/* `profile`: the kernels that its times are of; NULL: of nodes. */
+static fxc_status add_times(struct calibration *c, struct fxc_analysis *analysis, const char *profile, fxc_error *err) {
+    if (profile != NULL) {
+        FXC_TRY(fxc_analysis_set(analysis, "profile", profile, err));
+    }
+    FXC_TRY(fxc_require_facts(
+        analysis, FXC_FACT_BIT(alias) | FXC_FACT_BIT(flops) | FXC_FACT_BIT(traffic) | FXC_FACT_BIT(measured), err));
+    if (analysis->measured->least == NULL) {
+        return refuse(err, FXC_USAGE, analysis->program->file, "a program with measured times", "none");
+    }
+    if (profile == NULL) {
+        return add_nodes(c, analysis, err);
+    }
+    FXC_TRY(fxc_require_facts(analysis, FXC_FACT_BIT(fusion), err));
+    return add_kernels(c, analysis, err);
+}
+
 static fxc_status add_program(struct calibration *c, const struct fxc_program *p, fxc_error *err) {
     struct fxc_analysis *analysis = NULL;
     int64_t text = 0;
     bool compiled = fxc_program_capture(p, "measured_kernels", FXC_KIND_STRING, &text);
-    const char *profile = compiled ? fxc_string(p, (uint32_t)text) : NULL; /* what its times are of, if not of nodes */
     FXC_TRY(fxc_analysis_new(p, &analysis, err));
-    fxc_status status = compiled ? fxc_analysis_set(analysis, "profile", profile, err) : FXC_OK;
-    status = status == FXC_OK
-                 ? fxc_require_facts(
-                       analysis,
-                       FXC_FACT_BIT(alias) | FXC_FACT_BIT(flops) | FXC_FACT_BIT(traffic) | FXC_FACT_BIT(measured), err)
-                 : status;
-    if (status == FXC_OK && analysis->measured->least == NULL) {
-        status = refuse(err, FXC_USAGE, p->file, "a program with measured times", "none");
-    }
-    if (status == FXC_OK) {
-        status = profile == NULL ? add_nodes(c, analysis, err) : fxc_require_facts(analysis, FXC_FACT_BIT(fusion), err);
-    }
-    if (status == FXC_OK && profile != NULL) {
-        status = add_kernels(c, analysis, err);
-    }
+    fxc_status status = add_times(c, analysis, compiled ? fxc_string(p, (uint32_t)text) : NULL, err);
     fxc_analysis_free(analysis);
     return status;
 }

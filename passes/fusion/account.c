@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/fusion/footprint.h"
 #include "passes/fusion/group.h"
 #include "passes/fusion/live.h"
 
@@ -261,7 +262,7 @@ static void add_member(struct account *a, struct fxc_kernel_row *kernel, uint32_
 /* FLOPs of part 0 of a node, as often as the loops compute it. */
 static void add_work(struct account *a, struct fxc_kernel_row *kernel, const struct fxc_work *work, int64_t points) {
     const fxc_counts *counts = &a->e->analysis->flops->counts[work->node];
-    int64_t flops, scaled, unit = work->points > 0 ? work->points : 1;
+    int64_t flops, scaled, transcendentals, unit = work->points > 0 ? work->points : 1;
     if (work->part != 0) {
         return;
     }
@@ -269,12 +270,11 @@ static void add_work(struct account *a, struct fxc_kernel_row *kernel, const str
         fxc_add(counts->matrix_flops, counts->vector_flops, &flops) || fxc_scale(flops, points, unit, &scaled) ||
         fxc_add(kernel->executed_flops, scaled, &kernel->executed_flops) ||
         fxc_add(a->executed[work->node - a->e->first_node], scaled, &a->executed[work->node - a->e->first_node]) ||
-        fxc_scale(counts->transcendentals, points, unit, &scaled) ||
-        fxc_add(kernel->executed_transcendentals, scaled, &kernel->executed_transcendentals);
-    if (!a->e->failed) {
+        fxc_scale(counts->transcendentals, points, unit, &transcendentals) ||
+        fxc_add(kernel->executed_transcendentals, transcendentals, &kernel->executed_transcendentals);
+    if (!a->e->failed && !a->e->overflowed) {
         struct fxc_kernel_run *run = &a->out->run[a->place[work->node - a->e->first_node]];
-        a->e->overflowed |= fxc_scale(flops, points, unit, &scaled) || fxc_add(run->flops, scaled, &run->flops) ||
-                            fxc_add(run->points, points, &run->points);
+        a->e->overflowed |= fxc_add(run->flops, scaled, &run->flops) || fxc_add(run->points, points, &run->points);
     }
 }
 

@@ -1,13 +1,21 @@
 /* Which elements of a buffer an access goes over, and whether in their order. */
-#include "passes/fusion/account.h"
+#include "passes/fusion/footprint.h"
 
-struct footprint {
-    int64_t offset, stride[FXC_LOOP_RANK * 2], size[FXC_LOOP_RANK * 2];
-    uint32_t rank;
-};
+void fxc_footprint_add(struct fxc_footprint *f, int64_t stride, int64_t size) {
+    if (size == 1) {
+        return;
+    }
+    uint32_t place = f->rank++;
+    for (; place > 0 && f->stride[place - 1] > stride; place--) {
+        f->stride[place] = f->stride[place - 1];
+        f->size[place] = f->size[place - 1];
+    }
+    f->stride[place] = stride;
+    f->size[place] = size;
+}
 
 /* Dimensions by rising stride, those joined that go on where another ends; false when the access is no such box. */
-static bool footprint_of(const struct fxc_engine *e, const struct fxc_access *access, struct footprint *f) {
+static bool footprint_of(const struct fxc_engine *e, const struct fxc_access *access, struct fxc_footprint *f) {
     const struct fxc_index_table *t = &e->index;
     uint32_t at = access->most != 0 ? access->part_at : access->at;
     uint32_t sizes = access->most != 0 ? access->part_sizes : access->sizes;
@@ -19,16 +27,9 @@ static bool footprint_of(const struct fxc_engine *e, const struct fxc_access *ac
     for (uint32_t d = 0; d < fxc_tuple_length(t, sizes) && d < FXC_LOOP_RANK * 2; d++) {
         int64_t stride = fxc_index_stride(t, at, d);
         int64_t size = t->row[fxc_tuple_items(t, sizes)[d]].offset;
-        if (stride == 0 || size == 1) {
-            continue;
+        if (stride != 0) {
+            fxc_footprint_add(f, stride, size);
         }
-        uint32_t place = f->rank++;
-        for (; place > 0 && f->stride[place - 1] > stride; place--) {
-            f->stride[place] = f->stride[place - 1];
-            f->size[place] = f->size[place - 1];
-        }
-        f->stride[place] = stride;
-        f->size[place] = size;
     }
     uint32_t kept = 0;
     for (uint32_t d = 1; d < f->rank; d++) {
@@ -48,7 +49,7 @@ static bool footprint_of(const struct fxc_engine *e, const struct fxc_access *ac
 }
 
 bool fxc_same_footprint(const struct fxc_engine *e, const struct fxc_access *a, const struct fxc_access *b) {
-    struct footprint x, y;
+    struct fxc_footprint x, y;
     if (!footprint_of(e, a, &x) || !footprint_of(e, b, &y) || x.rank != y.rank || x.offset != y.offset) {
         return false;
     }

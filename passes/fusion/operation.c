@@ -1,7 +1,7 @@
 /* Operations: loops and library kernels, and what the latter want of their inputs. */
 #include <string.h>
 
-#include "passes/fusion/engine.h"
+#include "passes/fusion/footprint.h"
 
 static uint32_t add_numbers(struct fxc_engine *e, const uint32_t *numbers, uint32_t count) {
     if (!FXC_ROOM(e->number, e->number_capacity, e->number_count + count + 1)) {
@@ -122,27 +122,18 @@ static int64_t reach_of(struct fxc_engine *e, const struct fxc_tensor_view *view
 /* The elements of memory that a strided view goes over, whatever the order: a tuple of its offset and of strides with
  * their sizes, by rising stride. */
 static uint32_t part_of(struct fxc_engine *e, const struct fxc_tensor_view *view) {
-    int64_t stride[FXC_LOOP_RANK], sorted[2 * FXC_LOOP_RANK];
-    uint32_t item[2 * FXC_LOOP_RANK + 1], count = 0;
-    item[0] = fxc_index_constant(&e->index, fxc_view_layout(e, view, stride));
+    int64_t stride[FXC_LOOP_RANK];
+    struct fxc_footprint f = {.offset = fxc_view_layout(e, view, stride)};
+    uint32_t item[2 * FXC_LOOP_RANK + 1];
     for (uint32_t d = 0; d < view->rank; d++) {
-        int64_t size = fxc_view_size(e, view)[d];
-        uint32_t at = count;
-        if (size == 1) {
-            continue;
-        }
-        for (; at > 0 && sorted[at - 2] > stride[d]; at -= 2) {
-            sorted[at] = sorted[at - 2];
-            sorted[at + 1] = sorted[at - 1];
-        }
-        sorted[at] = stride[d];
-        sorted[at + 1] = size;
-        count += 2;
+        fxc_footprint_add(&f, stride[d], fxc_view_size(e, view)[d]);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        item[i + 1] = fxc_index_constant(&e->index, sorted[i]);
+    item[0] = fxc_index_constant(&e->index, f.offset);
+    for (uint32_t d = 0; d < f.rank; d++) {
+        item[1 + 2 * d] = fxc_index_constant(&e->index, f.stride[d]);
+        item[2 + 2 * d] = fxc_index_constant(&e->index, f.size[d]);
     }
-    return fxc_index_tuple(&e->index, item, count + 1);
+    return fxc_index_tuple(&e->index, item, 2 * f.rank + 1);
 }
 
 void fxc_engine_input(struct fxc_engine *e, const struct fxc_tensor_view *asked, struct fxc_inputs *inputs) {

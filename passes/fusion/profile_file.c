@@ -279,6 +279,5 @@ fxc_status fxc_profile_open(const char *path, fxc_profile **out, fxc_error *err)
 }
 
 bool fxc_profile_is_path(const char *value) {
-    size_t length = strlen(value), suffix = strlen(".profile");
-    return strchr(value, '/') != NULL || (length > suffix && strcmp(value + length - suffix, ".profile") == 0);
+    return fxc_settings_is_path(value, ".profile");
 }

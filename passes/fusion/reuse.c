@@ -6,7 +6,6 @@
  * Time is counted in steps: places in the scheduler's list, where a result that a fallback kernel hands out and a
  * concatenation that only names memory are steps too. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "passes/fusion/live.h"
 

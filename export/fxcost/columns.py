@@ -50,7 +50,7 @@ OPTIONAL = frozenset(
 )
 
 _STRINGS = ("string_begin", "string_bytes")  # made of all strings at the end
-_WORD = array.array("I")
+_CODES = {np.dtype("<" + code): letter for code, letter in {"u1": "B", "u2": "H", "u4": "I", "i8": "q"}.items()}
 
 _ADD = {name: "ProgramAdd" + "".join(map(str.capitalize, name.split("_"))) for name in COLUMNS}  # of the builder
 
@@ -75,8 +75,8 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
 
 
 def _packed(column: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    if type(column) is list and dtype.itemsize == _WORD.itemsize and column:  # three times as fast as numpy's own way
-        return np.frombuffer(array.array(_WORD.typecode, column), dtype=f"=u{_WORD.itemsize}").astype(dtype, copy=False)
+    if type(column) is list:  # two to three times as fast as numpy's own way
+        return np.frombuffer(array.array(_CODES[dtype], column), dtype=dtype) if column else np.empty(0, dtype)
     return np.asarray(column, dtype=dtype, order="C")
 
 

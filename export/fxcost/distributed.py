@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from unittest import mock
 
@@ -61,14 +61,13 @@ def wait(result: Any) -> None:
             waits()
 
 
-def kind_of(model: torch.nn.Module) -> str | None:
-    """How a model is spread over devices, None when it is not. Such a model keeps tensors and hooks beside its modules,
-    which torch.export cannot trace and fake tensors cannot replace."""
+def kind_of(modules: Collection[torch.nn.Module]) -> str | None:
+    """How the modules of a model are spread over devices, None when they are not. Such a model keeps tensors and hooks
+    beside its modules, which torch.export cannot trace and fake tensors cannot replace."""
     if "torch.distributed" not in sys.modules or not torch.distributed.is_available():
         return None
     from torch.nn.parallel import DistributedDataParallel
 
-    modules = list(model.modules())
     for cls in {type(module) for module in modules}:
         if issubclass(cls, DistributedDataParallel):
             return "DistributedDataParallel"

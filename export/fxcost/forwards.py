@@ -6,6 +6,7 @@ an operator belongs to the module whose forward is the nearest frame.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -14,13 +15,12 @@ _FRAMES = 24  # that are looked at, from the operator outwards
 
 
 class Forwards:
-    """The forwards of the modules of a model, by their code."""
+    """The forwards of modules. ``codes`` has the ids of their code, whose own hash is slow."""
 
-    def __init__(self, model: torch.nn.Module | None) -> None:
-        modules = list(model.modules()) if model is not None else []
+    def __init__(self, modules: Collection[torch.nn.Module] = ()) -> None:
         self.modules = {id(module) for module in modules}
         self._of = {cls: _codes(cls) for cls in {type(module) for module in modules}}
-        self.codes = frozenset[Any]().union(*self._of.values())
+        self.codes = frozenset(id(code) for codes in self._of.values() for code in codes)
 
     def owner(self, frame: Any, innermost: torch.nn.Module | None) -> torch.nn.Module | None:
         """The module whose forward runs in this frame, which is one of ``codes``; None when it is the innermost call's
@@ -36,7 +36,7 @@ class Forwards:
         for _ in range(_FRAMES):
             if frame is None:
                 return None
-            if frame.f_code in self.codes:
+            if id(frame.f_code) in self.codes:
                 return self.owner(frame, innermost)
             frame = frame.f_back
         return None

@@ -99,7 +99,7 @@ class _Attempt:
         self.model, self.args, self.kwargs, self.method = model, args, kwargs, method
         self.label, self.progress = label, progress
         self.error: Exception | None = None  # of the last run
-        self.spread = kind_of(model)  # over devices, and how
+        self.spread = kind_of(list(model.modules()))  # over devices, and how
 
     def record(self, why: str) -> Capture:
         """On fake tensors; where the model asks for values, on real ones."""

@@ -51,7 +51,9 @@ class Modules:
     def __init__(self, values: Values) -> None:
         self.values, self.columns = values, values.columns
         self.rows: dict[str, int] = {}
+        self._modules = [self.columns.rows[f"module_{field}"] for field in ("parent", "name", "class")]
         self._configs = [self.columns.rows[f"config_{field}"] for field in ("module", "key", "kind", "payload")]
+        self._attributes: dict[tuple[Any, ...], list[str]] = {}  # by class and what a module of it holds
         self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
 
     def add_model(self, model: torch.nn.Module) -> None:
@@ -77,24 +79,29 @@ class Modules:
         row = self.rows.get(path)
         if row is None:
             parent, _, name = path.rpartition(".")
-            above = NONE if not path else self.add(parent, "")
+            above = self.rows.get(parent) if path else NONE
+            if above is None:
+                above = self.add(parent, "")
             string = self.columns.string
-            row = self.rows[path] = self.columns.add(
-                "module", parent=above, name=string(name), **{"class": string(cls)}
-            )
+            parents, names, classes = self._modules
+            row = self.rows[path] = len(parents)
+            parents.append(above)
+            names.append(string(name))
+            classes.append(string(cls))
         elif cls and self.columns.rows["module_class"][row] == 0:
             self.columns.rows["module_class"][row] = self.columns.string(cls)
         return row
 
     def _config(self, row: int, module: torch.nn.Module, base: type) -> None:
-        if base is not type(module):
+        cls, held = type(module), vars(module)
+        if base is not cls:
             self._entry(row, BASE, class_name(base))
-        names = [name for name in vars(module) if not name.startswith("_")]
-        names += [name for name in getattr(module, "__constants__", ()) if name not in names]
+        kind = (cls, *held)
+        names = self._attributes.get(kind)
+        if names is None:
+            names = self._attributes[kind] = _attributes(cls, held)
         for name in names:
-            if name in _NOT_CONFIGURATION:
-                continue
-            self._entry(row, name, getattr(module, name, None))
+            self._entry(row, name, held[name] if name in held else getattr(module, name, None))
 
     def _entry(self, row: int, key: str, value: Any) -> None:
         found = self._simple(value)
@@ -114,6 +121,13 @@ class Modules:
             if len(known) == len(items):
                 return self.values.kind["list"], self.columns.list_row(known)
         return None
+
+
+def _attributes(cls: type, held: Iterable[str]) -> list[str]:
+    """The attributes of a module that may be its configuration."""
+    names = dict.fromkeys([name for name in held if not name.startswith("_")])
+    names.update(dict.fromkeys(getattr(cls, "__constants__", ())))
+    return [name for name in names if name not in _NOT_CONFIGURATION]
 
 
 def _configured(cls: type) -> type | None:

@@ -34,7 +34,7 @@ class Watch:
         self.failed: tuple[str, str] | None = None
         self._open: list[int] = []
         self._modules: list[Any] = []
-        self._forwards = Forwards(None)
+        self._forwards = Forwards()
         self._regions: list[Region] = []
         self._tracer: Any = None
         self._marks = 0
@@ -43,7 +43,7 @@ class Watch:
     @contextlib.contextmanager
     def running(self, model: torch.nn.Module | None = None) -> Iterator[None]:
         """While a model is traced, its explicit forwards included where it is given."""
-        self._forwards = Forwards(model)
+        self._forwards = Forwards(list(model.modules()) if model is not None else ())
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._watch_calls())
             stack.enter_context(self._watch_checkpoints())

@@ -73,11 +73,12 @@ class Recording:
         from .calls import Calls
         from .tape import Attempts, Dispatch, Functions, Tape
 
-        tape = Tape(Forwards(self.model))
+        modules = list(self.model.modules()) if self.model is not None else []
+        tape = Tape(Forwards(modules))
         calls = Calls(tape)
         self._state = ambient()
         # fully_shard exchanges parameters while it runs: a device owns what it has before.
-        self._tensors = tensors_of(self.model) if self.model is not None and kind_of(self.model) else None
+        self._tensors = tensors_of(self.model) if self.model is not None and kind_of(modules) else None
         self._training = self.model.training if self.model is not None else torch.is_grad_enabled()
         with contextlib.ExitStack() as stack:
             stack.enter_context(tape.phases.watching(lambda: tape.call))

@@ -25,6 +25,7 @@ OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
 _TENSOR = torch.Tensor
 _COMPOSITE_KEY = torch._C.DispatchKey.CompositeImplicitAutograd
 _PLAIN, _COMPOSITE, _IGNORED = range(3)
+_HOLDERS = (torch.Tensor, list, tuple, dict)
 _NO_STORAGE = (RuntimeError, NotImplementedError)
 
 
@@ -202,7 +203,7 @@ class Tape:
         if isinstance(arg, _TENSOR):
             return self.ref(arg)
         if isinstance(arg, (list, tuple)):
-            return [self.noted(item) for item in arg]
+            return [self.noted(item) if isinstance(item, _HOLDERS) else item for item in arg]
         if isinstance(arg, dict):
             return {key: self.noted(item) for key, item in arg.items()}
         return arg
@@ -226,7 +227,7 @@ class Tape:
         files, forwards, call = self._user_files, self.forwards.codes, self.call
         while frame is not None:
             code = frame.f_code
-            if forwards and code in forwards:
+            if forwards and id(code) in forwards:
                 call, forwards = self._call_in(frame), frozenset()
             user = files.get(code.co_filename)
             if user is None:
@@ -263,7 +264,8 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
-        self._kinds: dict[Any, int] = {}
+        self._kinds: dict[int, int] = {}  # by the id of an operator, whose own hash is slow
+        self._seen: list[Any] = []  # keeps those ids
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -273,9 +275,10 @@ class Dispatch(TorchDispatchMode):
         for cls in types:
             if cls is not FakeTensor and cls is not _TENSOR:
                 return NotImplemented  # a subclass unwraps itself; what it holds comes back here
-        kind = self._kinds.get(func)
+        kind = self._kinds.get(id(func))
         if kind is None:
-            kind = self._kinds[func] = _kind_of(func)
+            kind = self._kinds[id(func)] = _kind_of(func)
+            self._seen.append(func)
         if kind == _COMPOSITE:  # reached whole in inference mode: what runs is below it
             with self:
                 out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)
@@ -289,7 +292,9 @@ class Dispatch(TorchDispatchMode):
             ref(arg) if isinstance(arg, _TENSOR) else noted(arg) if isinstance(arg, (list, tuple)) else arg
             for arg in args
         ]
-        named = {key: noted(arg) for key, arg in kwargs.items()} if kwargs else None
+        named = (
+            {key: noted(arg) if isinstance(arg, _HOLDERS) else arg for key, arg in kwargs.items()} if kwargs else None
+        )
         out = func(*args, **kwargs) if kwargs else func(*args)
         events = tape.events
         index = len(events)

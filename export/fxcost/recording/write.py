@@ -42,6 +42,10 @@ class Writer:
         self.describer = Describer(tape, self.values, self.columns)
         self.origin, self.flag = enum("storage_origin"), bits("node_flag")
         self._not_forward = self.flag["backward"] | self.flag["optimizer"]
+        rows = self.columns.rows
+        self._arg_rows = [rows[f"arg_{field}"] for field in ("name", "kind", "payload")]
+        fields = ("op", "arg_begin", "result", "call", "flags", "region", "source")
+        self._node_rows = [rows[f"node_{field}"] for field in fields]
         self._ops: dict[int, tuple[Operator, str]] = {}
         self._argnames: dict[tuple[int, int], list[int]] = {}
         self._counts: dict[str, int] = {}
@@ -211,39 +215,39 @@ class Writer:
         known = self._ops.get(id(func))  # which the tape keeps alive; a hash of torch's own is slow
         if known is None:
             made = self.operators.kernel(*func) if isinstance(func, Kernel) else self.operators.get(func)
-            known = self._ops[id(func)] = (made, _base_name(func))
+            known = self._ops[id(func)] = made, _base_name(func)
         op, base = known
-        rows, encode = self.columns.rows, self.describer.encode
-        argnames = self._argnames.get((op.row, len(taken)))
-        if argnames is None:
-            argname = self.columns.argname
-            argnames = self._argnames[op.row, len(taken)] = [argname(op.name(i)) for i in range(len(taken))]
-        kinds, payloads = rows["arg_kind"], rows["arg_payload"]
-        rows["arg_name"].extend(argnames)
-        for arg in taken:
-            kind, payload = encode(arg)
-            kinds.append(kind)
-            payloads.append(payload)
-        if named:
-            for key, arg in named.items():
-                rows["arg_name"].append(self.columns.argname(key))
-                kind, payload = encode(arg)
-                kinds.append(kind)
-                payloads.append(payload)
-        value = self.describer.result(result, self._name(base), len(rows["node_op"]))
+        self._add_arguments(op, taken, named)
+        value = self.describer.result(result, self._name(base), len(self._node_rows[0]))
         region = self.functions.row(function, base, self.gradients.row(at))
         call, source = self.call_rows.row(self._calls[at]), self.positions.row(self._places[at])
         self._node_row(op.row, value, call, flags | self.flag["dead"] if self._dead[at] else flags, region, source)
 
+    def _add_arguments(self, op: Operator, taken: list[Any], named: dict[str, Any] | None) -> None:
+        names, kinds, payloads = self._arg_rows
+        argnames = self._argnames.get((op.row, len(taken)))
+        if argnames is None:
+            argname = self.columns.argname
+            argnames = self._argnames[op.row, len(taken)] = [argname(op.name(i)) for i in range(len(taken))]
+        names += argnames
+        if named:
+            names += map(self.columns.argname, named)
+            taken = [*taken, *named.values()]
+        encode = self.describer.encode
+        for arg in taken:
+            kind, payload = encode(arg)
+            kinds.append(kind)
+            payloads.append(payload)
+
     def _node_row(self, op: int, result: int, call: int, flags: int, region: int, source: int) -> None:
-        rows = self.columns.rows
-        rows["node_arg_begin"].append(len(rows["arg_name"]))
-        rows["node_op"].append(op)
-        rows["node_result"].append(result)
-        rows["node_call"].append(call)
-        rows["node_flags"].append(flags)
-        rows["node_region"].append(region)
-        rows["node_source"].append(source)
+        ops, begins, results, calls, all_flags, regions, sources = self._node_rows
+        ops.append(op)
+        begins.append(len(self._arg_rows[0]))
+        results.append(result)
+        calls.append(call)
+        all_flags.append(flags)
+        regions.append(region)
+        sources.append(source)
 
     # ---- head -------------------------------------------------------------------------------------------------------
 

@@ -190,6 +190,8 @@ static bool is_small_image(const fxc_work *work) {
 /* Of classes whose kernels differ by the operator's sizes, the other one where it applies. */
 static uint32_t by_sizes(const fxc_work *work, uint32_t class) {
     switch (class) {
+    case FXC_CPU_CLASS_pad: /* by nothing, or by less than that, is a copy (constant_pad_nd of torch 2.13) */
+        return work->counts.bytes_written > work->counts.bytes_read ? class : FXC_CPU_CLASS_copy;
     case FXC_CPU_CLASS_adaptive_pool:
         return is_global(work) || work->shape.rows.rows == work->results ? FXC_CPU_CLASS_global_pool : class;
     case FXC_CPU_CLASS_nearest:

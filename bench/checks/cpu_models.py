@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import statistics
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpu_measure import ROUNDS, measure_all
+from cpu_measure import ROUNDS, SLOWER, least_probes, measure_all, tasks_of
 from cpu_models import FROZEN, MODELS
 
 from checks import NATIVE, ROOT, Result
@@ -83,7 +82,7 @@ def _judge(
     figure = f"median {100 * statistics.median(spreads):.1f} %, worst {100 * max(spreads):.1f} %"
     yield Result(f"between {rounds} fresh processes, whole models", figure, "stated", True)
     yield Result("nodes summed against the whole", _sums(rows), "stated", True)
-    yield Result("probes beside the models", _probes(names, threads, rounds), "stated", True)
+    yield from _probes(names, threads, rounds)
 
 
 def _sums(rows: list[Row]) -> str:
@@ -91,20 +90,22 @@ def _sums(rows: list[Row]) -> str:
     return f"{100 * statistics.mean(errors):.1f} % apart on average: what runs between operators"
 
 
-def _probes(names: dict[str, object], threads: int, rounds: int) -> str:
-    found: dict[str, list[int]] = {}
-    for name in names:
-        for number in range(rounds):
-            for probe, nanoseconds in json.loads(_path(name, threads, number, ".json").read_text()).items():
-                found.setdefault(probe, []).append(nanoseconds)
-    return "; ".join(
-        f"{probe} {min(times) / 1e6:.2f} to {max(times) / 1e6:.2f} ms, median {statistics.median(times) / 1e6:.2f}"
-        for probe, times in found.items()
-    )
+def _probes(names: dict[str, object], threads: int, rounds: int) -> Iterator[Result]:
+    """What they took beside the models, and how much was measured again because they took long."""
+    least, tasks = least_probes(FOLDER, threads), tasks_of(FOLDER, list(names), threads, rounds)
+    notes = [task.read() for task in tasks]
+    figures = []
+    for probe in least:
+        times = [1e-6 * note["probes"][probe] for note in notes]
+        figures.append(f"{probe} {min(times):.2f} to {max(times):.2f} ms, median {statistics.median(times):.2f}")
+    yield Result("probes beside the models", "; ".join(figures), "stated", True)
+    again, noisy = sum(note["tries"] > 1 for note in notes), sum(task.slower(least) > SLOWER for task in tasks)
+    figure = f"{again} of {len(tasks)} measured more than once; probes above {SLOWER:g} of their least beside {noisy}"
+    yield Result("noisy measurements", figure, "stated", True)
 
 
-def _path(name: str, threads: int, number: int, suffix: str = ".fxir") -> Path:
-    return FOLDER / f"{name}.{threads}.{number}{suffix}"
+def _path(name: str, threads: int, number: int) -> Path:
+    return FOLDER / f"{name}.{threads}.{number}.fxir"
 
 
 def _row(name: str, threads: int, rounds: int, devices: dict[str, str]) -> Row:

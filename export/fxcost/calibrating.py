@@ -28,6 +28,7 @@ from .samples import PROGRAMS, SHORT, Builder, Network, Samples, program, small
 from .timing import NodeTimer, add_times, inputs_of, quieter_half, without_collection
 
 WARMUP, COUNTED = 1, 7
+LEAST_SECONDS = 0.5  # of a program's counted runs: a shared machine is slower by a quarter for as long and longer
 # Memory that was freed stays with the process, and is had again without new pages: the times are those of a process
 # that has run for a while.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": "268435456"}
@@ -86,17 +87,21 @@ def _caches() -> dict[int, int]:
     return sizes
 
 
-def measure_samples(samples: Samples, label: str, warmup: int = WARMUP, counted: int = COUNTED) -> Capture:
-    """Runs one program of samples and keeps the times of every operator."""
+def measure_samples(
+    samples: Samples, label: str, warmup: int = WARMUP, counted: int = COUNTED, seconds: float = LEAST_SECONDS
+) -> Capture:
+    """Runs one program of samples so often and so long at least, and keeps the times of every operator."""
     timer = NodeTimer(samples.module, lambda: samples.inputs)
-    for number in range(warmup + counted):
+    begin, number = time.perf_counter(), 0
+    while number < warmup + counted or time.perf_counter() - begin < seconds:
         timer.run(counted=number >= warmup)
+        number += 1
     converter = Converter(training=False)
     converter.modules.add("", "")
     converter.add_graphs(samples.module, {}, [])
     timer.add_rows(converter)
     with torch.no_grad():
-        head = {"model": label, "route": "fx", "dialect": "fx", **ambient(), **host(counted)}
+        head = {"model": label, "route": "fx", "dialect": "fx", **ambient(), **host(number - warmup)}
     return finish(converter, samples.module, head, False, label)
 
 

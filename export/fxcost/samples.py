@@ -275,12 +275,15 @@ def gathers(builder: Builder) -> None:
     index = builder.indices(count, count)
     builder.call(aten.index_select.default, found, 1, index)
     builder.call(aten.index.Tensor, found, [None, index])
+    near = evenly(r, 12, 200)  # rows of a few numbers for all pairs, as biases by relative position are
+    builder.call(aten.embedding.default, builder.given(32, r.choice((4, 8, 12, 16))), builder.indices(32, near, near))
     table2 = builder.given(r.choice((64, 512, 2000)), r.choice((1, 4, 12, 64, 256)), kind="noise")
     builder.call(aten.index.Tensor, table2, [builder.indices(64, evenly(r, 10, 3000))])
-    near = builder.indices(width, 1, count, 16)
-    builder.call(aten.gather.default, found, 2, near)
-    builder.call(aten.cumsum.default, near, r.choice((1, 2)))
-    builder.call(aten.arange.default, count, device=torch.device("cpu"), pin_memory=False)
+    places = builder.indices(width, 1, count, 16)
+    builder.call(aten.gather.default, found, 2, places)
+    builder.call(aten.cumsum.default, places, r.choice((1, 2)))
+    for end in (count, count, r.choice((1, count))):  # models make several, one after the other
+        builder.call(aten.arange.default, end, device=torch.device("cpu"), pin_memory=False)
     builder.call(aten.full.default, [count, 64], 0.5, device=torch.device("cpu"), pin_memory=False)
     builder.call(aten.zeros_like.default, found)
 
@@ -316,7 +319,8 @@ MIX: dict[Callable[[Builder], None], int] = {
     logical: 3, rows: 6, reductions: 4, pooling: 4, resizing: 3, copies: 3, gathers: 3, small: 2,
 }  # fmt: skip
 # Programs of the whole mix, and short ones: those find in the caches what the run before left, as small models do.
-PROGRAMS, SHORT, SHORT_CASES = 5, 16, 8
+# Every third of them is stages of one network for images: its few operators, run over and over, stay in the caches.
+PROGRAMS, SHORT, SHORT_CASES, STAGES = 5, 15, 8, 4
 PROBE = "probe_"  # how the names of probes begin
 
 
@@ -325,7 +329,9 @@ def program(seed: int) -> Samples:
     builder = Builder(seed)
     cases = [case for case, times in MIX.items() for _ in range(times)]
     builder.random.shuffle(cases)
-    if seed >= PROGRAMS:
+    if seed >= PROGRAMS and seed % 3 == 0:
+        cases = [images] * STAGES
+    elif seed >= PROGRAMS:
         cases = [
             builder.random.choice((images, words, words, channels_last, depthwise, convolution)),
             *cases[: SHORT_CASES - 1],

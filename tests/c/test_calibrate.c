@@ -81,6 +81,12 @@ static void test_kernels_by_size(void **state) {
     assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_global_pool);
     work.results = 4 * 64;
     assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_adaptive_pool);
+    work = (fxc_work){.struct_size = sizeof work, .kind = FXC_WORK_COPY, .op = "aten.pad.default"};
+    work.counts.bytes_read = 100;
+    work.counts.bytes_written = 144;
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_pad);
+    work.counts.bytes_written = 100; /* by nothing */
+    assert_int_equal(class_of(&work, feature), FXC_CPU_CLASS_copy);
 }
 
 /* ---- the fit --------------------------------------------------------------------------------------------------------

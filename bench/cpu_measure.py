@@ -31,7 +31,8 @@ from fxcost.calibrating import ALLOCATOR, measure_model
 
 WARMUP, COUNTED, SECONDS = 2, 1000, 8.0  # of these seconds the quieter half counts
 ROUNDS = 3
-SLOWER, SWEEPS = 1.2, 4  # what probes may take beside the least they took; how often noisy measurements are looked at
+# What probes may take beside the least they took; how often to look for noisy measurements; no new one after so long.
+SLOWER, SWEEPS, PATIENCE = 1.2, 4, 1500.0
 
 Probes = dict[str, int]
 
@@ -138,9 +139,10 @@ def measure_all(folder: Path, names: list[str], threads: int, rounds: int, secon
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     for sweep in range(SWEEPS):
+        longest = min(seconds, PATIENCE) if sweep else seconds
         for task in tasks_of(folder, names, threads, rounds):
             passed = time.perf_counter() - begin
-            if passed < seconds and task.slower(least_probes(folder, threads)) > SLOWER:
+            if passed < longest and task.slower(least_probes(folder, threads)) > SLOWER:
                 task.run(threads)
                 print(f"     sweep {sweep}, {passed:.0f} s: {task.path.name}", flush=True)
 

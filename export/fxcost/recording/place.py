@@ -54,13 +54,13 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
     it when the recording ended. What gives no tensor (a number, an assertion) ran for the code around it."""
     dead, taken, mutable = [False] * len(events), [False] * len(events), dict[int, bool]()
 
-    def take(arg: Any) -> None:
-        if type(arg) is Ref:
-            if arg.node >= 0:
-                taken[arg.node] = True
-        elif type(arg) is list:
-            for item in arg:
-                take(item)
+    def take(args: Any) -> None:
+        for arg in args:
+            if type(arg) is Ref:
+                if arg.node >= 0:
+                    taken[arg.node] = True
+            elif type(arg) is list:
+                take(arg)
 
     for index in range(len(events) - 1, -1, -1):
         func, args, named, result, *_ = events[index]
@@ -75,10 +75,9 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
             if refs and not writes and not any(ref.storage < 0 or alive[ref.storage] for ref in refs):
                 dead[index] = True
                 continue
-        for arg in args:
-            take(arg)
-        for arg in named.values() if named else ():
-            take(arg)
+        take(args)
+        if named:
+            take(named.values())
     return dead
 
 
@@ -155,6 +154,7 @@ class Functions:
         self._sizes = Counter(event[5][1] for event in tape.events if event[5] is not None)
         self._rows: dict[int, int] = {}
         self._configs: dict[Any, int] = {}
+        self._names: dict[int, str] = {}  # by the id of a function, which the tape keeps
         self._string = enum("kind")["string"]
         self._kind = enum("region_kind")["function"]
 
@@ -169,7 +169,9 @@ class Functions:
         return row
 
     def _make(self, func: Any, size: int, operator: str, around: int) -> int:
-        name = _qualified(func)
+        name = self._names.get(id(func))
+        if name is None:
+            name = self._names[id(func)] = _qualified(func)
         if size == 1 and name.rpartition(".")[2].strip("_") == operator.strip("_"):
             return around
         config = self._configs.get(name)

@@ -101,7 +101,7 @@ class Modules:
         if names is None:
             names = self._attributes[kind] = _attributes(cls, held)
         for name in names:
-            self._entry(row, name, held[name] if name in held else getattr(module, name, None))
+            self._entry(row, name, getattr(module, name, None))
 
     def _entry(self, row: int, key: str, value: Any) -> None:
         found = self._simple(value)

@@ -98,8 +98,7 @@ class Describer:
         slopes = self._fold.slopes.get(id(ref)) if self._fold is not None else None
         if slopes is not None:
             return self._meta_row(ref, slopes)
-        plain = ref.storage >= 0 and not ref.flags
-        key = id(ref.key) if plain else (ref.key, ref.flags, ref.storage)  # the tape keeps one key of equal ones
+        key = (ref.key, ref.flags, ref.storage if ref.storage < 0 else 0)
         row = self._metas.get(key)
         if row is None:
             row = self._metas[key] = self._meta_row(ref, None)

@@ -264,8 +264,7 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
-        self._kinds: dict[int, int] = {}  # by the id of an operator, whose own hash is slow
-        self._seen: list[Any] = []  # keeps those ids
+        self._kinds: dict[Any, int] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -275,10 +274,9 @@ class Dispatch(TorchDispatchMode):
         for cls in types:
             if cls is not FakeTensor and cls is not _TENSOR:
                 return NotImplemented  # a subclass unwraps itself; what it holds comes back here
-        kind = self._kinds.get(id(func))
+        kind = self._kinds.get(func)
         if kind is None:
-            kind = self._kinds[id(func)] = _kind_of(func)
-            self._seen.append(func)
+            kind = self._kinds[func] = _kind_of(func)
         if kind == _COMPOSITE:  # reached whole in inference mode: what runs is below it
             with self:
                 out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)
@@ -292,9 +290,7 @@ class Dispatch(TorchDispatchMode):
             ref(arg) if isinstance(arg, _TENSOR) else noted(arg) if isinstance(arg, (list, tuple)) else arg
             for arg in args
         ]
-        named = (
-            {key: noted(arg) if isinstance(arg, _HOLDERS) else arg for key, arg in kwargs.items()} if kwargs else None
-        )
+        named = {key: noted(arg) for key, arg in kwargs.items()} if kwargs else None
         out = func(*args, **kwargs) if kwargs else func(*args)
         events = tape.events
         index = len(events)

@@ -116,9 +116,7 @@ class Writer:
             call, (code, offset) = self._calls[index], self._places[index]
             named = tuple(event[2]) if event[2] else None
             module = id(rows[call]) if call >= 0 else 0
-            func = event[0]
-            operator = func if type(func) is Kernel else id(func)  # which the tape keeps
-            key = (operator, module, id(code), offset, len(event[1]), named, event[8])
+            key = (event[0], module, id(code), offset, len(event[1]), named, event[8])
             signatures[index] = known.setdefault(key, len(known))
         return find_folds(signatures, folder.fold)
 

@@ -98,7 +98,7 @@ class Task:
         self._measure(new, threads)
         after = probes()
         found = {probe: max(before[probe], after[probe]) for probe in before}
-        if not note["probes"] or ratio(note["probes"], found) > ratio(found, note["probes"]):
+        if ratio(note["probes"], found) >= ratio(found, note["probes"]):
             remove(self.path)
             new.rename(self.path)
             note["probes"] = found
@@ -122,15 +122,23 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def samples_of(folder: Path, threads: int) -> Path:
+    return folder / f"samples.{threads}"
+
+
+def times_of(folder: Path, name: str, threads: int, number: int) -> Path:
+    return folder / f"{name}.{threads}.{number}.fxir"
+
+
 def tasks_of(folder: Path, names: list[str], threads: int, rounds: int) -> list[Task]:
-    models = [Task(folder / f"{name}.{threads}.{number}.fxir", name) for number in range(rounds) for name in names]
-    return [Task(folder / f"samples.{threads}"), *models]
+    models = [Task(times_of(folder, name, threads, number), name) for number in range(rounds) for name in names]
+    return [Task(samples_of(folder, threads)), *models]
 
 
-def least_probes(folder: Path, threads: int) -> Probes:
-    """The least that each probe took around all that is in a folder."""
-    notes = [json.loads(path.read_text())["probes"] for path in folder.glob(f"*.{threads}.*json")]
-    return {probe: min(note[probe] for note in notes) for probe in notes[0]} if notes else {}
+def least_probes(tasks: list[Task]) -> Probes:
+    """The least that each probe took around all that is measured."""
+    found = [note["probes"] for note in (task.read() for task in tasks) if note["probes"]]
+    return {probe: min(probes[probe] for probes in found) for probe in found[0]} if found else {}
 
 
 def measure_all(folder: Path, names: list[str], threads: int, rounds: int, seconds: float = 1e9) -> None:
@@ -138,11 +146,13 @@ def measure_all(folder: Path, names: list[str], threads: int, rounds: int, secon
     begin = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
+    tasks = tasks_of(folder, names, threads, rounds)
     for sweep in range(SWEEPS):
         longest = min(seconds, PATIENCE) if sweep else seconds
-        for task in tasks_of(folder, names, threads, rounds):
+        least = least_probes(tasks)
+        for task in tasks:
             passed = time.perf_counter() - begin
-            if passed < longest and task.slower(least_probes(folder, threads)) > SLOWER:
+            if passed < longest and task.slower(least) > SLOWER:
                 task.run(threads)
                 print(f"     sweep {sweep}, {passed:.0f} s: {task.path.name}", flush=True)
 

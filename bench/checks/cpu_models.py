@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpu_measure import ROUNDS, SLOWER, least_probes, measure_all, tasks_of
+from cpu_measure import ROUNDS, SLOWER, least_probes, measure_all, samples_of, tasks_of, times_of
 from cpu_models import FROZEN, MODELS
 
 from checks import NATIVE, ROOT, Result
@@ -92,8 +92,8 @@ def _sums(rows: list[Row]) -> str:
 
 def _probes(names: dict[str, object], threads: int, rounds: int) -> Iterator[Result]:
     """What they took beside the models, and how much was measured again because they took long."""
-    least, tasks = least_probes(FOLDER, threads), tasks_of(FOLDER, list(names), threads, rounds)
-    notes = [task.read() for task in tasks]
+    tasks = tasks_of(FOLDER, list(names), threads, rounds)
+    least, notes = least_probes(tasks), [task.read() for task in tasks]
     figures = []
     for probe in least:
         times = [1e-6 * note["probes"][probe] for note in notes]
@@ -104,12 +104,8 @@ def _probes(names: dict[str, object], threads: int, rounds: int) -> Iterator[Res
     yield Result("noisy measurements", figure, "stated", True)
 
 
-def _path(name: str, threads: int, number: int) -> Path:
-    return FOLDER / f"{name}.{threads}.{number}.fxir"
-
-
 def _row(name: str, threads: int, rounds: int, devices: dict[str, str]) -> Row:
-    programs = [Program.open(_path(name, threads, number)) for number in range(rounds)]
+    programs = [Program.open(times_of(FOLDER, name, threads, number)) for number in range(rounds)]
     reports = [Analysis(program).report("node") for program in programs]
     wholes = [report["measured"]["seconds"] for report in reports]
     measured = [
@@ -140,9 +136,8 @@ def _without(device: Path, lines: str) -> str:
 def _devices(folder: Path, threads: int) -> dict[str, str]:
     """Device files by name: the host's, fitted anew from its samples; and the two rooflines."""
     host = folder / f"host.{threads}.device"
-    samples = FOLDER / f"samples.{threads}"
     start = time.perf_counter()
-    command = [NATIVE, "calibrate", str(samples), "-o", str(host), "--noisy"]
+    command = [NATIVE, "calibrate", str(samples_of(FOLDER, threads)), "-o", str(host), "--noisy"]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     print("".join(f"     {line}\n" for line in told.splitlines()), end="")
     print(f"     fitted in {time.perf_counter() - start:.1f} s")

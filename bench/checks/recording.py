@@ -12,8 +12,7 @@ from recording_times import LLAMA
 from checks import Result, last_line
 
 _MODELS = {"bert-base": (5, 12), "resnet-50": (3, 12), LLAMA: (1, 2)}  # processes, and runs in each
-_LIMITS = {"record": 1.0, "record on fake tensors": 0.8}
-_LIMITED = "bert-base"
+_LIMITS = {("bert-base", "record"): 1.0, ("bert-base", "record on fake tensors"): 0.8}
 
 
 def recording(folder: Path) -> Iterator[Result]:
@@ -32,8 +31,8 @@ def recording(folder: Path) -> Iterator[Result]:
             ratios = sorted(times[what] / times["FlopCounterMode"] for times in found)
             ratio = statistics.median(ratios)
             seconds = statistics.median(times[what] for times in found)
-            limit = _LIMITS.get(what) if name == _LIMITED else None
-            spread = f" ({ratios[0]:.3f} to {ratios[-1]:.3f})" if processes > 1 and ratios[0] != ratios[-1] else ""
+            limit = _LIMITS.get((name, what))
+            spread = f" ({ratios[0]:.3f} to {ratios[-1]:.3f})" if ratios[0] != ratios[-1] else ""
             figure = f"{1e3 * seconds:.0f} ms, {ratio:.3f}{spread} of FlopCounterMode"
             asked = f"at most {limit:g} of it" if limit else "none"
             yield Result(f"{name}: {what}", figure, asked, limit is None or ratio <= limit)

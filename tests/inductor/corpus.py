@@ -221,6 +221,12 @@ def same_twice(x: Tensor) -> tuple[Tensor, ...]:
     return (x + 1).relu(), (x + 1).sigmoid()
 
 
+@program(S, S)
+def results_that_nobody_uses(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    values, _ = x.relu().topk(4, -1)
+    return values.exp(), torch.var_mean(y + 1, 0)[1]
+
+
 # ---- reductions -----------------------------------------------------------------------------------------------------
 
 
@@ -595,6 +601,11 @@ def average_pool() -> nn.Module:
     return nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+@program((1, 4, 14, 14))
+def large_average_pool(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x.relu(), 7) * 2
+
+
 @module((1, 3, 16, 16))
 def conv_pool_linear() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(392, 10))
@@ -759,6 +770,9 @@ def causal_mask(x: Tensor) -> Tensor:
     return (x + mask).softmax(-1)
 
 
+# ---- parts of models that need several decisions at once ------------------------------------------------------------
+
+
 @program((1, 8, 16), (24, 8), (8,))
 def positions_and_norm_of_permuted(x: Tensor, table: Tensor, weight: Tensor) -> Tensor:
     """Positions are known: the table is read row by row, which decides the order of the loops."""
@@ -797,23 +811,15 @@ def adam_in_place(weight: Tensor, gradient: Tensor, moment: Tensor, square: Tens
     return weight.sum()
 
 
-@program((1, 4, 14, 14))
-def large_average_pool(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x.relu(), 7) * 2
-
-
-@program(S, S)
-def results_that_nobody_uses(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-    values, _ = x.relu().topk(4, -1)
-    return values.exp(), torch.var_mean(y + 1, 0)[1]
-
-
 @program((1, 16, 8))
 def rotary_embedding(x: Tensor) -> Tensor:
     angles = torch.arange(16)[:, None] * (1.0 / 10000 ** (torch.arange(0, 8, 2) / 8))[None]
     angles = torch.cat([angles, angles], -1)
     half = torch.cat([-x[..., 4:], x[..., :4]], -1)
     return x * angles.cos() + half * angles.sin()
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
 
 
 @program((64, 32), (32, 256), (256, 32), (32, 384), (384, 32), (32, 256), (256, 32), (32, 512), (512, 32))

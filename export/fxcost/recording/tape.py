@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..forwards import Forwards
 from ..kernels import schema
+from .identities import Identities
 from .phases import Phases
 
 OUTSIDE = -1  # node of a reference to a tensor that no recorded operator made
@@ -90,12 +91,11 @@ class Tape:
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
-        self._refs: dict[tuple[int, int], Ref] = {}
+        self._refs: dict[tuple[int, int], Ref] = {}  # by rows of storages and of descriptions
         self._keys: dict[Any, int] = {}
         self._descriptions: list[Any] = []
-        self._storage_rows: dict[int, int] = {}
-        self._pins: list[int] = []  # weak references to storages, by their rows
-        self._aliases: list[int] = []
+        self._identities = Identities()
+        self._rows = self._identities.rows  # of storages
         self._odd_refs: dict[int, tuple[Any, Ref]] = {}
 
     # ---- tensors ----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Tape:
             key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, OUTSIDE, -1)
-        found = self._refs.get((storage, self._keys.get(key)))  # type: ignore[arg-type]
+        found = self._refs.get((self._rows.get(storage), self._keys.get(key)))  # type: ignore[arg-type]
         if found is None:
             found = self._add(tensor, storage, key, OUTSIDE, -1)
             self.outside.append((found, len(self.events)))
@@ -123,24 +123,23 @@ class Tape:
         return self._add(tensor, storage, key, node, place)
 
     def _add(self, tensor: torch.Tensor, storage: int, key: Any, node: int, place: int) -> Ref:
-        row = self._storage_rows.get(storage)
+        row = self._rows.get(storage)
         if row is None:
-            row = self._storage_rows[storage] = self._new_storage(tensor)
+            row = self._new_storage(tensor)
         number = self._keys.get(key)
         if number is None:
             number = self._keys[key] = len(self._keys)
             self._descriptions.append(key)
-        self._refs[storage, number] = ref = Ref(self._descriptions[number], row, node, place)
+        self._refs[row, number] = ref = Ref(self._descriptions[number], row, node, place)
         if key[0].is_complex:
             ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
 
     def _new_storage(self, tensor: torch.Tensor) -> int:
-        storage = tensor.untyped_storage()
-        # A weak reference keeps the identity from being given away again; the memory goes when its owners go.
-        self._pins.append(storage._weak_ref())  # type: ignore[arg-type]
+        storage, row = tensor.untyped_storage(), len(self.storages)
+        self._identities.add(storage, row)
         self.storages.append((storage.nbytes(), tensor.device))
-        return len(self.storages) - 1
+        return row
 
     def _odd_ref(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
         known = self._odd_refs.get(id(tensor))
@@ -165,34 +164,29 @@ class Tape:
         except _NO_STORAGE:
             self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
             return
-        if storage._cdata not in self._storage_rows:
-            self._storage_rows[storage._cdata] = ref.storage
-            self._aliases.append(storage._weak_ref())  # type: ignore[arg-type]
+        row = self._rows.get(storage._cdata)
+        if row is None:
+            self._identities.add(storage, row := ref.storage)
         number = self._keys.get(key)
         if number is None:
             number = self._keys[key] = len(self._keys)
             self._descriptions.append(key)
-        self._refs[storage._cdata, number] = ref
+        self._refs[row, number] = ref
 
     def storage_row(self, tensor: torch.Tensor) -> int | None:
         """The storage of a tensor, if any operator met it."""
         try:
-            return self._storage_rows.get(tensor.untyped_storage()._cdata)
+            return self._rows.get(tensor.untyped_storage()._cdata)
         except _NO_STORAGE:
             return None
 
     def alive(self) -> list[bool]:
         """Whether anybody still holds a storage, by its row."""
-        expired = torch.UntypedStorage._expired  # type: ignore[attr-defined]
-        return [not expired(pin) for pin in self._pins]
+        return self._identities.alive(len(self.storages))
 
     def free(self) -> None:
         """Lets go of the identities; the tape can be written after that, not recorded on."""
-        for pin in (*self._pins, *self._aliases):
-            torch.UntypedStorage._free_weak_ref(pin)  # type: ignore[attr-defined]
-        self._pins.clear()
-        self._aliases.clear()
-        self._storage_rows.clear()
+        self._identities.free()
         self._refs.clear()
         self._odd_refs.clear()
 

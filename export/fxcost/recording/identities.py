@@ -1,0 +1,66 @@
+"""Which storage is which, while the tensors that have them come and go."""
+
+from __future__ import annotations
+
+import torch
+
+_expired = torch.UntypedStorage._expired  # type: ignore[attr-defined]
+_let_go = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
+
+_YOUNG = 32  # new storages after which those are let go of that are gone
+_OLD = 64  # and at least so many that outlived that
+
+
+class Identities:
+    """Rows of storages, by identity. A weak reference to each keeps its identity from being given to a later one; the
+    memory goes when its owners go.
+
+    What is gone is let go of soon. It is small, but it lies between the large blocks that the tensors had, and while it
+    is there the allocator cannot join and reuse them: what runs would take other memory than it takes by itself, and
+    more of it.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, int] = {}
+        self._young: list[int] = []
+        self._old: list[int] = []
+        self._old_limit = _OLD
+
+    def add(self, storage: torch.UntypedStorage, row: int) -> None:
+        """From now on this storage, which is new here, has this row."""
+        if len(self._young) >= _YOUNG:
+            self._old += self._held(self._young)
+            self._young.clear()
+            if len(self._old) >= self._old_limit:
+                self._old = self._held(self._old)
+                self._old_limit = _OLD + 2 * len(self._old)
+        identity = storage._weak_ref()
+        self.rows[identity] = row  # type: ignore[index]
+        self._young.append(identity)  # type: ignore[arg-type]
+
+    def _held(self, identities: list[int]) -> list[int]:
+        """Those that somebody holds; the others are let go of."""
+        held = []
+        for identity in identities:
+            if _expired(identity):
+                del self.rows[identity]
+                _let_go(identity)
+            else:
+                held.append(identity)
+        return held
+
+    def alive(self, count: int) -> list[bool]:
+        """Whether anybody still holds a storage, by row; ``count`` rows."""
+        alive = [False] * count
+        for identity, row in self.rows.items():
+            if not _expired(identity):
+                alive[row] = True
+        return alive
+
+    def free(self) -> None:
+        """Lets go of all."""
+        for identity in self.rows:
+            _let_go(identity)
+        self.rows.clear()
+        self._young.clear()
+        self._old.clear()

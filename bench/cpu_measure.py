@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -28,13 +27,12 @@ from checks import NATIVE
 from cpu_models import FROZEN, MODELS
 
 from fxcost.calibrating import ALLOCATOR, measure_model
+from fxcost.probes import Probes, least, slower
 
 WARMUP, COUNTED, SECONDS = 2, 1000, 8.0  # of these seconds the quieter half counts
 ROUNDS = 3
 # What probes may take beside the least they took; how often to look for noisy measurements; no new one after so long.
 SLOWER, SWEEPS, PATIENCE = 1.2, 4, 1500.0
-
-Probes = dict[str, int]
 
 
 class Note(TypedDict):
@@ -64,11 +62,6 @@ def probes() -> Probes:
     return found
 
 
-def ratio(found: Probes, least: Probes) -> float:
-    """The most that one probe took longer; infinite where one side has none."""
-    return max((found[probe] / least[probe] for probe in found), default=math.inf) if least else math.inf
-
-
 # ---- what is measured -----------------------------------------------------------------------------------------------
 
 
@@ -86,9 +79,9 @@ class Task:
     def read(self) -> Note:
         return json.loads(self.note.read_text()) if self.note.exists() else {"tries": 0, "probes": {}}
 
-    def slower(self, least: Probes) -> float:
+    def slower(self, than: Probes) -> float:
         """How much longer the probes around it took than these; infinitely while it was not measured."""
-        return ratio(self.read()["probes"], least)
+        return slower(self.read()["probes"], than)
 
     def run(self, threads: int) -> None:
         """Measures. What was measured before is kept if the machine was quieter then."""
@@ -98,7 +91,7 @@ class Task:
         self._measure(new, threads)
         after = probes()
         found = {probe: max(before[probe], after[probe]) for probe in before}
-        if ratio(note["probes"], found) >= ratio(found, note["probes"]):
+        if slower(note["probes"], found) >= slower(found, note["probes"]):
             remove(self.path)
             new.rename(self.path)
             note["probes"] = found
@@ -137,8 +130,7 @@ def tasks_of(folder: Path, names: list[str], threads: int, rounds: int) -> list[
 
 def least_probes(tasks: list[Task]) -> Probes:
     """The least that each probe took around all that is measured."""
-    found = [note["probes"] for note in (task.read() for task in tasks) if note["probes"]]
-    return {probe: min(probes[probe] for probes in found) for probe in found[0]} if found else {}
+    return least(task.read()["probes"] for task in tasks)
 
 
 def measure_all(folder: Path, names: list[str], threads: int, rounds: int, seconds: float = 1e9) -> None:
@@ -149,10 +141,10 @@ def measure_all(folder: Path, names: list[str], threads: int, rounds: int, secon
     tasks = tasks_of(folder, names, threads, rounds)
     for sweep in range(SWEEPS):
         longest = min(seconds, PATIENCE) if sweep else seconds
-        least = least_probes(tasks)
+        quiet = least_probes(tasks)
         for task in tasks:
             passed = time.perf_counter() - begin
-            if passed < longest and task.slower(least) > SLOWER:
+            if passed < longest and task.slower(quiet) > SLOWER:
                 task.run(threads)
                 print(f"     sweep {sweep}, {passed:.0f} s: {task.path.name}", flush=True)
 

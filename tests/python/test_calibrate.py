@@ -13,7 +13,7 @@ from torch import nn
 
 from fxcost import samples
 from fxcost.binding import Analysis, Program, Status
-from fxcost.calibrating import measure_model, measure_samples
+from fxcost.calibrating import captured, measure_model, timed
 from fxcost.timing import NodeTimer, inputs_of
 
 
@@ -49,8 +49,8 @@ def test_every_sample_is_measured_and_counted() -> None:
     for case in samples.MIX:
         if case not in (samples.attention, samples.images, samples.words, samples.stem):  # larger ones
             case(builder)
-    captured = measure_samples(builder.finish(), "few", warmup=0, counted=2)
-    program = Program.from_bytes(captured.to_bytes())
+    cases = builder.finish()
+    program = Program.from_bytes(captured(cases, timed(cases, warmup=0, counted=2), "few").to_bytes())
     report = Analysis(program).report("node")
     assert all(row["measured_least_seconds"] > 0 for row in report["rows"])
     totals = Analysis(program).totals()

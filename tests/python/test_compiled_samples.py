@@ -14,7 +14,7 @@ from torch._inductor import config
 
 from fxcost import FxcostError, compiled_samples, samples
 from fxcost.binding import Analysis, Program
-from fxcost.calibrating import host, measure_samples
+from fxcost.calibrating import captured, host, timed
 from fxcost.fusion import kernels
 from fxcost.kernel_profile import profile, steps_of
 
@@ -34,18 +34,19 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_kernel_of_the_samples_has_a_time_of_its_own(measured: Path) -> None:
     program = Program.open(measured)
     rows = Analysis(program).report("node")["rows"]
-    timed = {row["name"]: row["measured_seconds"] for row in rows if row.get("measured_seconds") is not None}
+    seconds = {row["name"]: row["measured_seconds"] for row in rows if row.get("measured_seconds") is not None}
     found = kernels(program, compiled_samples.PROFILE)
-    assert len(found) == len(timed) == 9
-    assert all(len(timed.keys() & kernel.nodes) == 1 for kernel in found)
-    assert all(0 < seconds < 1 for seconds in timed.values())
+    assert len(found) == len(seconds) == 9
+    assert all(len(seconds.keys() & kernel.nodes) == 1 for kernel in found)
+    assert all(0 < value < 1 for value in seconds.values())
 
 
 def test_loops_are_timed_by_their_own_constants(measured: Path, run: Run, tmp_path: Path) -> None:
     builder = samples.Builder(1)
     samples.linear(builder)
     builder.call(torch.ops.aten.clone.default, builder.given(24_000_000))  # of more than the caches
-    measure_samples(builder.finish(), "few", warmup=0, counted=2).save(tmp_path / "few.fxir")
+    cases = builder.finish()
+    captured(cases, timed(cases, warmup=0, counted=2), "few").save(tmp_path / "few.fxir")
     device = tmp_path / "host.device"
     for loops in (False, True):
         if loops:

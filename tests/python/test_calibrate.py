@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import Run
 from torch import nn
 
-from fxcost import samples
+from fxcost import calibrating, samples
 from fxcost.binding import Analysis, Program, Status
 from fxcost.calibrating import captured, measure_model, timed
+from fxcost.guard import Progress
 from fxcost.timing import NodeTimer, inputs_of
 
 
@@ -57,6 +59,38 @@ def test_every_sample_is_measured_and_counted() -> None:
     assert totals.unknown_nodes == 0 and totals.unsized_values == 0
     for key in ("host_memory_bytes", "host_cache_2_bytes", "measured_threads = "):
         assert f"capture {key}" in program.text()
+
+
+def test_programs_of_noisy_moments_are_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quieter measurement is kept, whichever it was."""
+    took = {0: [100], 1: [150, 160, 101], 2: [130, 104], 3: [105]}  # of the probe, time after time
+    tries: dict[int, int] = dict.fromkeys(took, 0)
+
+    def measured(_: Any, seed: int, path: Path) -> dict[str, int]:
+        tries[seed] += 1
+        found = took[seed][tries[seed] - 1]
+        path.write_text(str(found))
+        return {"probe_product": found}
+
+    monkeypatch.setattr(calibrating, "_in_fork", measured)
+    calibrating._measure_programs(tmp_path, len(took), Progress())
+    assert tries == {0: 1, 1: 3, 2: 2, 3: 1}
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {f"samples-{seed:02}.fxir": str(min(found)) for seed, found in took.items()}
+
+
+def test_time_for_noisy_moments_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def measure(_: Any, seed: int, path: Path) -> dict[str, int]:
+        measured.append(seed)
+        path.touch()
+        return {"probe_product": 100 + 50 * seed}
+
+    monkeypatch.setattr(calibrating, "_in_fork", measure)
+    monkeypatch.setattr(calibrating, "PATIENCE", 0.0)
+    calibrating._measure_programs(tmp_path, 2, Progress())
+    assert sorted(measured) == [0, 1]
 
 
 def test_samples_are_the_same_each_time() -> None:

@@ -27,7 +27,7 @@ from checks import NATIVE
 from cpu_models import FROZEN, MODELS
 
 from fxcost.calibrating import ALLOCATOR, measure_model
-from fxcost.probes import Probes, least, slower
+from fxcost.probes import Probes, least, quieter, slower
 
 WARMUP, COUNTED, SECONDS = 2, 1000, 8.0  # of these seconds the quieter half counts
 ROUNDS = 3
@@ -91,7 +91,7 @@ class Task:
         self._measure(new, threads)
         after = probes()
         found = {probe: max(before[probe], after[probe]) for probe in before}
-        if slower(note["probes"], found) >= slower(found, note["probes"]):
+        if not quieter(note["probes"], found):
             remove(self.path)
             new.rename(self.path)
             note["probes"] = found

@@ -24,7 +24,7 @@ from .errors import FxcostError
 from .exporter import ambient, capture, finish
 from .guard import Progress
 from .measuring import device_name
-from .probes import Probes, least, slower
+from .probes import Probes, least, quieter, slower
 from .samples import PROBE, PROGRAMS, SHORT, Builder, Network, Samples, program, small
 from .timing import NodeTimer, add_times, inputs_of, quieter_half, without_collection
 
@@ -35,7 +35,6 @@ SLOWER, PATIENCE = 1.1, 45.0
 # Memory that was freed stays with the process, and is had again without new pages: the times are those of a process
 # that has run for a while.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": "268435456"}
-
 
 Result = TypeVar("Result")
 
@@ -183,10 +182,10 @@ def _measure_programs(folder: Path, programs: int, progress: Progress) -> None:
     seconds: dict[int, float] = {}
 
     def measure(seed: int) -> None:
-        start, new = time.perf_counter(), folder / "new.fxir"
+        start, new = time.perf_counter(), folder / "new.part"  # no program of the folder
         found = _in_fork(_measure_program, seed, new)
         seconds[seed] = time.perf_counter() - start
-        if seed not in probes or slower(found, probes[seed]) < slower(probes[seed], found):
+        if seed not in probes or quieter(found, probes[seed]):
             probes[seed] = found
             new.replace(folder / f"samples-{seed:02}.fxir")
         new.unlink(missing_ok=True)

@@ -20,3 +20,8 @@ def least(found: Iterable[Probes]) -> Probes:
 def slower(found: Probes, than: Probes) -> float:
     """The most that one probe took longer; infinite where there is nothing to compare."""
     return max((found[name] / than[name] for name in found if name in than), default=math.inf)
+
+
+def quieter(found: Probes, than: Probes) -> bool:
+    """Whether the machine was quieter beside the first."""
+    return slower(found, than) < slower(than, found)

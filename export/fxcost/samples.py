@@ -326,19 +326,20 @@ PROBE = "probe_"  # how the names of probes begin
 
 def program(seed: int) -> Samples:
     """Program ``seed`` of the calibration: all kinds of cases in a drawn order, and probes between."""
-    builder = Builder(seed)
+    builder, short = Builder(seed), seed >= PROGRAMS
     cases = [case for case, times in MIX.items() for _ in range(times)]
     builder.random.shuffle(cases)
-    if seed >= PROGRAMS and seed % 3 == 0:
+    if short and seed % 3 == 0:
         cases = [images] * STAGES
-    elif seed >= PROGRAMS:
+    elif short:
         cases = [
             builder.random.choice((images, words, words, channels_last, depthwise, convolution)),
             *cases[: SHORT_CASES - 1],
         ]
+    between = len(cases) if short else len(cases) // 3
     for number, case in enumerate(cases):
-        if number % (len(cases) // 3) == 0 and (seed < PROGRAMS or number == 0):
-            _probe(builder, copies=seed < PROGRAMS)
+        if number % between == 0:
+            _probe(builder, copies=not short)
         case(builder)
     return builder.finish()
 

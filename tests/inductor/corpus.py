@@ -29,12 +29,7 @@ def program(*shapes: tuple[int, ...] | Callable[[], Tensor]) -> Callable[[Any], 
     """A program that takes normal f32 tensors of these sizes, or what functions make."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        def build() -> Built:
-            torch.manual_seed(0)
-            inputs = tuple(shape() if callable(shape) else torch.randn(shape) for shape in shapes)
-            return Program(function).eval(), inputs
-
-        PROGRAMS[function.__name__] = build
+        _add(function.__name__, lambda: Program(function), shapes)
         return function
 
     return register
@@ -44,15 +39,19 @@ def module(*shapes: tuple[int, ...] | Callable[[], Tensor]) -> Callable[[Any], A
     """The same of a function that makes a module, with parameters of its own."""
 
     def register(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-        def build() -> Built:
-            torch.manual_seed(0)
-            inputs = tuple(shape() if callable(shape) else torch.randn(shape) for shape in shapes)
-            return make().eval(), inputs
-
-        PROGRAMS[make.__name__] = build
+        _add(make.__name__, make, shapes)
         return make
 
     return register
+
+
+def _add(name: str, make: Callable[[], nn.Module], shapes: tuple[tuple[int, ...] | Callable[[], Tensor], ...]) -> None:
+    def build() -> Built:
+        torch.manual_seed(0)
+        inputs = tuple(shape() if callable(shape) else torch.randn(shape) for shape in shapes)
+        return make().eval(), inputs
+
+    PROGRAMS[name] = build
 
 
 def ids(high: int, *size: int) -> Callable[[], Tensor]:

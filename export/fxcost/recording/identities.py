@@ -34,9 +34,9 @@ class Identities:
             if len(self._old) >= self._old_limit:
                 self._old = self._held(self._old)
                 self._old_limit = _OLD + 2 * len(self._old)
-        identity = storage._weak_ref()
-        self.rows[identity] = row  # type: ignore[index]
-        self._young.append(identity)  # type: ignore[arg-type]
+        identity: int = storage._weak_ref()  # type: ignore[assignment]
+        self.rows[identity] = row
+        self._young.append(identity)
 
     def _held(self, identities: list[int]) -> list[int]:
         """Those that somebody holds; the others are let go of."""

@@ -91,9 +91,8 @@ class Tape:
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
-        self._refs: dict[tuple[int, int], Ref] = {}  # by rows of storages and of descriptions
-        self._keys: dict[Any, int] = {}
-        self._descriptions: list[Any] = []
+        self._refs: dict[tuple[int | None, int], Ref] = {}  # by rows of storages and ids of descriptions
+        self._keys: dict[Any, Any] = {}  # one of all equal descriptions
         self._identities = Identities()
         self._rows = self._identities.rows  # of storages
         self._odd_refs: dict[int, tuple[Any, Ref]] = {}
@@ -107,7 +106,7 @@ class Tape:
             key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, OUTSIDE, -1)
-        found = self._refs.get((self._rows.get(storage), self._keys.get(key)))  # type: ignore[arg-type]
+        found = self._refs.get((self._rows.get(storage), id(self._keys.get(key))))
         if found is None:
             found = self._add(tensor, storage, key, OUTSIDE, -1)
             self.outside.append((found, len(self.events)))
@@ -126,11 +125,8 @@ class Tape:
         row = self._rows.get(storage)
         if row is None:
             row = self._new_storage(tensor)
-        number = self._keys.get(key)
-        if number is None:
-            number = self._keys[key] = len(self._keys)
-            self._descriptions.append(key)
-        self._refs[row, number] = ref = Ref(self._descriptions[number], row, node, place)
+        key = self._keys.setdefault(key, key)
+        self._refs[row, id(key)] = ref = Ref(key, row, node, place)
         if key[0].is_complex:
             ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
@@ -167,11 +163,7 @@ class Tape:
         row = self._rows.get(storage._cdata)
         if row is None:
             self._identities.add(storage, row := ref.storage)
-        number = self._keys.get(key)
-        if number is None:
-            number = self._keys[key] = len(self._keys)
-            self._descriptions.append(key)
-        self._refs[row, number] = ref
+        self._refs[row, id(self._keys.setdefault(key, key))] = ref
 
     def storage_row(self, tensor: torch.Tensor) -> int | None:
         """The storage of a tensor, if any operator met it."""

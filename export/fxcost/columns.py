@@ -80,6 +80,16 @@ def _packed(column: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     return np.asarray(column, dtype=dtype, order="C")
 
 
+def _encoded(texts: list[str]) -> tuple[bytes, list[int]]:
+    """Strings one after the other, each ended by NUL, and their lengths with it."""
+    joined = "\0".join([*texts, ""])
+    if joined.isascii() and joined.count("\0") == len(texts):  # a byte a character, as nearly always
+        return joined.encode("ascii"), [len(text) + 1 for text in texts]
+    # NUL ends a string and lone surrogates are no UTF-8: neither may reach the file.
+    data = [text.replace("\0", "�").encode("utf-8", "replace") + b"\0" for text in texts]
+    return b"".join(data), [len(text) for text in data]
+
+
 def float_bits(value: float) -> int:
     """A double as the int64 that stands for it in a payload."""
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
@@ -183,10 +193,9 @@ class Columns:
 
     def to_bytes(self) -> bytes:
         rows: dict[str, Any] = dict(self.rows)
-        # NUL ends a string and lone surrogates are no UTF-8: neither may reach the file.
-        data = [text.replace("\0", "�").encode("utf-8", "replace") + b"\0" for text in self._texts]
-        rows["string_bytes"] = np.frombuffer(b"".join(data), dtype=np.uint8)
-        rows["string_begin"] = np.cumsum([0, *map(len, data)])
+        data, lengths = _encoded(self._texts)
+        rows["string_bytes"] = np.frombuffer(data, dtype=np.uint8)
+        rows["string_begin"] = np.cumsum([0, *lengths])
         nodes = len(rows["node_op"])
         for name in ("node_region", "node_origin", "node_source"):
             if not rows[name] and nodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import sysconfig
@@ -297,6 +298,13 @@ class Output:
         self.role, self.target = role, target
 
 
+@functools.cache
+def _packages() -> tuple[str, str]:
+    """Where packages are installed."""
+    paths = sysconfig.get_paths()
+    return paths["purelib"], paths["platlib"]
+
+
 class Sources:
     """Source positions from torch's stack traces: the innermost frame outside torch and fxcost."""
 
@@ -305,8 +313,7 @@ class Sources:
         self._rows: dict[str, int] = {}
         self._files: dict[str, str | None] = {}
         self._torch = os.path.dirname(torch.__file__) + os.sep
-        paths = sysconfig.get_paths()
-        roots = {paths["purelib"], paths["platlib"], os.getcwd()}
+        roots = {*_packages(), os.getcwd()}
         self._roots = sorted((root + os.sep for root in roots if root), key=len, reverse=True)
 
     def of(self, trace: str | None) -> int:

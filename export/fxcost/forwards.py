@@ -15,18 +15,18 @@ _FRAMES = 24  # that are looked at, from the operator outwards
 
 
 class Forwards:
-    """The forwards of modules. ``codes`` has the ids of their code, whose own hash is slow."""
+    """The forwards of modules. ``codes`` has their code by its id, since its own hash is slow."""
 
     def __init__(self, modules: Collection[torch.nn.Module] = ()) -> None:
         self.modules = {id(module) for module in modules}
         self._of = {cls: _codes(cls) for cls in {type(module) for module in modules}}
-        self.codes = frozenset(id(code) for codes in self._of.values() for code in codes)
+        self.codes = {number: code for codes in self._of.values() for number, code in codes.items()}
 
     def owner(self, frame: Any, innermost: torch.nn.Module | None) -> torch.nn.Module | None:
         """The module whose forward runs in this frame, which is one of ``codes``; None when it is the innermost call's
         own."""
         code = frame.f_code
-        if innermost is None or code in self._of.get(type(innermost), ()):
+        if innermost is None or id(code) in self._of.get(type(innermost), ()):
             return None
         module = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
         return module if module is not innermost and id(module) in self.modules else None
@@ -42,11 +42,13 @@ class Forwards:
         return None
 
 
-def _codes(cls: type) -> frozenset[Any]:
-    """The code of a class's forward, and of what decorators have put it into."""
-    found = []
+def _codes(cls: type) -> dict[int, Any]:
+    """The code of a class's forward, and of what decorators have put it into, by id."""
+    found = {}
     function = getattr(cls, "forward", None)
     while function is not None:
-        found.append(getattr(function, "__code__", None))
+        code = getattr(function, "__code__", None)
+        if code is not None:
+            found[id(code)] = code
         function = getattr(function, "__wrapped__", None)
-    return frozenset(code for code in found if code is not None)
+    return found

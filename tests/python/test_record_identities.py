@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from fxir_reader import Fxir
 
@@ -11,14 +12,15 @@ from fxcost.recording.identities import Identities
 COUNT = 500
 
 
-def test_what_is_gone_is_let_go_of() -> None:
+@pytest.mark.parametrize("made", [False, True])
+def test_what_is_gone_is_let_go_of(made: bool) -> None:
     identities = Identities()
     kept = []
     for row in range(COUNT):
         storage = torch.empty(3).untyped_storage()
         if row % 10 == 0:
             kept.append(storage)
-        identities.add(storage, row)
+        identities.add(storage, row, made)
         del storage
         assert len(identities.rows) < COUNT // 2
     alive = identities.alive(COUNT)

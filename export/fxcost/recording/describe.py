@@ -32,8 +32,9 @@ class Describer:
         self._value_rows = [columns.rows[f"value_{field}"] for field in fields]
         self._storage_rows = [columns.rows[f"storage_{field}"] for field in ("bytes", "device", "origin")]
         self._scalars: dict[Any, Pair] = {}
-        self._metas: dict[Any, int] = {}
+        self._metas: dict[tuple[int, int, int], int] = {}
         self._storages: dict[int, int] = {}
+        self._devices: dict[torch.device, int] = {}
         self._token = enum("token")
         self._symbols: list[int] = []
         self._fold: Fold | None = None
@@ -98,7 +99,7 @@ class Describer:
         slopes = self._fold.slopes.get(id(ref)) if self._fold is not None else None
         if slopes is not None:
             return self._meta_row(ref, slopes)
-        key = (ref.key, ref.flags, ref.storage if ref.storage < 0 else 0)
+        key = (id(ref.key), ref.flags, ref.storage if ref.storage < 0 else 0)  # equal keys of a tape are one
         row = self._metas.get(key)
         if row is None:
             row = self._metas[key] = self._meta_row(ref, None)
@@ -140,8 +141,12 @@ class Describer:
             sizes, devices, origins = self._storage_rows
             row = self._storages[storage] = len(sizes)
             sizes.append(self._grown(size, slope))
-            devices.append(self.columns.string(str(device)))
+            devices.append(self._devices.get(device) or self._device(device))
             origins.append(origin)
+        return row
+
+    def _device(self, device: torch.device) -> int:
+        row = self._devices[device] = self.columns.string(str(device))
         return row
 
     def result(self, result: Any, name: str, index: int) -> int:

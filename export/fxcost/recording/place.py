@@ -63,8 +63,9 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
                 take(arg)
 
     for index in range(len(events) - 1, -1, -1):
-        func, args, named, result, *_ = events[index]
+        event = events[index]
         if not taken[index]:
+            func, result = event[0], event[3]
             refs = [ref for ref in (result if type(result) is list else (result,)) if type(ref) is Ref]
             writes = mutable.get(id(func))
             if writes is None:
@@ -75,9 +76,9 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
             if refs and not writes and not any(ref.storage < 0 or alive[ref.storage] for ref in refs):
                 dead[index] = True
                 continue
-        take(args)
-        if named:
-            take(named.values())
+        take(event[1])
+        if event[2]:
+            take(event[2].values())
     return dead
 
 

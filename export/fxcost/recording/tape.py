@@ -124,16 +124,16 @@ class Tape:
     def _add(self, tensor: torch.Tensor, storage: int, key: Any, node: int, place: int) -> Ref:
         row = self._rows.get(storage)
         if row is None:
-            row = self._new_storage(tensor)
+            row = self._new_storage(tensor, node != OUTSIDE)
         key = self._keys.setdefault(key, key)
         self._refs[row, id(key)] = ref = Ref(key, row, node, place)
         if key[0].is_complex:
             ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
 
-    def _new_storage(self, tensor: torch.Tensor) -> int:
+    def _new_storage(self, tensor: torch.Tensor, made: bool) -> int:
         storage, row = tensor.untyped_storage(), len(self.storages)
-        self._identities.add(storage, row)
+        self._identities.add(storage, row, made)
         self.storages.append((storage.nbytes(), tensor.device))
         return row
 
@@ -162,7 +162,7 @@ class Tape:
             return
         row = self._rows.get(storage._cdata)
         if row is None:
-            self._identities.add(storage, row := ref.storage)
+            self._identities.add(storage, row := ref.storage, made=False)
         self._refs[row, id(self._keys.setdefault(key, key))] = ref
 
     def storage_row(self, tensor: torch.Tensor) -> int | None:
@@ -214,7 +214,7 @@ class Tape:
         while frame is not None:
             code = frame.f_code
             if forwards and id(code) in forwards:
-                call, forwards = self._call_in(frame), frozenset()
+                call, forwards = self._call_in(frame), {}
             user = files.get(code.co_filename)
             if user is None:
                 file = code.co_filename

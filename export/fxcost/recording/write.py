@@ -46,8 +46,7 @@ class Writer:
         self._arg_rows = [rows[f"arg_{field}"] for field in ("name", "kind", "payload")]
         fields = ("op", "arg_begin", "result", "call", "flags", "region", "source")
         self._node_rows = [rows[f"node_{field}"] for field in fields]
-        self._ops: dict[int, tuple[Operator, str]] = {}
-        self._argnames: dict[tuple[int, int], list[int]] = {}
+        self._ops: dict[int, _Written] = {}
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
         self._paths: dict[int, str] = {}
@@ -89,16 +88,12 @@ class Writer:
         for ref, first in self.tape.outside:
             if not folds or id(ref) in used:
                 self._add_input(ref, inputs, events[first][8] if first < len(events) else 0)
-        begins = {fold.start: (number, fold) for number, fold in enumerate(folds)}
-        index = 0
-        while index < len(events):
-            if index in begins:
-                number, fold = begins[index]
-                self._add_repeat(number, fold, late[number])
-                index = fold.end
-            else:
-                self._add_node(events[index], index)
-                index += 1
+        written = 0
+        for number, fold in enumerate(folds):
+            self._add_nodes(events[written : fold.start], written)
+            self._add_repeat(number, fold, late[number])
+            written = fold.end
+        self._add_nodes(events[written:], written)
         self._end_graph()
         for number, fold in enumerate(folds):
             self._add_body(number, fold)
@@ -186,7 +181,9 @@ class Writer:
             name=columns.string(name),
             storage=NONE,
         )
-        self._node_row(self.operators.repeat().row, result, NONE, 0, NONE, NONE)
+        row = (self.operators.repeat().row, len(names), result, NONE, 0, NONE, NONE)
+        for column, entry in zip(self._node_rows, row, strict=True):
+            column.append(entry)
 
     def _add_body(self, number: int, fold: Fold) -> None:
         kind, role = self.values.kind["value"], enum("output_kind")["user_output"]
@@ -196,9 +193,9 @@ class Writer:
             for placeholder in fold.inputs:
                 value = self.describer.value(placeholder, self._name("input"), NONE, self.origin["intermediate"])
                 self._input_row(value, "user_input", "")
-            for at, event in enumerate(fold.events):
-                self._dead[fold.start + at] = all(self._dead[fold.start + at : fold.end : fold.period])
-                self._add_node(event, fold.start + at)
+            for at in range(fold.start, fold.start + fold.period):
+                self._dead[at] = all(self._dead[at : fold.end : fold.period])
+            self._add_nodes(fold.events, fold.start)
             for ref in {id(first): first for first, _ in fold.outputs}.values():
                 self.columns.add("output", role=role, kind=kind, payload=ref.row, target=0)
         self._end_graph()
@@ -210,44 +207,39 @@ class Writer:
         self._counts[base] = count + 1
         return f"{base}_{count}" if count else base
 
-    def _add_node(self, event: Event, at: int) -> None:
-        func, taken, named, result, _, function, _, _, flags, _ = event
-        known = self._ops.get(id(func))  # which the tape keeps alive; a hash of torch's own is slow
-        if known is None:
-            made = self.operators.kernel(*func) if isinstance(func, Kernel) else self.operators.get(func)
-            known = self._ops[id(func)] = made, _base_name(func)
-        op, base = known
-        self._add_arguments(op, taken, named)
-        value = self.describer.result(result, self._name(base), len(self._node_rows[0]))
-        region = self.functions.row(function, base, self.gradients.row(at))
-        call, source = self.call_rows.row(self._calls[at]), self.positions.row(self._places[at])
-        self._node_row(op.row, value, call, flags | self.flag["dead"] if self._dead[at] else flags, region, source)
-
-    def _add_arguments(self, op: Operator, taken: list[Any], named: dict[str, Any] | None) -> None:
+    def _add_nodes(self, events: list[Event], first: int) -> None:
+        """Nodes of events that follow one another, of which the first has this index on the tape. All in one loop,
+        since a call for each part of a node takes longer than the part."""
         names, kinds, payloads = self._arg_rows
-        argnames = self._argnames.get((op.row, len(taken)))
-        if argnames is None:
-            argname = self.columns.argname
-            argnames = self._argnames[op.row, len(taken)] = [argname(op.name(i)) for i in range(len(taken))]
-        names += argnames
-        if named:
-            names += map(self.columns.argname, named)
-            taken = [*taken, *named.values()]
-        encode = self.describer.encode
-        for arg in taken:
-            kind, payload = encode(arg)
-            kinds.append(kind)
-            payloads.append(payload)
-
-    def _node_row(self, op: int, result: int, call: int, flags: int, region: int, source: int) -> None:
         ops, begins, results, calls, all_flags, regions, sources = self._node_rows
-        ops.append(op)
-        begins.append(len(self._arg_rows[0]))
-        results.append(result)
-        calls.append(call)
-        all_flags.append(flags)
-        regions.append(region)
-        sources.append(source)
+        describer, functions, gradients = self.describer, self.functions.row, self.gradients.row
+        operand, origin, dead = self.values.kind["value"], self.origin["intermediate"], self.flag["dead"]
+        for at, (func, taken, named, result, _, function, _, _, flags, _) in enumerate(events, first):
+            op = self._ops.get(id(func)) or self._operator(func)  # an id which the tape keeps; torch's own hash is slow
+            names += op.argnames(len(taken), self.columns)
+            if named:
+                names += map(self.columns.argname, named)
+                taken = [*taken, *named.values()]
+            for arg in taken:
+                kind, payload = (operand, arg.row) if type(arg) is Ref else describer.encode(arg)
+                kinds.append(kind)
+                payloads.append(payload)
+            name = self._name(op.base)
+            if type(result) is Ref:
+                results.append(describer.value(result, name, len(ops), origin))
+            else:
+                results.append(describer.result(result, name, len(ops)))
+            ops.append(op.row)
+            begins.append(len(names))
+            calls.append(self.call_rows.row(self._calls[at]))
+            all_flags.append(flags | dead if self._dead[at] else flags)
+            regions.append(functions(function, op.base, gradients(at)))
+            sources.append(self.positions.row(self._places[at]))
+
+    def _operator(self, func: Any) -> _Written:
+        made = self.operators.kernel(*func) if isinstance(func, Kernel) else self.operators.get(func)
+        written = self._ops[id(func)] = _Written(made, _base_name(func))
+        return written
 
     # ---- head -------------------------------------------------------------------------------------------------------
 
@@ -269,6 +261,23 @@ class Writer:
     def capture_entry(self, key: str, value: Any) -> None:
         kind, payload = self.encode(value)
         self.columns.add("capture", key=self.columns.string(key), kind=kind, payload=payload)
+
+
+class _Written:
+    """An operator of the tape as rows: its own, and those of its arguments' names by how many are given by position.
+    ``base`` is what the names of its nodes begin with."""
+
+    __slots__ = ("_argnames", "_operator", "base", "row")
+
+    def __init__(self, operator: Operator, base: str) -> None:
+        self._operator, self.row, self.base = operator, operator.row, base
+        self._argnames: dict[int, list[int]] = {}
+
+    def argnames(self, count: int, columns: Columns) -> list[int]:
+        rows = self._argnames.get(count)
+        if rows is None:
+            rows = self._argnames[count] = [columns.argname(self._operator.name(i)) for i in range(count)]
+        return rows
 
 
 def _base_name(func: Any) -> str:

@@ -15,6 +15,8 @@ from unittest import mock
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+_WHOLE = frozenset({torch.Tensor, torch.nn.Parameter})  # classes whose tensors are no parts of others
+
 
 @contextlib.contextmanager
 def fake_group(world_size: int, rank: int = 0) -> Iterator[None]:
@@ -43,6 +45,8 @@ def all_reduce_hook(state, bucket):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 def local(tensor: Any) -> Any:
     """What this device holds of a DTensor; other tensors as they are."""
+    if type(tensor) in _WHOLE:
+        return tensor
     part = getattr(tensor, "_local_tensor", None)
     return part if isinstance(part, torch.Tensor) else tensor
 

@@ -32,6 +32,22 @@ def class_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def named_modules(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """Qualified names and modules, parents before children, a module under each of its names. As torch's own, which
+    takes as many steps for each module as it lies deep."""
+    found: list[tuple[str, torch.nn.Module]] = []
+
+    def visit(path: str, module: torch.nn.Module) -> None:
+        found.append((path, module))
+        prefix = f"{path}." if path else ""
+        for name, child in module._modules.items():
+            if child is not None:
+                visit(prefix + name, child)
+
+    visit("", model)
+    return found
+
+
 @dataclass(slots=True)
 class Call:
     """One call of a module, as seen while the model ran: the module's path, the call around it, and the tensors in and
@@ -57,7 +73,7 @@ class Modules:
         self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
 
     def add_model(self, model: torch.nn.Module) -> None:
-        self.add_named(model.named_modules(remove_duplicate=False))
+        self.add_named(named_modules(model))
 
     def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
         first: dict[int, int] = {}

@@ -10,7 +10,7 @@ import torch
 from .columns import NONE, Columns
 from .distributed import shard
 from .enums import bits, enum
-from .modules import Modules
+from .modules import Modules, named_modules
 from .values import Values
 
 
@@ -54,11 +54,10 @@ class Params:
             if rows["value_storage"][value] not in self.used_storages:
                 rows["param_flags"][row] |= unused
         place = {target: index for index, target in enumerate(tensors)}
-        order = [place.get(target, len(place)) for target in self.named]
+        places = [place.get(target, len(place)) for target in self.named]
+        order = sorted(range(len(places)), key=places.__getitem__)
         for column in ("param_value", "param_module", "param_name", "param_kind", "param_flags"):
-            rows[column][:] = [
-                entry for _, entry in sorted(zip(order, rows[column], strict=True), key=lambda pair: pair[0])
-            ]
+            rows[column][:] = [rows[column][row] for row in order]
 
     def main_dtype(self) -> torch.dtype | None:
         """The dtype of most parameters, by number of tensors."""
@@ -74,7 +73,7 @@ class Params:
 def tensors_of(model: torch.nn.Module) -> dict[str, tuple[str, torch.Tensor, bool]]:
     """Role, tensor and persistence of the parameters and buffers of a model, by qualified name; of what
     is spread over devices this device's part."""
-    return named_tensors(model.named_modules(remove_duplicate=False))
+    return named_tensors(named_modules(model))
 
 
 def named_tensors(named: Iterable[tuple[str, torch.nn.Module]]) -> dict[str, tuple[str, torch.Tensor, bool]]:

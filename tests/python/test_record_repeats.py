@@ -112,6 +112,15 @@ def test_in_place_work_and_batches_of_their_own() -> None:
     check(run)
 
 
+def test_kernels_that_code_launches_itself() -> None:
+    with fxcost.record() as recording:
+        x = torch.ones(8)
+        for _ in range(80):
+            y = x * 2
+            recording._tape.launched("triton.scale", {"x": y, "count": 8})  # as the launcher of Triton tells it
+    assert graphs(recording) == 2 and "triton.scale" in recording.report().by_op()
+
+
 def test_training_steps() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

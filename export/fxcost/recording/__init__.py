@@ -17,6 +17,7 @@ from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
 from ..forwards import Forwards
 from ..kernels import launches_told
+from ..modules import named_modules
 from ..params import tensors_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Recording:
         from .calls import Calls
         from .tape import Attempts, Dispatch, Functions, Tape
 
-        modules = list(self.model.modules()) if self.model is not None else []
+        modules = [module for _, module in named_modules(self.model)] if self.model is not None else []
         tape = Tape(Forwards(modules))
         calls = Calls(tape)
         self._state = ambient()

@@ -32,7 +32,7 @@ class Describer:
         self._value_rows = [columns.rows[f"value_{field}"] for field in fields]
         self._storage_rows = [columns.rows[f"storage_{field}"] for field in ("bytes", "device", "origin")]
         self._scalars: dict[Any, Pair] = {}
-        self._metas: dict[tuple[int, int, int], int] = {}
+        self._metas: dict[tuple[int, int], int] = {}
         self._storages: dict[int, int] = {}
         self._devices: dict[torch.device, int] = {}
         self._token = enum("token")
@@ -89,7 +89,8 @@ class Describer:
         kinds, payloads, producers, names, storages = self._value_rows
         row = ref.row = len(kinds)
         kinds.append(self._tensor)
-        payloads.append(self._meta(ref))
+        meta = self._metas.get((id(ref.key), ref.flags)) if self._fold is None else None
+        payloads.append(self._meta(ref) if meta is None else meta)
         producers.append(producer)
         names.append(self.columns.string(name) if name else 0)
         storages.append(self._storage(ref, origin))
@@ -97,9 +98,9 @@ class Describer:
 
     def _meta(self, ref: Ref) -> int:
         slopes = self._fold.slopes.get(id(ref)) if self._fold is not None else None
-        if slopes is not None:
+        if slopes is not None or ref.storage < 0:
             return self._meta_row(ref, slopes)
-        key = (id(ref.key), ref.flags, ref.storage if ref.storage < 0 else 0)  # equal keys of a tape are one
+        key = (id(ref.key), ref.flags)  # equal keys of a tape are one
         row = self._metas.get(key)
         if row is None:
             row = self._metas[key] = self._meta_row(ref, None)
@@ -140,7 +141,7 @@ class Describer:
             size, device = self.tape.storages[storage]
             sizes, devices, origins = self._storage_rows
             row = self._storages[storage] = len(sizes)
-            sizes.append(self._grown(size, slope))
+            sizes.append(self._grown(size, slope) if slope else size)
             devices.append(self._devices.get(device) or self._device(device))
             origins.append(origin)
         return row

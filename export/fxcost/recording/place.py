@@ -66,20 +66,27 @@ def dead_events(events: list[tuple[Any, ...]], alive: list[bool]) -> list[bool]:
         event = events[index]
         if not taken[index]:
             func, result = event[0], event[3]
-            refs = [ref for ref in (result if type(result) is list else (result,)) if type(ref) is Ref]
             writes = mutable.get(id(func))
             if writes is None:
                 schema = getattr(func, "_schema", None)
                 writes = mutable[id(func)] = (
                     schema is None or schema.is_mutable or not func.namespace.startswith("aten")
                 )
-            if refs and not writes and not any(ref.storage < 0 or alive[ref.storage] for ref in refs):
+            if not writes and _given_up(result, alive):
                 dead[index] = True
                 continue
         take(event[1])
         if event[2]:
             take(event[2].values())
     return dead
+
+
+def _given_up(result: Any, alive: list[bool]) -> bool:
+    """Whether a result is a tensor, or several, and nobody holds any."""
+    if type(result) is Ref:
+        return result.storage >= 0 and not alive[result.storage]
+    refs = [ref for ref in result if type(ref) is Ref] if type(result) is list else []
+    return bool(refs) and all(_given_up(ref, alive) for ref in refs)
 
 
 class Positions:
@@ -112,7 +119,7 @@ class Gradients:
 
     def __init__(self, events: list[tuple[Any, ...]], columns: Columns) -> None:
         self.columns = columns
-        self._runs = [-1] * len(events)  # by event: the first event of its run
+        self.runs = [-1] * len(events)  # by event: the first event of its run
         self._rows: dict[int, int] = {}
         self._kind = enum("region_kind")["gradient"]
         backward = bits("node_flag")["backward"]
@@ -124,14 +131,12 @@ class Gradients:
                 while end > begin and _adds_up(events[end - 1], begin):
                     end -= 1
                 if end > begin + 1:
-                    self._runs[begin:end] = [begin] * (end - begin)
+                    self.runs[begin:end] = [begin] * (end - begin)
                 begin, before = index, number
 
     def row(self, at: int) -> int:
-        """The region of an event, or NONE."""
-        begin = self._runs[at]
-        if begin < 0:
-            return NONE
+        """The region of an event of a run."""
+        begin = self.runs[at]
         row = self._rows.get(begin)
         if row is None:
             row = self._rows[begin] = self.columns.add("region", kind=self._kind, parent=NONE, config=NONE)
@@ -152,17 +157,15 @@ class Functions:
 
     def __init__(self, tape: Tape, columns: Columns) -> None:
         self.columns = columns
-        self._sizes = Counter(event[5][1] for event in tape.events if event[5] is not None)
+        self._sizes = Counter([event[5][1] for event in tape.events if event[5] is not None])
         self._rows: dict[int, int] = {}
         self._configs: dict[Any, int] = {}
         self._names: dict[int, str] = {}  # by the id of a function, which the tape keeps
         self._string = enum("kind")["string"]
         self._kind = enum("region_kind")["function"]
 
-    def row(self, function: tuple[Any, int] | None, operator: str, around: int) -> int:
+    def row(self, function: tuple[Any, int], operator: str, around: int) -> int:
         """The region of a call, or the one around it where it needs none."""
-        if function is None:
-            return around
         func, serial = function
         row = self._rows.get(serial)
         if row is None:
@@ -199,7 +202,7 @@ class CallRows:
 
     def __init__(self, calls: Calls, modules: Modules, paths: dict[int, str]) -> None:
         self.calls, self.modules, self.paths = calls, modules, paths
-        self._rows: dict[int, int] = {}
+        self.rows = {-1: NONE}  # by the index of a call, or for none
 
     def add(self, used: set[int], folds: list[Fold]) -> None:
         """``used`` are the calls that written events name."""
@@ -215,22 +218,19 @@ class CallRows:
         for index, (module, parent, trains, begin) in enumerate(self.calls.rows):
             if index not in keep and folds:
                 fold = bisect.bisect_right(starts, begin) - 1
-                if parent >= 0 and parent not in self._rows or fold >= 0 and begin < folds[fold].end:
+                if parent >= 0 and parent not in self.rows or fold >= 0 and begin < folds[fold].end:
                     continue
             path = self.paths.get(id(module)) or self._path(module)
             row = self.modules.rows[path]
             number = numbers[row] = numbers.get(row, -1) + 1
-            self._rows[index] = len(rows["call_module"])
+            self.rows[index] = len(rows["call_module"])
             rows["call_module"].append(row)
-            rows["call_parent"].append(self._rows[parent] if parent >= 0 else NONE)
+            rows["call_parent"].append(self.rows[parent])
             rows["call_number"].append(number)
             unhooked = flag["owner_view"] if index in self.calls.without_hooks else 0
             rows["call_flags"].append((flag["training"] if trains else 0) | unhooked)
             rows["call_inputs"].append(NONE)
             rows["call_outputs"].append(NONE)
-
-    def row(self, call: int) -> int:
-        return self._rows[call] if call >= 0 else NONE
 
     def _path(self, module: torch.nn.Module) -> str:
         """The model's own path, or for a module that is no part of it a name by its class."""

@@ -250,7 +250,7 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
-        self._kinds: dict[Any, int] = {}
+        self._kinds: dict[int, tuple[int, Any]] = {}  # by the id of an operator, which is kept; its own hash is slow
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -260,9 +260,10 @@ class Dispatch(TorchDispatchMode):
         for cls in types:
             if cls is not FakeTensor and cls is not _TENSOR:
                 return NotImplemented  # a subclass unwraps itself; what it holds comes back here
-        kind = self._kinds.get(func)
-        if kind is None:
-            kind = self._kinds[func] = _kind_of(func)
+        known = self._kinds.get(id(func))
+        if known is None:
+            known = self._kinds[id(func)] = _kind_of(func), func
+        kind = known[0]
         if kind == _COMPOSITE:  # reached whole in inference mode: what runs is below it
             with self:
                 out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)

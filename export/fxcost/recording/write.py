@@ -10,7 +10,7 @@ import torch
 from ..args import Pair
 from ..columns import NONE, Columns
 from ..enums import bits, enum
-from ..modules import Modules
+from ..modules import Modules, named_modules
 from ..ops import Operator, Operators
 from ..params import Params, named_tensors
 from ..symbols import Symbols
@@ -61,7 +61,7 @@ class Writer:
         if model is None:
             self.modules.add("", "")
         else:
-            named = list(model.named_modules(remove_duplicate=False))
+            named = named_modules(model)
             for path, module in named:
                 self._paths.setdefault(id(module), path)
             self.modules.add_named(named)
@@ -108,10 +108,11 @@ class Writer:
         known: dict[Any, int] = {}
         signatures = np.empty(len(events), dtype=np.int64)
         for index, event in enumerate(events):
-            call, (code, offset) = self._calls[index], self._places[index]
+            func, call, (code, offset) = event[0], self._calls[index], self._places[index]
             named = tuple(event[2]) if event[2] else None
             module = id(rows[call]) if call >= 0 else 0
-            key = (event[0], module, id(code), offset, len(event[1]), named, event[8])
+            operator = func if type(func) is Kernel else id(func)  # each launch has a Kernel of its own
+            key = (operator, module, id(code), offset, len(event[1]), named, event[8])
             signatures[index] = known.setdefault(key, len(known))
         return find_folds(signatures, folder.fold)
 
@@ -132,7 +133,7 @@ class Writer:
             role, name = "opaque", name or ("state" if flags & self.flag["optimizer"] else "grad")
         elif role == "user_input" and names and not name:  # the caller has named the inputs; this one code made
             role, name = "constant", "constant"
-        whole = tensor is not None and ref.shape == tensor.shape and ref.dtype == tensor.dtype
+        whole = tensor is not None and ref.key[:2] == (tensor.dtype, tensor.shape)
         text = self._name(f"p_{name}" if target else name or "input")
         value = self.describer.value(ref, text, NONE, self.origin[role])
         self._input_row(value, role, target)
@@ -212,7 +213,7 @@ class Writer:
         since a call for each part of a node takes longer than the part."""
         names, kinds, payloads = self._arg_rows
         ops, begins, results, calls, all_flags, regions, sources = self._node_rows
-        describer, functions, gradients = self.describer, self.functions.row, self.gradients.row
+        describer, functions, gradients, call_rows = self.describer, self.functions, self.gradients, self.call_rows.rows
         operand, origin, dead = self.values.kind["value"], self.origin["intermediate"], self.flag["dead"]
         for at, (func, taken, named, result, _, function, _, _, flags, _) in enumerate(events, first):
             op = self._ops.get(id(func)) or self._operator(func)  # an id which the tape keeps; torch's own hash is slow
@@ -231,9 +232,10 @@ class Writer:
                 results.append(describer.result(result, name, len(ops)))
             ops.append(op.row)
             begins.append(len(names))
-            calls.append(self.call_rows.row(self._calls[at]))
+            calls.append(call_rows[self._calls[at]])
             all_flags.append(flags | dead if self._dead[at] else flags)
-            regions.append(functions(function, op.base, gradients(at)))
+            region = NONE if gradients.runs[at] < 0 else gradients.row(at)
+            regions.append(region if function is None else functions.row(function, op.base, region))
             sources.append(self.positions.row(self._places[at]))
 
     def _operator(self, func: Any) -> _Written:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from fxir_reader import Fxir
 
@@ -12,15 +11,14 @@ from fxcost.recording.identities import Identities
 COUNT = 500
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_what_is_gone_is_let_go_of(made: bool) -> None:
+def test_what_is_gone_is_let_go_of() -> None:
     identities = Identities()
     kept = []
     for row in range(COUNT):
         storage = torch.empty(3).untyped_storage()
         if row % 10 == 0:
             kept.append(storage)
-        identities.add(storage, row, made)
+        identities.add(storage, row)
         del storage
         assert len(identities.rows) < COUNT // 2
     alive = identities.alive(COUNT)

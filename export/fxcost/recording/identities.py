@@ -7,9 +7,8 @@ import torch
 _expired = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _let_go = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 
-# What is gone is let go of after so many new results of operators: at least four, or an eighth of those held,
-_LEAST, _PART = 4, 8
-_OUTSIDE = 64  # and of those from outside after so many of them, or twice those held
+_YOUNG = 32  # new storages after which those are let go of that are gone
+_OLD = 64  # and at least so many that outlived that
 
 
 class Identities:
@@ -18,34 +17,29 @@ class Identities:
 
     What is gone is let go of soon. It is small, but it lies between the large blocks that the tensors had, and while it
     is there the allocator cannot join and reuse them: what runs would take other memory than it takes by itself, and
-    more of it. Storages from outside (parameters, inputs) mostly stay, and are looked through apart, seldom.
+    more of it.
     """
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
-        self._made: list[int] = []
-        self._outside: list[int] = []
-        self._made_limit, self._outside_limit = _LEAST, _OUTSIDE
+        self._young: list[int] = []
+        self._old: list[int] = []
+        self._old_limit = _OLD
 
-    def add(self, storage: torch.UntypedStorage, row: int, made: bool) -> None:
-        """From now on this storage, which is new here, has this row. ``made``: by an operator, just now."""
+    def add(self, storage: torch.UntypedStorage, row: int) -> None:
+        """From now on this storage, which is new here, has this row."""
+        if len(self._young) >= _YOUNG:
+            self._old += self._held(self._young)
+            self._young.clear()
+            if len(self._old) >= self._old_limit:
+                self._old = self._held(self._old)
+                self._old_limit = _OLD + 2 * len(self._old)
         identity: int = storage._weak_ref()  # type: ignore[assignment]
         self.rows[identity] = row
-        if made:
-            if len(self._made) >= self._made_limit:
-                self._release(self._made)
-                self._made_limit = len(self._made) + max(_LEAST, len(self._made) // _PART)
-            self._made.append(identity)
-        else:
-            if len(self._outside) >= self._outside_limit:
-                self._release(self._outside)
-                self._outside_limit = _OUTSIDE + 2 * len(self._outside)
-            self._outside.append(identity)
+        self._young.append(identity)
 
-    def _release(self, identities: list[int]) -> None:
-        """Lets go of those that nobody holds."""
-        if not any(map(_expired, identities)):
-            return
+    def _held(self, identities: list[int]) -> list[int]:
+        """Those that somebody holds; the others are let go of."""
         held = []
         for identity in identities:
             if _expired(identity):
@@ -53,7 +47,7 @@ class Identities:
                 _let_go(identity)
             else:
                 held.append(identity)
-        identities[:] = held
+        return held
 
     def alive(self, count: int) -> list[bool]:
         """Whether anybody still holds a storage, by row; ``count`` rows."""
@@ -68,5 +62,5 @@ class Identities:
         for identity in self.rows:
             _let_go(identity)
         self.rows.clear()
-        self._made.clear()
-        self._outside.clear()
+        self._young.clear()
+        self._old.clear()

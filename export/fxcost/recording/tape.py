@@ -124,16 +124,16 @@ class Tape:
     def _add(self, tensor: torch.Tensor, storage: int, key: Any, node: int, place: int) -> Ref:
         row = self._rows.get(storage)
         if row is None:
-            row = self._new_storage(tensor, node != OUTSIDE)
+            row = self._new_storage(tensor)
         key = self._keys.setdefault(key, key)
         self._refs[row, id(key)] = ref = Ref(key, row, node, place)
         if key[0].is_complex:
             ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
         return ref
 
-    def _new_storage(self, tensor: torch.Tensor, made: bool) -> int:
+    def _new_storage(self, tensor: torch.Tensor) -> int:
         storage, row = tensor.untyped_storage(), len(self.storages)
-        self._identities.add(storage, row, made)
+        self._identities.add(storage, row)
         self.storages.append((storage.nbytes(), tensor.device))
         return row
 
@@ -162,7 +162,7 @@ class Tape:
             return
         row = self._rows.get(storage._cdata)
         if row is None:
-            self._identities.add(storage, row := ref.storage, made=False)
+            self._identities.add(storage, row := ref.storage)
         self._refs[row, id(self._keys.setdefault(key, key))] = ref
 
     def storage_row(self, tensor: torch.Tensor) -> int | None:

@@ -77,9 +77,8 @@ def kind_of(modules: Collection[torch.nn.Module]) -> str | None:
             return "DistributedDataParallel"
         if cls.__name__ == "FullyShardedDataParallel" or hasattr(cls, "_get_fsdp_state"):
             return "FSDP"
-    tensors = (tensor for module in modules for tensor in module._parameters.values())
-    special = (tensor for tensor in tensors if type(tensor) is not torch.nn.Parameter and tensor is not None)
-    return "DTensor" if any(local(tensor) is not tensor for tensor in special) else None
+    parameters = (tensor for module in modules for tensor in module._parameters.values() if tensor is not None)
+    return "DTensor" if any(local(tensor) is not tensor for tensor in parameters) else None
 
 
 def groups() -> dict[str, int]:

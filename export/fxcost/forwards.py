@@ -15,12 +15,12 @@ _FRAMES = 24  # that are looked at, from the operator outwards
 
 
 class Forwards:
-    """The forwards of modules. ``codes`` has their code by its id, since its own hash is slow."""
+    """The forwards of modules. ``codes`` has the ids of their code, whose own hash is slow."""
 
     def __init__(self, modules: Collection[torch.nn.Module] = ()) -> None:
         self.modules = {id(module) for module in modules}
         self._of = {cls: _codes(cls) for cls in {type(module) for module in modules}}
-        self.codes = {number: code for codes in self._of.values() for number, code in codes.items()}
+        self.codes = frozenset().union(*self._of.values())
 
     def owner(self, frame: Any, innermost: torch.nn.Module | None) -> torch.nn.Module | None:
         """The module whose forward runs in this frame, which is one of ``codes``; None when it is the innermost call's

@@ -89,8 +89,7 @@ class Describer:
         kinds, payloads, producers, names, storages = self._value_rows
         row = ref.row = len(kinds)
         kinds.append(self._tensor)
-        meta = self._metas.get((id(ref.key), ref.flags)) if self._fold is None else None
-        payloads.append(self._meta(ref) if meta is None else meta)
+        payloads.append(self._meta(ref))
         producers.append(producer)
         names.append(self.columns.string(name) if name else 0)
         storages.append(self._storage(ref, origin))
@@ -141,7 +140,7 @@ class Describer:
             size, device = self.tape.storages[storage]
             sizes, devices, origins = self._storage_rows
             row = self._storages[storage] = len(sizes)
-            sizes.append(self._grown(size, slope) if slope else size)
+            sizes.append(self._grown(size, slope))
             devices.append(self._devices.get(device) or self._device(device))
             origins.append(origin)
         return row

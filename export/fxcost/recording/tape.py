@@ -214,7 +214,7 @@ class Tape:
         while frame is not None:
             code = frame.f_code
             if forwards and id(code) in forwards:
-                call, forwards = self._call_in(frame), {}
+                call, forwards = self._call_in(frame), frozenset()
             user = files.get(code.co_filename)
             if user is None:
                 file = code.co_filename

@@ -311,13 +311,16 @@ def _restore_storages(program: Any) -> None:
 
 
 def ambient() -> dict[str, Any]:
-    """Grad mode, and the autocast that surrounds the capture, of which the graph keeps no trace."""
+    """What surrounds the capture and leaves no trace in the graph: grad mode, autocast, an unusual default dtype."""
     autocast = {
         device: torch.get_autocast_dtype(device)
         for device in ("cpu", "cuda", "mps", "xpu")
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     }
-    return {"grad": torch.is_grad_enabled(), "autocast": autocast}
+    state = {"grad": torch.is_grad_enabled(), "autocast": autocast}
+    if torch.get_default_dtype() != torch.float32:
+        state["default_dtype"] = torch.get_default_dtype()
+    return state
 
 
 def _holds_functorch(module: torch.fx.GraphModule) -> bool:
@@ -400,8 +403,6 @@ def finish(
         "inputs": _describe_inputs(converter, graph),
         "dtype": converter.params.main_dtype(),
     }
-    if torch.get_default_dtype() != torch.float32:
-        entries["default_dtype"] = torch.get_default_dtype()
     for key, value in entries.items():
         converter.capture_entry(key, value)
     return Capture(converter.columns.to_bytes(), label)

@@ -39,7 +39,7 @@ def capture_step(
         with step.starting():
             torch.autograd.backward(goal.tensors, goal.gradients())
         step.head["loss"] = goal.text
-        step.outputs = goal.outputs() + _gradients(model, named)
+        step.give(goal.outputs() + _gradients(model, named))
     return step.capture
 
 
@@ -49,16 +49,20 @@ class _Step(Recording):
     def __init__(self, model: torch.nn.Module, label: str, inputs: dict[str, torch.Tensor]) -> None:
         super().__init__(model, label, inputs, fold=False)  # outputs may name any node
         self.head |= {"route": "joint", **_batch(inputs)}
-        self.outputs: list[tuple[str, str, torch.Tensor]] = []
+        self._outputs: list[tuple[str, str, Any]] = []
 
     def starting(self) -> contextlib.AbstractContextManager[None]:
         return self._tape.phases.starting()
 
+    def give(self, outputs: list[tuple[str, str, torch.Tensor]]) -> None:
+        """Roles and targets of outputs, and their tensors."""
+        self._outputs = [(role, target, self._tape.ref(tensor)) for role, target, tensor in outputs]
+
     def _written(self, writer: Any) -> None:
         rows, columns, role_of = writer.columns.rows, writer.columns, enum("output_kind")
         rows["graph_view"][0] = enum("view")["joint"]
-        for role, target, tensor in self.outputs:
-            kind, payload = writer.encode(self._tape.ref(tensor))
+        for role, target, ref in self._outputs:
+            kind, payload = writer.encode(ref)
             columns.add("output", role=role_of[role], kind=kind, payload=payload, target=columns.string(target))
         rows["graph_output_begin"][-1] = len(rows["output_role"])
 

@@ -73,11 +73,12 @@ class Modules:
         self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
 
     def add_model(self, model: torch.nn.Module) -> None:
-        self.add_named(named_modules(model))
+        self.add_named((path, module, vars(module)) for path, module in named_modules(model))
 
-    def add_named(self, named: Iterable[tuple[str, torch.nn.Module]]) -> None:
+    def add_named(self, named: Iterable[tuple[str, torch.nn.Module, dict[str, Any]]]) -> None:
+        """Rows of modules with their names and their attributes."""
         first: dict[int, int] = {}
-        for path, module in named:
+        for path, module, held in named:
             cls = type(module)
             known = self._classes.get(cls)
             if known is None:
@@ -88,7 +89,7 @@ class Modules:
             if same != row:
                 self._entry(row, SAME, same)
             if base is not None:
-                self._config(row, module, base)
+                self._config(row, module, held, base)
 
     def add(self, path: str, cls: str) -> int:
         """The row of a path; missing ancestors are made without a class."""
@@ -108,8 +109,8 @@ class Modules:
             self.columns.rows["module_class"][row] = self.columns.string(cls)
         return row
 
-    def _config(self, row: int, module: torch.nn.Module, base: type) -> None:
-        cls, held = type(module), vars(module)
+    def _config(self, row: int, module: torch.nn.Module, held: dict[str, Any], base: type) -> None:
+        cls = type(module)
         if base is not cls:
             self._entry(row, BASE, class_name(base))
         kind = (cls, *held)
@@ -117,7 +118,7 @@ class Modules:
         if names is None:
             names = self._attributes[kind] = _attributes(cls, held)
         for name in names:
-            self._entry(row, name, getattr(module, name, None))
+            self._entry(row, name, held[name] if name in held else getattr(module, name, None))
 
     def _entry(self, row: int, key: str, value: Any) -> None:
         found = self._simple(value)

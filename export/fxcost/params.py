@@ -39,8 +39,7 @@ class Params:
 
     def add_unused(self, tensors: dict[str, tuple[str, torch.Tensor, bool]]) -> None:
         """Parameters and buffers that no graph takes: a value of their own, which no graph reads. A parameter is
-        unused when nothing reads its storage: of tied ones, torch reads only one. Rows end in the model's order, in
-        which optimisers step."""
+        unused when nothing reads its storage: of tied ones, torch reads only one."""
         rows = self.columns.rows
         for target, (role, tensor, persistent) in tensors.items():
             if target not in self.named:
@@ -49,11 +48,15 @@ class Params:
                 if known is not None:
                     rows["value_storage"][value] = known
                 self.row(value, target, role, tensor.requires_grad, persistent)
-        unused = self._flag["unused"]
+        self.finish(tensors)
+
+    def finish(self, names: Iterable[str]) -> None:
+        """Marks those that are unused, and brings the rows into the model's order, in which optimisers step."""
+        rows, unused = self.columns.rows, self._flag["unused"]
         for row, value in enumerate(rows["param_value"]):
             if rows["value_storage"][value] not in self.used_storages:
                 rows["param_flags"][row] |= unused
-        place = {target: index for index, target in enumerate(tensors)}
+        place = {target: index for index, target in enumerate(names)}
         places = [place.get(target, len(place)) for target in self.named]
         order = sorted(range(len(places)), key=places.__getitem__)
         for column in ("param_value", "param_module", "param_name", "param_kind", "param_flags"):

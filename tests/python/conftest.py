@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,25 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _totals_are_those_of_the_program() -> Iterator[None]:
+    """Recording.totals counts one call of each kind. Of every recording that any test makes, it has to say what its
+    whole program says."""
+    from fxcost.recording import Recording
+    from fxcost.recording.totals import totals_of
+
+    write = Recording._write
+
+    def compared(self: Recording) -> None:
+        totals = self.totals if type(self) is Recording else None
+        write(self)
+        assert totals is None or totals == totals_of(self.program)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recording, "_write", compared)
+        yield
 
 
 @pytest.fixture(scope="session")

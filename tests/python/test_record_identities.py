@@ -20,12 +20,11 @@ def test_what_is_gone_is_let_go_of() -> None:
             kept.append(storage)
         identities.add(storage, row)
         del storage
-        assert len(identities.rows) < COUNT // 2
-    alive = identities.alive(COUNT)
-    assert [row for row in range(COUNT) if alive[row]] == list(range(0, COUNT, 10))
-    assert [identities.rows[storage._cdata] for storage in kept] == list(range(0, COUNT, 10))
+        assert len(identities.known) < COUNT // 2
+    assert identities.held() == list(range(0, COUNT, 10))
+    assert [identities.known[storage._cdata] for storage in kept] == list(range(0, COUNT, 10))
     identities.free()
-    assert not identities.rows
+    assert not identities.known
 
 
 def test_an_address_that_is_given_away_again_is_another_storage() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..distributed import groups, kind_of, local, propagation_unseen
+from ..distributed import groups, kind_of, propagation_unseen
 from ..errors import FxcostError, usage
 from ..exporter import Capture, ambient
 from ..forwards import Forwards
@@ -23,6 +23,9 @@ from ..params import tensors_of
 if TYPE_CHECKING:
     from ..binding import Program
     from ..report import Report
+    from .ending import Ending
+    from .totals import Totals
+    from .write import Writer
 
 
 class Recording:
@@ -47,8 +50,10 @@ class Recording:
         self._attempts = attempts  # whether an operator that fails is noted
         self.head: dict[str, Any] = {}  # what the program says of itself beside the usual
         self._stack: contextlib.ExitStack | None = None
+        self._ending: Ending | None = None  # until the program is written
         self._capture: Capture | None = None
         self._program: Program | None = None
+        self._totals: Totals | None = None
 
     # ---- recording --------------------------------------------------------------------------------------------------
 
@@ -71,12 +76,11 @@ class Recording:
         """Begins to record. A second recording with the same object replaces the first."""
         if self._stack is not None:
             raise usage("this recording has started already", "stop() before the next start()")
-        from .calls import Calls
+        from .calls import calls_told
         from .tape import Attempts, Dispatch, Functions, Tape
 
         modules = [module for _, module in named_modules(self.model)] if self.model is not None else []
         tape = Tape(Forwards(modules))
-        calls = Calls(tape)
         self._state = ambient()
         # fully_shard exchanges parameters while it runs: a device owns what it has before.
         self._tensors = tensors_of(self.model) if self.model is not None and kind_of(modules) else None
@@ -85,46 +89,52 @@ class Recording:
             stack.enter_context(tape.phases.watching(lambda: tape.call))
             stack.enter_context(propagation_unseen())
             stack.enter_context(launches_told(tape.launched))
-            stack.enter_context(calls.watching())
+            stack.enter_context(calls_told(tape))
             stack.enter_context(Functions(tape))
             self._dispatch = stack.enter_context(Attempts(tape) if self._attempts else Dispatch(tape))
             self._stack = stack.pop_all()
-        self._tape, self._calls = tape, calls
-        self._capture = self._program = None
+        self._tape = tape
+        self._ending = self._capture = self._program = self._totals = None
 
     def stop(self) -> None:
-        """Ends the recording; the program can be asked for."""
+        """Ends the recording; totals and the program can be asked for. The program is of the model as it is now."""
         if self._stack is None:
             raise usage("this recording has not started", "start() first, or use it in a with statement")
         stack, self._stack = self._stack, None
         stack.close()
-        with _uncollected():
+        from .ending import note
+
+        try:
+            with _uncollected():
+                self._ending = note(self._tape, self.model, self._tensors, self._inputs)
+        finally:
+            self._tape.free()
+            del self._dispatch, self._tensors
+        if groups():  # operators hold groups, whose names are known only as long as they exist
+            self._state["groups"] = groups()
             self._write()
 
     def _write(self) -> None:
         from .write import Writer
 
-        tape, calls = self._tape, self._calls
-        names: dict[int, str] = {}
-        for name, tensor in self._inputs.items():
-            storage = tape.storage_row(local(tensor))
-            if storage is not None:
-                names.setdefault(storage, name)
-        try:
-            writer = Writer(tape, calls, self.model, self._tensors)
-            writer.write(names, self._fold)
+        assert self._ending is not None
+        with _uncollected():
+            writer = Writer(self._tape, self._ending)
+            writer.write(writer.find_folds() if self._fold else [])
             self._written(writer)
-            for key, value in self._head(writer).items():
-                writer.capture_entry(key, value)
-            self._capture = Capture(writer.columns.to_bytes(), self.name)
-        finally:
-            tape.free()
-            del self._tape, self._calls, self._dispatch
+            self._capture = Capture(self._bytes(writer), self.name)
+        self._ending = None
+        del self._tape
 
-    def _written(self, writer: Any) -> None:
+    def _bytes(self, writer: Writer) -> bytes:
+        for key, value in self._head(writer).items():
+            writer.capture_entry(key, value)
+        return writer.columns.to_bytes()
+
+    def _written(self, writer: Writer) -> None:
         """What a recording of something in particular adds to its graph."""
 
-    def _head(self, writer: Any) -> dict[str, Any]:
+    def _head(self, writer: Writer) -> dict[str, Any]:
         from .. import __version__
 
         head = {
@@ -139,10 +149,6 @@ class Recording:
             "inputs": writer.describe_inputs(),
             "dtype": writer.params.main_dtype(),
         }
-        if groups():
-            head["groups"] = groups()
-        if torch.get_default_dtype() != torch.float32:
-            head["default_dtype"] = torch.get_default_dtype()
         return {**head, **self.head}
 
     # ---- what others put on the tape ---------------------------------------------------------------------------------
@@ -151,7 +157,7 @@ class Recording:
         """An exported program in place of the open call of a module (recording/graphs.py)."""
         from .graphs import GraphWriter
 
-        GraphWriter(self._tape, self._calls, module).write(program, inputs, results)
+        GraphWriter(self._tape, module).write(program, inputs, results)
 
     def add_opaque(self, module: torch.nn.Module) -> None:
         """What stands for the last call of a module that neither exports nor runs: the operator that failed, or where
@@ -161,7 +167,7 @@ class Recording:
 
         if isinstance(self._dispatch, Attempts) and self._dispatch.failed:
             return
-        rows = self._calls.rows
+        rows = self._tape.calls
         call = next((index for index in reversed(range(len(rows))) if rows[index][0] is module), -1)
         add_opaque(self._tape, call, type(module))
 
@@ -170,6 +176,8 @@ class Recording:
     @property
     def capture(self) -> Capture:
         """The captured program, as :func:`fxcost.capture` gives it."""
+        if self._ending is not None:
+            self._write()
         if self._capture is None:
             raise usage("nothing is recorded yet", "ask after the with block, or after stop()")
         return self._capture
@@ -181,6 +189,22 @@ class Recording:
 
             self._program = Program.from_bytes(self.capture.to_bytes(), self.name)
         return self._program
+
+    @property
+    def totals(self) -> Totals:
+        """What ran in all: FLOPs, MACs, what has no formula. Equal to what :meth:`report` says, and sooner there: as
+        long as nobody has asked for the program, it need not be written."""
+        from ..binding import Program
+        from .kinds import Kinds
+        from .totals import totals_of
+
+        if self._totals is None:
+            program = None
+            if self._ending is not None:
+                with _uncollected():
+                    program = Program.from_bytes(self._bytes(Kinds(self._tape).writer()), self.name)
+            self._totals = totals_of(program or self.program)
+        return self._totals
 
     def report(self, device: str | None = None) -> Report:
         """What ran, by module, operator and node."""
@@ -196,7 +220,8 @@ class Recording:
         return self.capture.save(path)
 
     def __repr__(self) -> str:
-        state = "recording" if self._stack is not None else "nothing recorded" if self._capture is None else "recorded"
+        ended = self._ending is not None or self._capture is not None
+        state = "recording" if self._stack is not None else "recorded" if ended else "nothing recorded"
         return f"<fxcost.Recording of {self.name}: {state}>"
 
 

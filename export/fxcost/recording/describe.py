@@ -14,7 +14,7 @@ from ..distributed import group_name
 from ..enums import bits, enum
 from ..values import Values
 from .repeats import Fold, Linear, Slopes, Varying
-from .tape import Ref, Tape
+from .tape import Events, Ref
 
 _SHARED = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format})
 _VARYING = {int: "symint", float: "symfloat", bool: "symbool"}
@@ -23,7 +23,7 @@ _VARYING = {int: "symint", float: "symfloat", bool: "symbool"}
 class Describer:
     """Writes what the tape says of tensors. Inside a fold sizes may be expressions in the trip's number."""
 
-    def __init__(self, tape: Tape, values: Values, columns: Columns) -> None:
+    def __init__(self, tape: Events, values: Values, columns: Columns) -> None:
         self.tape, self.values, self.columns = tape, values, columns
         self.origin = enum("storage_origin")
         self._value, self._tensor = values.kind["value"], values.kind["tensor"]
@@ -137,10 +137,11 @@ class Describer:
             slope = self._fold.bytes_slope.get(storage, 0)
         row = self._storages.get(storage)
         if row is None:
-            size, device = self.tape.storages[storage]
+            kept = self.tape.storages[storage]
+            device = kept.device
             sizes, devices, origins = self._storage_rows
             row = self._storages[storage] = len(sizes)
-            sizes.append(self._grown(size, slope))
+            sizes.append(self._grown(kept.bytes, slope))
             devices.append(self._devices.get(device) or self._device(device))
             origins.append(origin)
         return row

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from ..modules import clean_path
-from .calls import Calls
 from .phases import NO_NUMBER
 from .tape import Tape
 
@@ -63,8 +62,8 @@ def _leaves(value: Any) -> Iterator[Any]:
 class GraphWriter:
     """Puts one exported program on the tape, in place of the call of ``module`` that is open."""
 
-    def __init__(self, tape: Tape, calls: Calls, module: torch.nn.Module) -> None:
-        self.tape, self.calls, self.module = tape, calls, module
+    def __init__(self, tape: Tape, module: torch.nn.Module) -> None:
+        self.tape, self.module = tape, module
         self._call = tape.call
         self._rows: dict[str, int] = {}
 
@@ -142,8 +141,8 @@ class GraphWriter:
                     module = self.module.get_submodule(path)
                 except AttributeError:  # torch's own name for what it made itself
                     return row
-                known = self._rows[key] = len(self.calls.rows)
-                self.calls.rows.append((module, row, module.training, len(self.tape.events)))
+                known = self._rows[key] = len(self.tape.calls)
+                self.tape.calls.append((module, row, module.training, len(self.tape.events)))
             row = known
         return row
 

@@ -13,13 +13,12 @@ from ..convert import Sources
 from ..enums import bits, enum
 from ..modules import Modules, class_name
 from ..ops import function_name
-from .calls import Calls
 from .phases import NO_NUMBER
 from .repeats import Fold
-from .tape import Ref, Tape
+from .tape import Events, Ref
 
 
-def attribution(tape: Tape) -> tuple[list[int], list[Any]]:
+def attribution(tape: Events) -> tuple[list[int], list[Any]]:
     """Module call and position (code, offset in it) of each event. A backward operator has those of the forward
     operator whose autograd node it runs for, and what autograd adds up those of the operator before it."""
     numbers: list[int] = []
@@ -155,7 +154,7 @@ class Functions:
     """Regions for functions of torch that dispatch sees only in parts: one for each call that ran several operators,
     or one of another name."""
 
-    def __init__(self, tape: Tape, columns: Columns) -> None:
+    def __init__(self, tape: Events, columns: Columns) -> None:
         self.columns = columns
         self._sizes = Counter([event[5][1] for event in tape.events if event[5] is not None])
         self._rows: dict[int, int] = {}
@@ -200,22 +199,22 @@ def _qualified(func: Any) -> str:
 class CallRows:
     """Rows of module calls. Of a fold only the calls of its first trip are kept."""
 
-    def __init__(self, calls: Calls, modules: Modules, paths: dict[int, str]) -> None:
-        self.calls, self.modules, self.paths = calls, modules, paths
+    def __init__(self, tape: Events, modules: Modules, paths: dict[int, str]) -> None:
+        self.tape, self.modules, self.paths = tape, modules, paths
         self.rows = {-1: NONE}  # by the index of a call, or for none
 
     def add(self, used: set[int], folds: list[Fold]) -> None:
         """``used`` are the calls that written events name."""
         keep = set(used)
         for index in used:
-            parent = self.calls.rows[index][1]
+            parent = self.tape.calls[index][1]
             while parent >= 0 and parent not in keep:
                 keep.add(parent)
-                parent = self.calls.rows[parent][1]
+                parent = self.tape.calls[parent][1]
         starts = [fold.start + fold.period for fold in folds]
         flag, rows = bits("call_flag"), self.modules.columns.rows
         numbers: dict[int, int] = {}
-        for index, (module, parent, trains, begin) in enumerate(self.calls.rows):
+        for index, (module, parent, trains, begin) in enumerate(self.tape.calls):
             if index not in keep and folds:
                 fold = bisect.bisect_right(starts, begin) - 1
                 if parent >= 0 and parent not in self.rows or fold >= 0 and begin < folds[fold].end:
@@ -227,7 +226,7 @@ class CallRows:
             rows["call_module"].append(row)
             rows["call_parent"].append(self.rows[parent])
             rows["call_number"].append(number)
-            unhooked = flag["owner_view"] if index in self.calls.without_hooks else 0
+            unhooked = flag["owner_view"] if index in self.tape.without_hooks else 0
             rows["call_flags"].append((flag["training"] if trains else 0) | unhooked)
             rows["call_inputs"].append(NONE)
             rows["call_outputs"].append(NONE)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .tape import OUTSIDE, Ref, Tape
+from .tape import OUTSIDE, Events, Ref
 
 Event = tuple[Any, ...]
 Sequence = list[Any]
@@ -136,7 +136,7 @@ def _trimmed(fold: Callable[[int, int, int], Fold | None], start: int, period: i
 class Folder:
     """Folds runs of a tape. ``owned`` are the storages of the model's tensors, which never stand for one another."""
 
-    def __init__(self, tape: Tape, owned: Any) -> None:
+    def __init__(self, tape: Events, owned: Any) -> None:
         self.tape, self.events, self.owned = tape, tape.events, owned
 
     def fold(self, start: int, period: int, trips: int) -> Fold | None:
@@ -266,7 +266,7 @@ class Folder:
             )
             made.varies = True
         if first.storage >= 0 and first.storage not in made.bytes_slope:
-            slope = self._slope([storages[ref.storage][0] for ref in refs])
+            slope = self._slope([storages[ref.storage].bytes for ref in refs])
             made.bytes_slope[first.storage] = slope
 
     @staticmethod

@@ -28,6 +28,7 @@ _COMPOSITE_KEY = torch._C.DispatchKey.CompositeImplicitAutograd
 _PLAIN, _COMPOSITE, _IGNORED = range(3)
 _HOLDERS = (torch.Tensor, list, tuple, dict)
 _NO_STORAGE = (RuntimeError, NotImplementedError)
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer, FakeTensor})  # others are subclasses
 
 
 Key = tuple[torch.dtype, tuple[int, ...], tuple[int, ...], int]  # type, sizes, strides, offset
@@ -61,7 +62,7 @@ class Odd:
     def __init__(self, tensor: torch.Tensor) -> None:
         self.layout = "nested" if tensor.is_nested else tensor.layout
         self.device, self.quantized = str(tensor.device), tensor.is_quantized
-        self.subclass = type(tensor) not in (torch.Tensor, torch.nn.Parameter, FakeTensor)
+        self.subclass = type(tensor) not in _TENSORS
 
 
 class Kernel(NamedTuple):
@@ -71,18 +72,44 @@ class Kernel(NamedTuple):
     schema: str
 
 
-class Tape:
-    """Events in order. An event is (operator, arguments, keyword arguments, results, call, function, code, position in
-    the code, flags, autograd number)."""
+class Storage:
+    """Memory that tensors have. ``key`` and ``ref`` are the description under which an operator saw it last, and what
+    stands for that: nearly always the next one takes it so."""
+
+    __slots__ = ("bytes", "device", "key", "ref", "row")
+
+    ref: Ref
+
+    def __init__(self, row: int, size: int, device: torch.device) -> None:
+        self.row, self.bytes, self.device = row, size, device
+        self.key: Key | None = None
+
+
+def _flags(tensor: torch.Tensor) -> int:
+    return (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
+
+
+class Events:
+    """What a program is written from. An event is (operator, arguments, keyword arguments, results, call, function,
+    code, position in the code, flags, autograd number)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
+        self.storages: list[Storage] = []
+        self.odd: list[Odd] = []
+        # Calls of modules: (module, calling call, training, events before it). This keeps the modules alive.
+        self.calls: list[tuple[torch.nn.Module, int, bool, int]] = []
+        self.without_hooks: set[int] = set()  # calls of what was reached by its forward alone
+
+
+class Tape(Events):
+    """Events in order, as they are noted."""
 
     def __init__(self, forwards: Forwards) -> None:
+        super().__init__()
         self.forwards = forwards
-        self.calls: Any = None  # Calls, once they are watched
-        self.events: list[tuple[Any, ...]] = []
         self.phases = Phases()
-        self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
-        self.storages: list[tuple[int, torch.device]] = []  # bytes and device
-        self.odd: list[Odd] = []
         self.call = -1
         self.function: tuple[Any, int] | None = None
         self.functions = 0
@@ -91,11 +118,12 @@ class Tape:
         self.code: Any = None
         self.position = 0
         self._user_files: dict[str, bool] = {}
-        self._refs: dict[tuple[int | None, int], Ref] = {}  # by rows of storages and ids of descriptions
+        self._refs: dict[tuple[int, int], Ref] = {}  # by rows of storages and ids of earlier descriptions
         self._keys: dict[Any, Any] = {}  # one of all equal descriptions
         self._identities = Identities()
-        self._rows = self._identities.rows  # of storages
+        self._known = self._identities.known  # storages
         self._odd_refs: dict[int, tuple[Any, Ref]] = {}
+        self._unhooked: dict[tuple[int, int], int] = {}
 
     # ---- tensors ----------------------------------------------------------------------------------------------------
 
@@ -106,11 +134,16 @@ class Tape:
             key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, OUTSIDE, -1)
-        found = self._refs.get((self._rows.get(storage), id(self._keys.get(key))))
-        if found is None:
-            found = self._add(tensor, storage, key, OUTSIDE, -1)
-            self.outside.append((found, len(self.events)))
-        return found
+        known = self._known.get(storage)
+        if known is not None:
+            if known.key == key:
+                return known.ref
+            found = self._refs.get((known.row, id(self._keys.get(key))))
+            if found is not None:
+                return found
+        made = self._add(tensor, known, key, OUTSIDE, -1)
+        self.outside.append((made, len(self.events)))
+        return made
 
     def made(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
         """The reference of a result, which from now on stands for all tensors of its description."""
@@ -119,38 +152,43 @@ class Tape:
             key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, node, place)
-        return self._add(tensor, storage, key, node, place)
+        return self._add(tensor, self._known.get(storage), key, node, place)
 
-    def _add(self, tensor: torch.Tensor, storage: int, key: Any, node: int, place: int) -> Ref:
-        row = self._rows.get(storage)
-        if row is None:
-            row = self._new_storage(tensor)
+    def _add(self, tensor: torch.Tensor, storage: Storage | None, key: Any, node: int, place: int) -> Ref:
         key = self._keys.setdefault(key, key)
-        self._refs[row, id(key)] = ref = Ref(key, row, node, place)
+        if storage is None:
+            storage = self._new_storage(tensor)
+        elif storage.key is not key:
+            self._refs[storage.row, id(storage.key)] = storage.ref
+        storage.key, storage.ref = key, (ref := Ref(key, storage.row, node, place))
         if key[0].is_complex:
-            ref.flags = (2 if tensor.is_conj() else 0) | (4 if tensor.is_neg() else 0)
+            ref.flags = _flags(tensor)
         return ref
 
-    def _new_storage(self, tensor: torch.Tensor) -> int:
-        storage, row = tensor.untyped_storage(), len(self.storages)
-        self._identities.add(storage, row)
-        self.storages.append((storage.nbytes(), tensor.device))
-        return row
+    def _new_storage(self, tensor: torch.Tensor) -> Storage:
+        storage = tensor.untyped_storage()
+        made = Storage(len(self.storages), storage.nbytes(), tensor.device)
+        self._identities.add(storage, made)
+        self.storages.append(made)
+        return made
 
     def _odd_ref(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
         known = self._odd_refs.get(id(tensor))
         if known is not None and known[0]() is tensor and node == OUTSIDE:
             return known[1]
+        ref = self._odd(tensor, node, place)
+        self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
+        if node == OUTSIDE:
+            self.outside.append((ref, len(self.events)))
+        return ref
+
+    def _odd(self, tensor: torch.Tensor, node: int, place: int) -> Ref:
         try:
             shape: tuple[Any, ...] = tuple(tensor.shape)
         except RuntimeError:
             shape = ()
         self.odd.append(Odd(tensor))
-        ref = Ref((tensor.dtype, shape, (0,) * len(shape), 0), -len(self.odd), node, place)
-        self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
-        if node == OUTSIDE:
-            self.outside.append((ref, len(self.events)))
-        return ref
+        return Ref((tensor.dtype, shape, (0,) * len(shape), 0), -len(self.odd), node, place)
 
     def stands_for(self, tensor: torch.Tensor, ref: Ref) -> None:
         """From now on this tensor is what the reference means, and its storage the reference's."""
@@ -160,21 +198,42 @@ class Tape:
         except _NO_STORAGE:
             self._odd_refs[id(tensor)] = weakref.ref(tensor), ref
             return
-        row = self._rows.get(storage._cdata)
-        if row is None:
-            self._identities.add(storage, row := ref.storage)
-        self._refs[row, id(self._keys.setdefault(key, key))] = ref
+        known = self._known.get(storage._cdata)
+        if known is None:
+            known = self.storages[ref.storage] if ref.storage >= 0 else Storage(ref.storage, 0, tensor.device)
+            self._identities.add(storage, known)
+        self._refs[known.row, id(self._keys.setdefault(key, key))] = ref
+        if known.key == key:
+            known.ref = ref
+
+    def described(self, tensor: torch.Tensor) -> Ref:
+        """A reference of its own to what a model holds, whether or not any operator met it."""
+        if type(tensor) not in _TENSORS:
+            return self._odd(tensor, OUTSIDE, -1)
+        try:
+            storage = tensor.untyped_storage()._cdata
+            key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
+        except _NO_STORAGE:
+            return self._odd(tensor, OUTSIDE, -1)
+        key = self._keys.setdefault(key, key)
+        known = self._known.get(storage) or self._new_storage(tensor)
+        return Ref(key, known.row, OUTSIDE, -1, _flags(tensor) if key[0].is_complex else 0)
 
     def storage_row(self, tensor: torch.Tensor) -> int | None:
         """The storage of a tensor, if any operator met it."""
         try:
-            return self._rows.get(tensor.untyped_storage()._cdata)
+            known = self._known.get(tensor.untyped_storage()._cdata)
         except _NO_STORAGE:
             return None
+        return known.row if known is not None else None
 
     def alive(self) -> list[bool]:
         """Whether anybody still holds a storage, by its row."""
-        return self._identities.alive(len(self.storages))
+        alive = [False] * len(self.storages)
+        for storage in self._identities.held():
+            if storage.row >= 0:
+                alive[storage.row] = True
+        return alive
 
     def free(self) -> None:
         """Lets go of the identities; the tape can be written after that, not recorded on."""
@@ -229,13 +288,23 @@ class Tape:
     def _call_in(self, frame: Any) -> int:
         """The open call, or that of the module whose forward this is, which nobody called."""
         call = self.call
-        owner = self.forwards.owner(frame, self.calls.rows[call][0]) if call >= 0 else None
-        return call if owner is None else int(self.calls.without_hook(owner))
+        owner = self.forwards.owner(frame, self.calls[call][0]) if call >= 0 else None
+        return call if owner is None else self._without_hook(owner)
 
     def _call_around(self, frame: Any) -> int:
         call = self.call
-        owner = self.forwards.nearest(frame, self.calls.rows[call][0]) if call >= 0 else None
-        return call if owner is None else int(self.calls.without_hook(owner))
+        owner = self.forwards.nearest(frame, self.calls[call][0]) if call >= 0 else None
+        return call if owner is None else self._without_hook(owner)
+
+    def _without_hook(self, module: torch.nn.Module) -> int:
+        """The call of a module whose forward runs inside the open call, though it was not called itself."""
+        key = (self.call, id(module))
+        row = self._unhooked.get(key)
+        if row is None:
+            row = self._unhooked[key] = len(self.calls)
+            self.without_hooks.add(row)
+            self.calls.append((module, self.call, module.training, len(self.events)))
+        return row
 
 
 _OWN_FILES = (

@@ -10,27 +10,27 @@ import torch
 from ..args import Pair
 from ..columns import NONE, Columns
 from ..enums import bits, enum
-from ..modules import Modules, named_modules
+from ..modules import Modules
 from ..ops import Operator, Operators
-from ..params import Params, named_tensors
+from ..params import Params
 from ..symbols import Symbols
 from ..values import Values
-from .calls import Calls
 from .describe import Describer
+from .ending import Ending, Held
 from .place import CallRows, Functions, Gradients, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
-from .tape import Kernel, Ref, Tape
+from .tape import Events, Kernel, Ref
 
 Event = tuple[Any, ...]
-Tensors = dict[str, tuple[str, torch.Tensor, bool]]  # role, tensor, persistence by name
 _DESCRIBED = 8  # inputs that the head of a report names
+_NOBODYS: tuple[str, None] = ("", None)
 
 
 class Writer:
-    """Writes one tape. ``tensors``: those of the model, where it holds others at the end than it began with."""
+    """Writes one tape, of a recording that has ended."""
 
-    def __init__(self, tape: Tape, calls: Calls, model: torch.nn.Module | None, tensors: Tensors | None = None) -> None:
-        self.tape = tape
+    def __init__(self, tape: Events, ending: Ending) -> None:
+        self.tape, self.ending = tape, ending
         self.columns = Columns()
         self.values = Values(self.columns, Symbols(self.columns))
         self.operators = Operators(self.columns)
@@ -50,44 +50,34 @@ class Writer:
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
         self._paths: dict[int, str] = {}
-        self.owners = self._add_modules(model, tensors)
-        self.call_rows = CallRows(calls, self.modules, self._paths)
+        self._add_modules()
+        self.owners: dict[int, tuple[str, Held]] = {}  # the model's tensors by storage
+        for name, held in ending.tensors.items():
+            self.owners.setdefault(held.ref.storage, (name, held))
+        self._calls, self._places = attribution(tape)
+        self.call_rows = CallRows(tape, self.modules, self._paths)
 
-    def _add_modules(
-        self, model: torch.nn.Module | None, tensors: Tensors | None
-    ) -> dict[int, tuple[str, str, torch.Tensor]]:
-        """Module rows; the parameters and buffers of the model by the storage that the tape saw."""
-        self.tensors: Tensors = {}
-        if model is None:
+    def _add_modules(self) -> None:
+        named = self.ending.modules
+        for path, module, _ in named:
+            self._paths.setdefault(id(module), path)
+        self.modules.add_named(named)
+        if not named:
             self.modules.add("", "")
-        else:
-            named = named_modules(model)
-            for path, module in named:
-                self._paths.setdefault(id(module), path)
-            self.modules.add_named(named)
-            self.tensors = tensors or named_tensors(named)
-        owners: dict[int, tuple[str, str, torch.Tensor]] = {}
-        for name, (role, tensor, _) in self.tensors.items():
-            storage = self.tape.storage_row(tensor)
-            if storage is not None:
-                owners.setdefault(storage, (role, name, tensor))
-        return owners
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
 
-    def write(self, inputs: dict[int, str], folding: bool = True) -> None:
-        """``inputs``: names of tensors that the caller knows, by storage."""
+    def write(self, folds: list[Fold]) -> None:
+        """The graph; ``folds`` are the runs in it that are stored once (:meth:`find_folds`)."""
         events, rows = self.tape.events, self.columns.rows
-        self._calls, self._places = attribution(self.tape)
-        self._dead = dead_events(events, self.tape.alive())
-        folds = self._find_folds() if folding else []
+        self._dead = dead_events(events, self.ending.alive)
         kept = _kept(len(events), folds)
         self.call_rows.add({self._calls[i] for i in kept if self._calls[i] >= 0}, folds)
         used, late = _uses(events, kept, folds)
         self._start_graph("main", "captured")
         for ref, first in self.tape.outside:
             if not folds or id(ref) in used:
-                self._add_input(ref, inputs, events[first][8] if first < len(events) else 0)
+                self._add_input(ref, events[first][8] if first < len(events) else 0)
         written = 0
         for number, fold in enumerate(folds):
             self._add_nodes(events[written : fold.start], written)
@@ -97,14 +87,14 @@ class Writer:
         self._end_graph()
         for number, fold in enumerate(folds):
             self._add_body(number, fold)
-        self.params.add_unused(self.tensors)
+        self._add_unused()
         if not rows["region_kind"]:
             rows["node_region"].clear()
 
-    def _find_folds(self) -> list[Fold]:
+    def find_folds(self) -> list[Fold]:
         events = self.tape.events
         folder = Folder(self.tape, self.owners)
-        rows = [call[0] for call in self.call_rows.calls.rows]
+        rows = [call[0] for call in self.tape.calls]
         known: dict[Any, int] = {}
         signatures = np.empty(len(events), dtype=np.int64)
         for index, event in enumerate(events):
@@ -125,27 +115,33 @@ class Writer:
         rows["graph_input_begin"].append(len(rows["input_value"]))
         rows["graph_output_begin"].append(len(rows["output_role"]))
 
-    def _add_input(self, ref: Ref, names: dict[int, str], flags: int) -> None:
+    def _add_input(self, ref: Ref, flags: int) -> None:
         """Parameters and buffers by name; gradients and the optimiser's state are no inputs of the user."""
-        role, target, tensor = self.owners.get(ref.storage, ("user_input", "", None))
+        target, held = self.owners.get(ref.storage, _NOBODYS)
+        names, role = self.ending.inputs, held.role if held is not None else "user_input"
         name = target.replace(".", "_") or names.get(ref.storage, "")
         if role == "user_input" and flags & self._not_forward:
             role, name = "opaque", name or ("state" if flags & self.flag["optimizer"] else "grad")
         elif role == "user_input" and names and not name:  # the caller has named the inputs; this one code made
             role, name = "constant", "constant"
-        whole = tensor is not None and ref.key[:2] == (tensor.dtype, tensor.shape)
         text = self._name(f"p_{name}" if target else name or "input")
         value = self.describer.value(ref, text, NONE, self.origin[role])
         self._input_row(value, role, target)
         rows = self.columns.rows
         if role == "user_input":
             self._described.append((rows["value_name"][value], ref))
-        if tensor is not None:
-            storage = rows["value_storage"][value]
-            self.params.used_storages.add(storage)
-            self.values.alias_storage(tensor, storage)
-            if whole and target not in self.params.named:
-                self.params.row(value, target, role, tensor.requires_grad, self.tensors[target][2])
+        if held is not None:
+            self.params.used_storages.add(rows["value_storage"][value])
+            if ref.key[:2] == held.ref.key[:2] and target not in self.params.named:  # all of it, not a part
+                self.params.row(value, target, role, held.requires_grad, held.persistent)
+
+    def _add_unused(self) -> None:
+        """Parameters and buffers that no operator took."""
+        for target, held in self.ending.tensors.items():
+            if target not in self.params.named:
+                value = self.describer.value(held.ref, "", NONE, self.origin[held.role])
+                self.params.row(value, target, held.role, held.requires_grad, held.persistent)
+        self.params.finish(self.ending.tensors)
 
     def _input_row(self, value: int, role: str, target: str) -> None:
         rows = self.columns.rows

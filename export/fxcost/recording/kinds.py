@@ -1,0 +1,137 @@
+"""What ran in all, without its program: of calls that are alike one is counted, as often as they ran.
+
+A count takes of a call its operator, its phase, its numbers, the descriptions of its tensors, and which of its results
+are used; a model has far fewer such kinds than calls. A small program has one node for each, inside a repeat, and the
+library counts that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .ending import Ending
+from .phases import NO_NUMBER
+from .repeats import Fold
+from .tape import OUTSIDE, Events, Kernel, Ref
+from .write import Writer
+
+Event = tuple[Any, ...]
+
+
+class _Run(Fold):
+    """Calls of equally many trips, which follow one another once."""
+
+    @property
+    def end(self) -> int:
+        return self.start + self.period
+
+
+class Kinds(Events):
+    """One call of each kind, as if it were all that is on the tape; those that ran equally often lie together."""
+
+    def __init__(self, tape: Events) -> None:
+        super().__init__()
+        self.storages, self.odd = tape.storages, tape.odd
+        self._stand_ins: dict[tuple[int, int], Ref] = {}
+        self.runs: list[Fold] = []
+        self._sort(tape.events)
+
+    def writer(self) -> Writer:
+        """With the program written."""
+        writer = Writer(self, Ending(alive=[True] * len(self.storages)))
+        writer.write(self.runs)
+        return writer
+
+    def _sort(self, events: list[Event]) -> None:
+        groups: dict[int, list[Event]] = {}
+        for event, times in _kinds(events):
+            groups.setdefault(times, []).append(event)
+        for times, alike in groups.items():
+            made = [self._alone(event) for event in alike]
+            if times > 1:
+                self.runs.append(self._run(made, times))
+            self.events += made
+
+    def _alone(self, event: Event) -> Event:
+        """The call on tensors that nobody made, outside of modules and functions."""
+        func, taken, named, result, flags = event[0], event[1], event[2], event[3], event[8]
+        named = {key: self._stand_in(arg) for key, arg in named.items()} if named else None
+        return func, [self._stand_in(arg) for arg in taken], named, result, -1, None, None, 0, flags, NO_NUMBER
+
+    def _stand_in(self, arg: Any) -> Any:
+        if type(arg) is Ref:
+            key = (id(arg.key), arg.flags)
+            ref = self._stand_ins.get(key)
+            if ref is None:
+                ref = self._stand_ins[key] = Ref(arg.key, arg.storage, OUTSIDE, -1, arg.flags)
+                self.outside.append((ref, len(self.events)))
+            return ref
+        if type(arg) is list:
+            return [self._stand_in(item) for item in arg]
+        if type(arg) is dict:
+            return {key: self._stand_in(item) for key, item in arg.items()}
+        return arg
+
+    def _run(self, events: list[Event], times: int) -> _Run:
+        run = _Run(len(self.events), len(events), times, events)
+        taken = {id(ref): ref for event in events for ref in _refs([event[1], event[2]])}
+        run.operands = run.inputs = list(taken.values())
+        return run
+
+
+def _refs(value: Any) -> Iterator[Ref]:
+    if type(value) is Ref:
+        yield value
+    elif type(value) is list:
+        for item in value:
+            yield from _refs(item)
+    elif type(value) is dict:
+        yield from _refs(list(value.values()))
+
+
+# ---- which calls are alike ------------------------------------------------------------------------------------------
+
+
+def _kinds(events: list[Event]) -> Iterable[tuple[Event, int]]:
+    """A call of each kind, and how many there are."""
+    used: set[int] = set()
+    times: dict[Any, int] = {}
+    found: dict[Any, Event] = {}
+
+    def kind(arg: Any) -> Any:
+        """Equal for what counts alike. Equal descriptions of a tape are one, but for tensors without a storage."""
+        cls = type(arg)
+        if cls is Ref:
+            if arg.place >= 0:
+                used.add(id(arg))
+            return (id(arg.key), arg.flags) if arg.flags else id(arg.key)
+        if cls is list:
+            return (list, *map(kind, arg))
+        if cls is dict:
+            return (dict, *[(key, kind(item)) for key, item in arg.items()])
+        return cls, arg
+
+    for event in reversed(events):  # whoever takes a result comes before its maker
+        func, taken, named, result, flags = event[0], event[1], event[2], event[3], event[8]
+        if type(result) is Ref:
+            gives: Any = id(result.key)
+        elif type(result) is list:
+            gives = tuple([(kind(item), id(item) in used) for item in result])
+        else:
+            gives = type(result)
+        operator = func if type(func) is Kernel else id(func)  # each launch has a Kernel of its own
+        key: Any = (
+            operator,
+            flags,
+            gives,
+            *[id(arg.key) if type(arg) is Ref and arg.place < 0 and not arg.flags else kind(arg) for arg in taken],
+        )
+        if named:
+            key = (*key, *[(name, kind(arg)) for name, arg in named.items()])
+        try:
+            times[key] = times.get(key, 0) + 1
+        except TypeError:  # a number that is no number yet
+            times[key := id(event)] = 1
+        found[key] = event
+    return [(event, times[key]) for key, event in found.items()]

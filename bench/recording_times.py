@@ -1,8 +1,9 @@
 """What recording costs beside the run itself, in a process of its own.
 
-bench/recording_times.py MODEL RUNS, for bench/checks/recording.py, prints JSON: least seconds of several runs of each
-way to final totals, the ways interleaved: the forward pass alone, under FlopCounterMode, under fxcost.record, the same
-on fake tensors made from the model for the purpose, and fxcost's torch.export route.
+bench/recording_times.py MODEL ROUNDS, for bench/checks/recording.py, prints JSON: the processor's seconds of each way
+to final totals, in each round: the forward pass alone, under FlopCounterMode, under fxcost.record, the same with the
+whole program and its report, on fake tensors made from the model for the purpose, and fxcost's torch.export route.
+Every round begins with another way, so that none always runs after the same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _LLAMA_8B = {
 }
 
 
-def measure(model: torch.nn.Module, kwargs: dict[str, Any], mode: FakeTensorMode | None, runs: int) -> dict[str, float]:
+def measure(
+    model: torch.nn.Module, kwargs: dict[str, Any], mode: FakeTensorMode | None, rounds: int
+) -> dict[str, list[float]]:
     def forward() -> None:
         with mode or contextlib.nullcontext():
             model(**kwargs)
@@ -46,6 +49,11 @@ def measure(model: torch.nn.Module, kwargs: dict[str, Any], mode: FakeTensorMode
         counter.get_total_flops()
 
     def recorded() -> None:
+        with fxcost.record(model) as made:
+            forward()
+        _ = made.totals.flops
+
+    def reported() -> None:
         with fxcost.record(model) as made:
             forward()
         _ = made.report().flops
@@ -60,23 +68,25 @@ def measure(model: torch.nn.Module, kwargs: dict[str, Any], mode: FakeTensorMode
         "forward": forward,
         "FlopCounterMode": counted,
         "record": recorded,
+        "record with its report": reported,
         "record on fake tensors": on_fakes,
         "export": exported,
     }
     times: dict[str, list[float]] = {what: [] for what in actions}
     with torch.no_grad():
-        for _ in range(1 + runs):
-            for what, action in actions.items():
+        for number in range(1 + rounds):
+            ways = [*actions][number % len(actions) :] + [*actions][: number % len(actions)]
+            for what in ways:
                 start = time.process_time()
-                action()
+                actions[what]()
                 times[what].append(time.process_time() - start)
-    return {what: min(found[1:]) for what, found in times.items()}
+    return {what: found[1:] for what, found in times.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=[*MODELS, LLAMA])
-    parser.add_argument("runs", type=int)
+    parser.add_argument("rounds", type=int)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     mode = None
@@ -85,7 +95,7 @@ def main() -> int:
         model, kwargs, mode = llama.module, llama.kwargs, llama.mode
     else:
         model, kwargs = MODELS[arguments.model]()
-    print(json.dumps(measure(model.eval(), kwargs, mode, arguments.runs)))
+    print(json.dumps(measure(model.eval(), kwargs, mode, arguments.rounds)))
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import functools
+import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,15 +62,17 @@ def serialize(columns: Mapping[str, Any], version: tuple[int, int] = VERSION) ->
 
     from . import _fxir_generated as fxir  # type: ignore[attr-defined, unused-ignore]
 
-    arrays = {name: _packed(columns[name], dtype) for name, dtype in COLUMNS.items() if columns.get(name) is not None}
+    present = [name for name in COLUMNS if columns.get(name) is not None]
+    arrays = {name: _packed(columns[name], COLUMNS[name]) for name in present if len(columns[name])}
     size = sum(array.nbytes + 16 for array in arrays.values()) + 1024
     builder = flatbuffers.Builder(size)
+    empty = builder.CreateNumpyVector(np.empty(0, dtype="<i8"))  # one for all that are
     offsets = {name: builder.CreateNumpyVector(array) for name, array in arrays.items()}
     fxir.ProgramStart(builder)
     fxir.ProgramAddVersionMajor(builder, version[0])
     fxir.ProgramAddVersionMinor(builder, version[1])
-    for name, offset in offsets.items():
-        getattr(fxir, _ADD[name])(builder, offset)
+    for name in present:
+        getattr(fxir, _ADD[name])(builder, offsets.get(name, empty))
     builder.Finish(fxir.ProgramEnd(builder), file_identifier=b"FXIR")
     return bytes(builder.Output())
 
@@ -195,7 +198,7 @@ class Columns:
         rows: dict[str, Any] = dict(self.rows)
         data, lengths = _encoded(self._texts)
         rows["string_bytes"] = np.frombuffer(data, dtype=np.uint8)
-        rows["string_begin"] = np.cumsum([0, *lengths])
+        rows["string_begin"] = [*itertools.accumulate(lengths, initial=0)]
         nodes = len(rows["node_op"])
         for name in ("node_region", "node_origin", "node_source"):
             if not rows[name] and nodes:

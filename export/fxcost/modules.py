@@ -17,6 +17,9 @@ _CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
 # Keys of a module's configuration that are no attributes: its nearest class of torch.nn, where its own class is none;
 # and the row of the same module under an earlier name.
 BASE, SAME = "__base__", "__same__"
+_SCALARS = (type(None), bool, int, float, str, torch.dtype)
+_COMMON = frozenset(_SCALARS)
+Described = tuple[str, int, type, dict[str, Any]]  # qualified name, id, class and configuration of a module
 _NOT_CONFIGURATION = frozenset({"training", "call_super_init", "dump_patches"})
 
 
@@ -36,16 +39,16 @@ def named_modules(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
     """Qualified names and modules, parents before children, a module under each of its names. As torch's own, which
     takes as many steps for each module as it lies deep."""
     found: list[tuple[str, torch.nn.Module]] = []
-
-    def visit(path: str, module: torch.nn.Module) -> None:
-        found.append((path, module))
-        prefix = f"{path}." if path else ""
-        for name, child in module._modules.items():
-            if child is not None:
-                visit(prefix + name, child)
-
-    visit("", model)
+    _visit("", model, found)
     return found
+
+
+def _visit(path: str, module: torch.nn.Module, found: list[tuple[str, torch.nn.Module]]) -> None:
+    found.append((path, module))
+    prefix = f"{path}." if path else ""
+    for name, child in module._modules.items():
+        if child is not None:
+            _visit(prefix + name, child, found)
 
 
 @dataclass(slots=True)
@@ -69,27 +72,23 @@ class Modules:
         self.rows: dict[str, int] = {}
         self._modules = [self.columns.rows[f"module_{field}"] for field in ("parent", "name", "class")]
         self._configs = [self.columns.rows[f"config_{field}"] for field in ("module", "key", "kind", "payload")]
-        self._attributes: dict[tuple[Any, ...], list[str]] = {}  # by class and what a module of it holds
-        self._classes: dict[type, tuple[str, type | None]] = {}  # name, and the class that is configured
+        self._classes: dict[type, str] = {}  # names
 
     def add_model(self, model: torch.nn.Module) -> None:
-        self.add_named((path, module, vars(module)) for path, module in named_modules(model))
+        self.add_described(described(named_modules(model)))
 
-    def add_named(self, named: Iterable[tuple[str, torch.nn.Module, dict[str, Any]]]) -> None:
-        """Rows of modules with their names and their attributes."""
+    def add_described(self, modules: Iterable[Described]) -> None:
         first: dict[int, int] = {}
-        for path, module, held in named:
-            cls = type(module)
-            known = self._classes.get(cls)
-            if known is None:
-                known = self._classes[cls] = class_name(cls), _configured(cls)
-            name, base = known
+        for path, identity, cls, configuration in modules:
+            name = self._classes.get(cls)
+            if name is None:
+                name = self._classes[cls] = class_name(cls)
             row = self.add(path, name)
-            same = first.setdefault(id(module), row)
+            same = first.setdefault(identity, row)
             if same != row:
                 self._entry(row, SAME, same)
-            if base is not None:
-                self._config(row, module, held, base)
+            for key, value in configuration.items():
+                self._entry(row, key, value)
 
     def add(self, path: str, cls: str) -> int:
         """The row of a path; missing ancestors are made without a class."""
@@ -109,35 +108,56 @@ class Modules:
             self.columns.rows["module_class"][row] = self.columns.string(cls)
         return row
 
-    def _config(self, row: int, module: torch.nn.Module, held: dict[str, Any], base: type) -> None:
-        cls = type(module)
-        if base is not cls:
-            self._entry(row, BASE, class_name(base))
-        kind = (cls, *held)
-        names = self._attributes.get(kind)
-        if names is None:
-            names = self._attributes[kind] = _attributes(cls, held)
-        for name in names:
-            self._entry(row, name, held[name] if name in held else getattr(module, name, None))
-
     def _entry(self, row: int, key: str, value: Any) -> None:
-        found = self._simple(value)
-        if found is not None:
-            modules, keys, kinds, payloads = self._configs
-            modules.append(row)
-            keys.append(self.columns.string(key))
-            kinds.append(found[0])
-            payloads.append(found[1])
+        modules, keys, kinds, payloads = self._configs
+        kind, payload = self._encoded(value)
+        modules.append(row)
+        keys.append(self.columns.string(key))
+        kinds.append(kind)
+        payloads.append(payload)
 
-    def _simple(self, value: Any) -> tuple[int, int] | None:
-        if value is None or isinstance(value, (bool, int, float, str, torch.dtype)):
-            return scalar(self.values, value)
-        if isinstance(value, (tuple, list)):
-            items = [self._simple(item) for item in value]
-            known = [item for item in items if item is not None]
-            if len(known) == len(items):
-                return self.values.kind["list"], self.columns.list_row(known)
-        return None
+    def _encoded(self, value: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return self.values.kind["list"], self.columns.list_row([self._encoded(item) for item in value])
+        encoded = scalar(self.values, value)
+        assert encoded is not None  # one of _SCALARS
+        return encoded
+
+
+def described(named: Iterable[tuple[str, torch.nn.Module]]) -> list[Described]:
+    """What is written of modules. It holds neither a module nor a tensor."""
+    bases: dict[type, type | None] = {}
+    names: dict[tuple[Any, ...], list[str]] = {}  # of attributes, by class and what a module of it holds
+    found: list[Described] = []
+    for path, module in named:
+        cls = type(module)
+        if cls not in bases:
+            bases[cls] = _configured(cls)
+        base, configuration = bases[cls], dict[str, Any]()
+        if base is not None:
+            if base is not cls:
+                configuration[BASE] = class_name(base)
+            held = vars(module)
+            kind = (cls, *held)
+            attributes = names.get(kind)
+            if attributes is None:
+                attributes = names[kind] = _attributes(cls, held)
+            for name in attributes:
+                value = held[name] if name in held else getattr(module, name, None)
+                if type(value) in _COMMON or isinstance(value, _SCALARS):
+                    configuration[name] = value
+                elif isinstance(value, (tuple, list)) and _is_plain(value):
+                    configuration[name] = _frozen(value)
+        found.append((path, id(module), cls, configuration))
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _SCALARS) or (isinstance(value, (tuple, list)) and all(map(_is_plain, value)))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _attributes(cls: type, held: Iterable[str]) -> list[str]:

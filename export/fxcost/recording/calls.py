@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 from unittest import mock
 
@@ -19,15 +20,15 @@ _ASK_FOR_OVERRIDES = (
     torch.nn.TransformerEncoder,
     torch.nn.TransformerEncoderLayer,
 )
+_TOLD = "told"  # a constant of _pass_on
 
 
 @contextlib.contextmanager
 def calls_told(tape: Tape) -> Iterator[None]:
     """What this thread calls goes onto the tape."""
-    original = torch.nn.Module.__call__
     rows, thread, ident = tape.calls, threading.get_ident(), threading.get_ident
 
-    def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:
+    def told(module: Any, *args: Any, **kwargs: Any) -> Any:
         if ident() != thread:
             return original(module, *args, **kwargs)
         before = tape.call
@@ -41,5 +42,31 @@ def calls_told(tape: Tape) -> Iterator[None]:
         finally:
             tape.call = before
 
-    with mock.patch.object(torch.nn.Module, "__call__", __call__):
+    with _exchanged(told) as original:
         yield
+
+
+@contextlib.contextmanager
+def _exchanged(told: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Calls of modules go to ``told``; what they went to before. The code of the function is exchanged, not the
+    function: an attribute of Module that changes makes Python forget what it knows of every class of modules, which
+    takes longer than all calls of a model."""
+    function: Any = torch.nn.Module.__call__
+    if type(function) is not FunctionType or function.__closure__:  # somebody else's, in torch's place
+        with mock.patch.object(torch.nn.Module, "__call__", lambda *args, **kwargs: told(*args, **kwargs)):
+            yield function
+        return
+    code = function.__code__
+    same = FunctionType(code, function.__globals__, function.__name__, function.__defaults__)
+    same.__kwdefaults__ = function.__kwdefaults__
+    passing = _pass_on.__code__
+    function.__code__ = passing.replace(co_consts=tuple(told if it == _TOLD else it for it in passing.co_consts))
+    try:
+        yield same
+    finally:
+        function.__code__ = code
+
+
+def _pass_on(*args: Any, **kwargs: Any) -> Any:
+    told: Any = "told"
+    return told(*args, **kwargs)

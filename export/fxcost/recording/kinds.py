@@ -107,28 +107,24 @@ def _kinds(events: list[Event]) -> Iterable[tuple[Event, int]]:
                 used.add(id(arg))
             return (id(arg.key), arg.flags) if arg.flags else id(arg.key)
         if cls is list:
-            return (list, *map(kind, arg))
+            return (cls, *[item if type(item) is int else kind(item) for item in arg])
         if cls is dict:
-            return (dict, *[(key, kind(item)) for key, item in arg.items()])
+            return (cls, *[(key, kind(item)) for key, item in arg.items()])
         return cls, arg
 
     for event in reversed(events):  # whoever takes a result comes before its maker
-        func, taken, named, result, flags = event[0], event[1], event[2], event[3], event[8]
+        func, taken, named, result, _, _, _, _, flags, _ = event
         if type(result) is Ref:
             gives: Any = id(result.key)
         elif type(result) is list:
             gives = tuple([(kind(item), id(item) in used) for item in result])
         else:
             gives = type(result)
-        operator = func if type(func) is Kernel else id(func)  # each launch has a Kernel of its own
-        key: Any = (
-            operator,
-            flags,
-            gives,
-            *[id(arg.key) if type(arg) is Ref and arg.place < 0 and not arg.flags else kind(arg) for arg in taken],
-        )
+        key: Any = [id(arg.key) if type(arg) is Ref and arg.place < 0 and not arg.flags else kind(arg) for arg in taken]
         if named:
-            key = (*key, *[(name, kind(arg)) for name, arg in named.items()])
+            key += [(name, kind(arg)) for name, arg in named.items()]
+        # Each launch of a kernel has a Kernel of its own.
+        key = (func if type(func) is Kernel else id(func), flags, gives, *key)
         try:
             times[key] = times.get(key, 0) + 1
         except TypeError:  # a number that is no number yet

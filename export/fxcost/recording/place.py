@@ -11,8 +11,9 @@ import torch
 from ..columns import NONE, Columns
 from ..convert import Sources
 from ..enums import bits, enum
-from ..modules import Modules, class_name
+from ..modules import Modules
 from ..ops import function_name
+from .ending import Ending
 from .phases import NO_NUMBER
 from .repeats import Fold
 from .tape import Events, Ref
@@ -199,50 +200,48 @@ def _qualified(func: Any) -> str:
 class CallRows:
     """Rows of module calls. Of a fold only the calls of its first trip are kept."""
 
-    def __init__(self, tape: Events, modules: Modules, paths: dict[int, str]) -> None:
-        self.tape, self.modules, self.paths = tape, modules, paths
+    def __init__(self, ending: Ending, modules: Modules) -> None:
+        self.calls, self.modules = ending.calls, modules
+        self._paths: dict[int, str] = {}
+        for path, identity, _, _ in ending.modules:
+            self._paths.setdefault(identity, path)
+        self._families = {identity: family for family in ending.others for identity in family}
         self.rows = {-1: NONE}  # by the index of a call, or for none
 
-    def add(self, used: set[int], folds: list[Fold]) -> None:
-        """``used`` are the calls that written events name."""
+    def add(self, used: set[int], folds: list[Fold], without_hooks: set[int]) -> None:
+        """``used`` are the calls that written events name, ``without_hooks`` those of what was reached by its forward
+        alone."""
         keep = set(used)
         for index in used:
-            parent = self.tape.calls[index][1]
+            parent = self.calls[index][1]
             while parent >= 0 and parent not in keep:
                 keep.add(parent)
-                parent = self.tape.calls[parent][1]
+                parent = self.calls[parent][1]
         starts = [fold.start + fold.period for fold in folds]
         flag, rows = bits("call_flag"), self.modules.columns.rows
         numbers: dict[int, int] = {}
-        for index, (module, parent, trains, begin) in enumerate(self.tape.calls):
+        for index, (module, parent, trains, begin) in enumerate(self.calls):
             if index not in keep and folds:
                 fold = bisect.bisect_right(starts, begin) - 1
                 if parent >= 0 and parent not in self.rows or fold >= 0 and begin < folds[fold].end:
                     continue
-            path = self.paths.get(id(module)) or self._path(module)
-            row = self.modules.rows[path]
+            row = self._row(module)
             number = numbers[row] = numbers.get(row, -1) + 1
             self.rows[index] = len(rows["call_module"])
             rows["call_module"].append(row)
             rows["call_parent"].append(self.rows[parent])
             rows["call_number"].append(number)
-            unhooked = flag["owner_view"] if index in self.tape.without_hooks else 0
+            unhooked = flag["owner_view"] if index in without_hooks else 0
             rows["call_flags"].append((flag["training"] if trains else 0) | unhooked)
             rows["call_inputs"].append(NONE)
             rows["call_outputs"].append(NONE)
 
-    def _path(self, module: torch.nn.Module) -> str:
-        """The model's own path, or for a module that is no part of it a name by its class."""
-        known = self.paths.get(id(module))
-        if known is not None:  # the root's is empty
-            return known
-        base = name = type(module).__name__
-        count = 1
-        while name in self.modules.rows:
-            count += 1
-            name = f"{base}_{count}"
-        for path, part in module.named_modules():
-            if id(part) not in self.paths:
-                full = self.paths[id(part)] = f"{name}.{path}" if path else name
-                self.modules.add(full, class_name(type(part)))
-        return self.paths[id(module)]
+    def _row(self, identity: int) -> int:
+        path = self._paths.get(identity)
+        if path is None:  # of no model: with it comes all that is in it
+            family = self._families[identity]
+            self._paths |= {part: path for part, (path, _) in family.items()}
+            for path, name in family.values():
+                self.modules.add(path, name)
+            path = self._paths[identity]
+        return self.modules.rows[path]

@@ -98,7 +98,7 @@ class Events:
         self.outside: list[tuple[Ref, int]] = []  # with the event that met it first
         self.storages: list[Storage] = []
         self.odd: list[Odd] = []
-        # Calls of modules: (module, calling call, training, events before it). This keeps the modules alive.
+        # Calls of modules: (module, calling call, training, events before it). Modules live as long as these.
         self.calls: list[tuple[torch.nn.Module, int, bool, int]] = []
         self.without_hooks: set[int] = set()  # calls of what was reached by its forward alone
 
@@ -141,7 +141,7 @@ class Tape(Events):
             found = self._refs.get((known.row, id(self._keys.get(key))))
             if found is not None:
                 return found
-        made = self._add(tensor, known, key, OUTSIDE, -1)
+        made = self.made(tensor, OUTSIDE, -1)
         self.outside.append((made, len(self.events)))
         return made
 
@@ -152,15 +152,13 @@ class Tape(Events):
             key = (tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset())
         except _NO_STORAGE:
             return self._odd_ref(tensor, node, place)
-        return self._add(tensor, self._known.get(storage), key, node, place)
-
-    def _add(self, tensor: torch.Tensor, storage: Storage | None, key: Any, node: int, place: int) -> Ref:
         key = self._keys.setdefault(key, key)
-        if storage is None:
-            storage = self._new_storage(tensor)
-        elif storage.key is not key:
-            self._refs[storage.row, id(storage.key)] = storage.ref
-        storage.key, storage.ref = key, (ref := Ref(key, storage.row, node, place))
+        known = self._known.get(storage)
+        if known is None:
+            known = self._new_storage(tensor)
+        elif known.key is not key:
+            self._refs[known.row, id(known.key)] = known.ref
+        known.key, known.ref = key, (ref := Ref(key, known.row, node, place))
         if key[0].is_complex:
             ref.flags = _flags(tensor)
         return ref
@@ -236,8 +234,9 @@ class Tape(Events):
         return alive
 
     def free(self) -> None:
-        """Lets go of the identities; the tape can be written after that, not recorded on."""
+        """Lets go of identities and modules; the tape can be written after that, not recorded on."""
         self._identities.free()
+        self.calls.clear()
         self._refs.clear()
         self._odd_refs.clear()
 
@@ -319,7 +318,8 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.tape = tape
-        self._kinds: dict[int, tuple[int, Any]] = {}  # by the id of an operator, which is kept; its own hash is slow
+        # Kind, what to call, and the operator, kept for its id, by which this is: its own hash is slow.
+        self._kinds: dict[int, tuple[int, Any, Any]] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -331,8 +331,9 @@ class Dispatch(TorchDispatchMode):
                 return NotImplemented  # a subclass unwraps itself; what it holds comes back here
         known = self._kinds.get(id(func))
         if known is None:
-            known = self._kinds[id(func)] = _kind_of(func), func
-        kind = known[0]
+            call = func._op if type(func) is torch._ops.OpOverload else func  # which is all that calling it does
+            known = self._kinds[id(func)] = _kind_of(func), call, func
+        kind, run, _ = known
         if kind == _COMPOSITE:  # reached whole in inference mode: what runs is below it
             with self:
                 out = func.decompose(*args, **kwargs) if kwargs else func.decompose(*args)
@@ -347,7 +348,7 @@ class Dispatch(TorchDispatchMode):
             for arg in args
         ]
         named = {key: noted(arg) for key, arg in kwargs.items()} if kwargs else None
-        out = func(*args, **kwargs) if kwargs else func(*args)
+        out = run(*args, **kwargs) if kwargs else run(*args)
         events = tape.events
         index = len(events)
         flags, number = tape.phases.now(tape.call)

@@ -49,19 +49,16 @@ class Writer:
         self._ops: dict[int, _Written] = {}
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
-        self._paths: dict[int, str] = {}
         self._add_modules()
         self.owners: dict[int, tuple[str, Held]] = {}  # the model's tensors by storage
         for name, held in ending.tensors.items():
             self.owners.setdefault(held.ref.storage, (name, held))
         self._calls, self._places = attribution(tape)
-        self.call_rows = CallRows(tape, self.modules, self._paths)
+        self.call_rows = CallRows(ending, self.modules)
 
     def _add_modules(self) -> None:
         named = self.ending.modules
-        for path, module, _ in named:
-            self._paths.setdefault(id(module), path)
-        self.modules.add_named(named)
+        self.modules.add_described(named)
         if not named:
             self.modules.add("", "")
 
@@ -72,7 +69,7 @@ class Writer:
         events, rows = self.tape.events, self.columns.rows
         self._dead = dead_events(events, self.ending.alive)
         kept = _kept(len(events), folds)
-        self.call_rows.add({self._calls[i] for i in kept if self._calls[i] >= 0}, folds)
+        self.call_rows.add({self._calls[i] for i in kept if self._calls[i] >= 0}, folds, self.tape.without_hooks)
         used, late = _uses(events, kept, folds)
         self._start_graph("main", "captured")
         for ref, first in self.tape.outside:
@@ -94,13 +91,13 @@ class Writer:
     def find_folds(self) -> list[Fold]:
         events = self.tape.events
         folder = Folder(self.tape, self.owners)
-        rows = [call[0] for call in self.tape.calls]
+        modules = [call[0] for call in self.ending.calls]
         known: dict[Any, int] = {}
         signatures = np.empty(len(events), dtype=np.int64)
         for index, event in enumerate(events):
             func, call, (code, offset) = event[0], self._calls[index], self._places[index]
             named = tuple(event[2]) if event[2] else None
-            module = id(rows[call]) if call >= 0 else 0
+            module = modules[call] if call >= 0 else 0
             operator = func if type(func) is Kernel else id(func)  # each launch has a Kernel of its own
             key = (operator, module, id(code), offset, len(event[1]), named, event[8])
             signatures[index] = known.setdefault(key, len(known))

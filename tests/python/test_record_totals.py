@@ -57,6 +57,17 @@ def test_kinds_are_told_apart() -> None:
     assert recording.totals.matrix_flops == 3 * 128 + 64 + 128  # 2 for each of 4·4·4 or 2·4·4 products
 
 
+def test_gradients_that_nobody_takes() -> None:
+    """The backward of fused attention is counted by the gradients that are used."""
+    query, key, value = (torch.randn(1, 2, 8, 4, requires_grad=True) for _ in range(3))
+    attention = torch.nn.functional.scaled_dot_product_attention
+    with fxcost.record() as recording:
+        for times in (1, 2, 2):
+            made = [tensor * times for tensor in (query, key, value)]
+            attention(made[0], *(tensor if times == 1 else tensor.detach() for tensor in made[1:])).sum().backward()
+    assert recording.totals.phases == recording.report().phases
+
+
 def test_what_has_no_formula_is_in_the_totals_by_name() -> None:
     @torch.library.custom_op("fxcost_tests::strange", mutates_args=())
     def strange(x: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ library counts that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from .ending import Ending
@@ -44,14 +44,19 @@ class Kinds(Events):
         return writer
 
     def _sort(self, events: list[Event]) -> None:
+        alike = Alike()
         groups: dict[int, list[Event]] = {}
-        for event, times in _kinds(events):
+        for event, times in alike.found(events):
             groups.setdefault(times, []).append(event)
-        for times, alike in groups.items():
-            made = [self._alone(event) for event in alike]
-            if times > 1:
-                self.runs.append(self._run(made, times))
-            self.events += made
+        for times, group in groups.items():
+            run = _Run(len(self.events), len(group), times, [self._alone(event) for event in group])
+            self.events += run.events
+            run.operands = run.inputs = list(
+                {id(ref): ref for event in run.events for ref in _refs(event[1:3])}.values()
+            )
+            made = [item for event in group if type(event[3]) is list for item in event[3]]
+            run.outputs = [(item, item) for item in made if id(item) in alike.used]
+            self.runs.append(run)
 
     def _alone(self, event: Event) -> Event:
         """The call on tensors that nobody made, outside of modules and functions."""
@@ -73,17 +78,11 @@ class Kinds(Events):
             return {key: self._stand_in(item) for key, item in arg.items()}
         return arg
 
-    def _run(self, events: list[Event], times: int) -> _Run:
-        run = _Run(len(self.events), len(events), times, events)
-        taken = {id(ref): ref for event in events for ref in _refs([event[1], event[2]])}
-        run.operands = run.inputs = list(taken.values())
-        return run
-
 
 def _refs(value: Any) -> Iterator[Ref]:
     if type(value) is Ref:
         yield value
-    elif type(value) is list:
+    elif type(value) in (list, tuple):
         for item in value:
             yield from _refs(item)
     elif type(value) is dict:
@@ -93,41 +92,49 @@ def _refs(value: Any) -> Iterator[Ref]:
 # ---- which calls are alike ------------------------------------------------------------------------------------------
 
 
-def _kinds(events: list[Event]) -> Iterable[tuple[Event, int]]:
-    """A call of each kind, and how many there are."""
-    used: set[int] = set()
-    times: dict[Any, int] = {}
-    found: dict[Any, Event] = {}
+class Alike:
+    """Which calls count alike. ``used`` has the ids of those of several results that somebody took."""
 
-    def kind(arg: Any) -> Any:
+    def __init__(self) -> None:
+        self.used: set[int] = set()
+
+    def found(self, events: list[Event]) -> list[tuple[Event, int]]:
+        """A call of each kind, and how many there are."""
+        times: dict[Any, int] = {}
+        first: dict[Any, Event] = {}
+        kind = self._kind
+        for event in reversed(events):  # whoever takes a result comes before its maker
+            func, taken, named, result, _, _, _, _, flags, _ = event
+            key: Any = [
+                id(arg.key) if type(arg) is Ref and arg.place < 0 and not arg.flags else kind(arg) for arg in taken
+            ]
+            if named:
+                key += [(name, kind(arg)) for name, arg in named.items()]
+            gives = id(result.key) if type(result) is Ref else self._gives(result)
+            # Each launch of a kernel has a Kernel of its own.
+            key = (func if type(func) is Kernel else id(func), flags, gives, *key)
+            try:
+                times[key] = times.get(key, 0) + 1
+            except TypeError:  # a number that is no number yet
+                times[key := id(event)] = 1
+            first[key] = event
+        return [(event, times[key]) for key, event in first.items()]
+
+    def _kind(self, arg: Any) -> Any:
         """Equal for what counts alike. Equal descriptions of a tape are one, but for tensors without a storage."""
         cls = type(arg)
         if cls is Ref:
             if arg.place >= 0:
-                used.add(id(arg))
+                self.used.add(id(arg))
             return (id(arg.key), arg.flags) if arg.flags else id(arg.key)
         if cls is list:
-            return (cls, *[item if type(item) is int else kind(item) for item in arg])
+            return (cls, *[item if type(item) is int else self._kind(item) for item in arg])
         if cls is dict:
-            return (cls, *[(key, kind(item)) for key, item in arg.items()])
+            return (cls, *[(key, self._kind(item)) for key, item in arg.items()])
         return cls, arg
 
-    for event in reversed(events):  # whoever takes a result comes before its maker
-        func, taken, named, result, _, _, _, _, flags, _ = event
-        if type(result) is Ref:
-            gives: Any = id(result.key)
-        elif type(result) is list:
-            gives = tuple([(kind(item), id(item) in used) for item in result])
-        else:
-            gives = type(result)
-        key: Any = [id(arg.key) if type(arg) is Ref and arg.place < 0 and not arg.flags else kind(arg) for arg in taken]
-        if named:
-            key += [(name, kind(arg)) for name, arg in named.items()]
-        # Each launch of a kernel has a Kernel of its own.
-        key = (func if type(func) is Kernel else id(func), flags, gives, *key)
-        try:
-            times[key] = times.get(key, 0) + 1
-        except TypeError:  # a number that is no number yet
-            times[key := id(event)] = 1
-        found[key] = event
-    return [(event, times[key]) for key, event in found.items()]
+    def _gives(self, result: Any) -> Any:
+        """The same of what is no single tensor."""
+        if type(result) is not list:
+            return type(result)
+        return tuple([(id(item.key), id(item) in self.used) if type(item) is Ref else type(item) for item in result])

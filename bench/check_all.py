@@ -3,15 +3,13 @@
 Each check prints what was measured beside its limit. Timings are ratios or minima of one run on one machine, one
 thread; machines differ, so limits in milliseconds are meant for one core of a current server processor.
 
-The results of a check are kept in build/check-all until it runs again, so that the table can be made of several runs;
-it says of each check at which commit it ran.
+Of the table only those sections are written again whose checks run, each when its check has ended: it can be made of
+several runs, and says of each check at which commit it ran.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import platform
 import subprocess
@@ -72,12 +70,16 @@ CHECKS = {
 
 # Models that nobody looked at while the rules were written: looking is spent once, so only --only runs them.
 ONCE = ("fusion_unseen", "cpu_models_frozen")
-KEPT = ROOT / "build" / "check-all"
 
 
 def commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    """What is measured. The table itself is no part of it."""
+
+    def git(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
+
+    changed = git("diff", "--quiet", "HEAD", "--", ".", ":!docs/results.md").returncode != 0
+    return git("rev-parse", "--short=7", "HEAD").stdout.strip() + ("-dirty" if changed else "")
 
 
 def environment() -> str:
@@ -89,33 +91,32 @@ def environment() -> str:
     )
 
 
-def keep(name: str, results: list[Result]) -> None:
-    KEPT.mkdir(parents=True, exist_ok=True)
-    kept = {"commit": commit(), "results": [dataclasses.asdict(r) | {"holds": bool(r.holds)} for r in results]}
-    (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1))
-
-
-def table() -> str:
-    """Of the last run of every check."""
-    lines = ["# Results", "", "Written by `make check-all`. " + environment() + ".", ""]
-    missing = [name.replace("_", " ") for name in CHECKS if not (KEPT / f"{name}.json").exists()]
-    if missing:
-        lines += [f"Not run: {', '.join(missing)}.", ""]
-    for name, check in CHECKS.items():
-        if not (KEPT / f"{name}.json").exists():
-            continue
-        kept = json.loads((KEPT / f"{name}.json").read_text())
-        lines += [f"## {name.replace('_', ' ')}", "", f"{check.__doc__ or ''} (at {kept['commit']})".strip(), ""]
-        lines += ["| what | measured | limit | holds |", "|---|---|---|---|"]
-        rows = [Result(**row) for row in kept["results"]]
-        lines += [f"| {row.what} | {row.figure} | {row.limit} | {'yes' if row.holds else '**no**'} |" for row in rows]
-        lines.append("")
+def section(name: str, results: list[Result]) -> str:
+    said = f"{CHECKS[name].__doc__ or ''} (at {commit()})".strip()
+    lines = [said, "", "| what | measured | limit | holds |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.figure} | {row.limit} | {'yes' if row.holds else '**no**'} |" for row in results]
     return "\n".join(lines)
+
+
+def write(path: Path, name: str, text: str) -> None:
+    """One section; the others stay as they are."""
+    _, *parts = (path.read_text() if path.exists() else "").split("\n## ")
+    sections = {heading.strip(): body.strip() for heading, _, body in (part.partition("\n") for part in parts)}
+    sections[title(name)] = text
+    missing = [title(name) for name in CHECKS if title(name) not in sections]
+    head = ["# Results", f"Written by `make check-all`. {environment()}."]
+    head += [f"Not run: {', '.join(missing)}."] if missing else []
+    body = [f"## {title(name)}\n\n{sections[title(name)]}" for name in CHECKS if title(name) in sections]
+    path.write_text("\n\n".join([*head, *body]) + "\n")
+
+
+def title(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path, help="write the table here")
+    parser.add_argument("--write", type=Path, help="write what is measured into this table")
     parser.add_argument(
         "--only",
         nargs="*",
@@ -129,15 +130,14 @@ def main() -> int:
     results: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
-            print(f"---- {name.replace('_', ' ')}", flush=True)
+            print(f"---- {title(name)}", flush=True)
             results[name] = []
             for result in CHECKS[name](Path(folder)):
                 results[name].append(result)
                 mark = "ok  " if result.holds else "FAIL"
                 print(f"{mark} {result.what}: {result.figure} (limit: {result.limit})", flush=True)
-            keep(name, results[name])
-    if arguments.write:
-        arguments.write.write_text(table())
+            if arguments.write:
+                write(arguments.write, name, section(name, results[name]))
     return int(not all(row.holds for rows in results.values() for row in rows))
 
 

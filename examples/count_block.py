@@ -17,6 +17,8 @@ def main() -> fxcost.Report:
     images = torch.randn(8, 3, 32, 32)
     with fxcost.record(model) as recording:
         model(images).sum().backward()
+    totals = recording.totals
+    print(f"{totals.flops:,} FLOPs, {totals.matrix_flops:,} of them matrix; by phase {totals.phases}")
     report = recording.report()
     print(report)
     print("by module:", {name: row.flops for name, row in report.by_module().items()})

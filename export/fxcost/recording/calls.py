@@ -53,7 +53,7 @@ def _exchanged(told: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     takes longer than all calls of a model."""
     function: Any = torch.nn.Module.__call__
     if type(function) is not FunctionType or function.__closure__:  # somebody else's, in torch's place
-        with mock.patch.object(torch.nn.Module, "__call__", lambda *args, **kwargs: told(*args, **kwargs)):
+        with mock.patch.object(torch.nn.Module, "__call__", told):
             yield function
         return
     code = function.__code__

@@ -49,18 +49,14 @@ class Writer:
         self._ops: dict[int, _Written] = {}
         self._counts: dict[str, int] = {}
         self._described: list[tuple[int, Ref]] = []
-        self._add_modules()
+        self.modules.add_described(ending.modules)
+        if not ending.modules:
+            self.modules.add("", "")
         self.owners: dict[int, tuple[str, Held]] = {}  # the model's tensors by storage
         for name, held in ending.tensors.items():
             self.owners.setdefault(held.ref.storage, (name, held))
         self._calls, self._places = attribution(tape)
         self.call_rows = CallRows(ending, self.modules)
-
-    def _add_modules(self) -> None:
-        named = self.ending.modules
-        self.modules.add_described(named)
-        if not named:
-            self.modules.add("", "")
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,8 @@ class Recording:
         if self._stack is not None:
             raise usage("this recording has started already", "stop() before the next start()")
         from .calls import calls_told
-        from .tape import Attempts, Dispatch, Functions, Tape
+        from .modes import Attempts, Dispatch, Functions
+        from .tape import Tape
 
         modules = [module for _, module in named_modules(self.model)] if self.model is not None else []
         tape = Tape(Forwards(modules))
@@ -163,7 +164,7 @@ class Recording:
         """What stands for the last call of a module that neither exports nor runs: the operator that failed, or where
         none did, one of the module's class."""
         from .graphs import add_opaque
-        from .tape import Attempts
+        from .modes import Attempts
 
         if isinstance(self._dispatch, Attempts) and self._dispatch.failed:
             return

@@ -13,8 +13,8 @@ from ..columns import NONE, Columns
 from ..distributed import group_name
 from ..enums import bits, enum
 from ..values import Values
+from .events import Events, Ref
 from .repeats import Fold, Linear, Slopes, Varying
-from .tape import Events, Ref
 
 _SHARED = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format})
 _VARYING = {int: "symint", float: "symfloat", bool: "symbool"}

@@ -12,7 +12,8 @@ import torch
 from ..distributed import local
 from ..modules import Described, class_name, described, named_modules
 from ..params import named_tensors
-from .tape import Ref, Tape
+from .events import Ref
+from .tape import Tape
 
 Tensors = dict[str, tuple[str, torch.Tensor, bool]]  # role, tensor, persistence by name
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .ending import Ending
+from .events import OUTSIDE, Events, Kernel, Ref
 from .phases import NO_NUMBER
 from .repeats import Fold
-from .tape import OUTSIDE, Events, Kernel, Ref
 from .write import Writer
 
 Event = tuple[Any, ...]

@@ -14,9 +14,9 @@ from ..enums import bits, enum
 from ..modules import Modules
 from ..ops import function_name
 from .ending import Ending
+from .events import Events, Ref
 from .phases import NO_NUMBER
 from .repeats import Fold
-from .tape import Events, Ref
 
 
 def attribution(tape: Events) -> tuple[list[int], list[Any]]:

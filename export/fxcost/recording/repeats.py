@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .tape import OUTSIDE, Events, Ref
+from .events import OUTSIDE, Events, Ref
 
 Event = tuple[Any, ...]
 Sequence = list[Any]

@@ -17,9 +17,9 @@ from ..symbols import Symbols
 from ..values import Values
 from .describe import Describer
 from .ending import Ending, Held
+from .events import Events, Kernel, Ref
 from .place import CallRows, Functions, Gradients, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
-from .tape import Events, Kernel, Ref
 
 Event = tuple[Any, ...]
 _DESCRIBED = 8  # inputs that the head of a report names

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import sys
 import time
@@ -77,6 +78,7 @@ def measure(
         for number in range(1 + rounds):
             ways = [*actions][number % len(actions) :] + [*actions][: number % len(actions)]
             for what in ways:
+                gc.collect()  # what the way before has left is not this one's work
                 start = time.process_time()
                 actions[what]()
                 times[what].append(time.process_time() - start)

@@ -19,10 +19,10 @@ def recording(folder: Path) -> Iterator[Result]:
     """Each to final totals, by bench/recording_times.py in fresh processes: the ratio to FlopCounterMode of the same
     round, whose median each process gives; the median of those, and their range."""
     del folder
-    for name, (processes, runs) in _MODELS.items():
+    for name, (processes, rounds) in _MODELS.items():
         found = []
         for _ in range(processes):
-            text, fine = last_line("recording_times.py", name, str(runs))
+            text, fine = last_line("recording_times.py", name, str(rounds))
             if not fine:
                 yield Result(f"{name}: measured", text, "measured", False)
                 return

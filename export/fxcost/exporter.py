@@ -311,16 +311,19 @@ def _restore_storages(program: Any) -> None:
 
 
 def ambient() -> dict[str, Any]:
-    """What surrounds the capture and leaves no trace in the graph: grad mode, autocast, an unusual default dtype."""
+    """Grad mode, and the autocast that surrounds the capture, of which the graph keeps no trace."""
     autocast = {
         device: torch.get_autocast_dtype(device)
         for device in ("cpu", "cuda", "mps", "xpu")
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     }
-    state = {"grad": torch.is_grad_enabled(), "autocast": autocast}
-    if torch.get_default_dtype() != torch.float32:
-        state["default_dtype"] = torch.get_default_dtype()
-    return state
+    return {"grad": torch.is_grad_enabled(), "autocast": autocast}
+
+
+def unusual_default() -> dict[str, torch.dtype]:
+    """The default dtype where it is not torch's own, for the head of a program."""
+    default = torch.get_default_dtype()
+    return {} if default == torch.float32 else {"default_dtype": default}
 
 
 def _holds_functorch(module: torch.fx.GraphModule) -> bool:
@@ -402,6 +405,7 @@ def finish(
         "training": training,
         "inputs": _describe_inputs(converter, graph),
         "dtype": converter.params.main_dtype(),
+        **unusual_default(),
     }
     for key, value in entries.items():
         converter.capture_entry(key, value)

@@ -18,7 +18,6 @@ _CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
 # and the row of the same module under an earlier name.
 BASE, SAME = "__base__", "__same__"
 _SCALARS = (type(None), bool, int, float, str, torch.dtype)
-_COMMON = frozenset(_SCALARS)
 Described = tuple[str, int, type, dict[str, Any]]  # qualified name, id, class and configuration of a module
 _NOT_CONFIGURATION = frozenset({"training", "call_super_init", "dump_patches"})
 
@@ -144,7 +143,7 @@ def described(named: Iterable[tuple[str, torch.nn.Module]]) -> list[Described]:
                 attributes = names[kind] = _attributes(cls, held)
             for name in attributes:
                 value = held[name] if name in held else getattr(module, name, None)
-                if type(value) in _COMMON or isinstance(value, _SCALARS):
+                if isinstance(value, _SCALARS):
                     configuration[name] = value
                 elif isinstance(value, (tuple, list)) and _is_plain(value):
                     configuration[name] = _frozen(value)

@@ -467,3 +467,20 @@ def test_progress_is_erased() -> None:
         fxcost.capture(nn.ReLU(), torch.ones(1))
     assert "capturing ReLU…" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+def test_every_route_says_an_unusual_default_dtype(default: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        model, args = nn.Linear(4, 4), (torch.ones(2, 4),)
+        program = torch.export.export(model, args)
+        with fxcost.record(model) as recording:
+            model(*args)
+        found = [fxcost.capture(model, args), fxcost.capture(program), fxcost.capture(program.graph_module)]
+    finally:
+        torch.set_default_dtype(before)
+    heads = [Fxir(captured.to_bytes()).capture for captured in (*found, recording)]
+    expected = None if default == torch.float32 else ("dtype", "float64")
+    assert [head.get("default_dtype") for head in heads] == [expected] * 4

@@ -14,7 +14,7 @@ import torch
 
 from ..distributed import groups, kind_of, propagation_unseen
 from ..errors import FxcostError, usage
-from ..exporter import Capture, ambient
+from ..exporter import Capture, ambient, unusual_default
 from ..forwards import Forwards
 from ..kernels import launches_told
 from ..modules import named_modules
@@ -111,8 +111,10 @@ class Recording:
         finally:
             self._tape.free()
             del self._dispatch, self._tensors
-        if groups():  # operators hold groups, whose names are known only as long as they exist
-            self._state["groups"] = groups()
+        self._state |= unusual_default()
+        found = groups()
+        if found:  # operators hold groups, whose names are known only as long as they exist
+            self._state["groups"] = found
             self._write()
 
     def _write(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -76,3 +77,14 @@ class Events:
         # Calls of modules: (module, calling call, training, events before it). Modules live as long as these.
         self.calls: list[tuple[torch.nn.Module, int, bool, int]] = []
         self.without_hooks: set[int] = set()  # calls of what was reached by its forward alone
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """All references in an argument, or in several."""
+    if type(value) is Ref:
+        yield value
+    elif type(value) in (list, tuple):
+        for item in value:
+            yield from refs(item)
+    elif type(value) is dict:
+        yield from refs(list(value.values()))

@@ -7,11 +7,10 @@ library counts that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from .ending import Ending
-from .events import OUTSIDE, Events, Kernel, Ref
+from .events import OUTSIDE, Events, Kernel, Ref, refs
 from .phases import NO_NUMBER
 from .repeats import Fold
 from .write import Writer
@@ -52,7 +51,7 @@ class Kinds(Events):
             run = _Run(len(self.events), len(group), times, [self._alone(event) for event in group])
             self.events += run.events
             run.operands = run.inputs = list(
-                {id(ref): ref for event in run.events for ref in _refs(event[1:3])}.values()
+                {id(ref): ref for event in run.events for ref in refs(event[1:3])}.values()
             )
             made = [item for event in group if type(event[3]) is list for item in event[3]]
             run.outputs = [(item, item) for item in made if id(item) in alike.used]
@@ -77,16 +76,6 @@ class Kinds(Events):
         if type(arg) is dict:
             return {key: self._stand_in(item) for key, item in arg.items()}
         return arg
-
-
-def _refs(value: Any) -> Iterator[Ref]:
-    if type(value) is Ref:
-        yield value
-    elif type(value) in (list, tuple):
-        for item in value:
-            yield from _refs(item)
-    elif type(value) is dict:
-        yield from _refs(list(value.values()))
 
 
 # ---- which calls are alike ------------------------------------------------------------------------------------------

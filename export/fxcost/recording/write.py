@@ -17,7 +17,7 @@ from ..symbols import Symbols
 from ..values import Values
 from .describe import Describer
 from .ending import Ending, Held
-from .events import Events, Kernel, Ref
+from .events import Events, Kernel, Ref, refs
 from .place import CallRows, Functions, Gradients, Positions, attribution, dead_events
 from .repeats import Fold, Folder, find_folds
 
@@ -299,19 +299,9 @@ def _uses(events: list[Event], kept: list[int], folds: list[Fold]) -> tuple[set[
     for number, fold in enumerate(folds):
         owner[fold.start : fold.end] = number
 
-    def use(arg: Any) -> None:
-        if type(arg) is Ref:
-            used.add(id(arg))
-            if arg.node >= 0 and owner[arg.node] >= 0:
-                late[owner[arg.node]].setdefault(id(arg), arg)
-        elif type(arg) is list:
-            for item in arg:
-                use(item)
-
-    for index in kept:
-        if owner[index] < 0:
-            use(events[index][1])
-            use(list((events[index][2] or {}).values()))
-    for fold in folds:
-        use(fold.operands)
-    return used, [list(refs.values()) for refs in late]
+    taken = [events[index][1:3] for index in kept if owner[index] < 0]
+    for ref in refs([taken, [fold.operands for fold in folds]]):
+        used.add(id(ref))
+        if ref.node >= 0 and owner[ref.node] >= 0:
+            late[owner[ref.node]].setdefault(id(ref), ref)
+    return used, [list(found.values()) for found in late]
